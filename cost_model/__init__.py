@@ -1,0 +1,1 @@
+"""What things cost: usage, FLOPs, prices, estimates. Pure; standard library and numpy only."""

@@ -1,0 +1,59 @@
+"""What was consumed, by purpose: the lines whose sum is the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+Purpose = Literal["probe", "candidate", "verifier", "direct", "escalation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One line of consumption: everything one purpose used on one model.
+
+    ``calls`` counts generated (or scored) sequences. A prompt that n sequences of one batch share is
+    counted once, as OpenAI counts ``n``: the engine reads it once. ``seconds`` is wall time, and it is
+    not additive across concurrent calls. ``flops`` and ``cost_usd`` are ``None`` while unknown (never 0).
+    """
+
+    purpose: Purpose
+    model: str
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    flops: float | None = None
+    cost_usd: Decimal | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        """Merge two lines of the same purpose and model; anything unknown in either stays unknown."""
+        if (self.purpose, self.model) != (other.purpose, other.model):
+            raise ValueError(
+                f"only lines of one purpose and model add up: {self.purpose}/{self.model} and "
+                f"{other.purpose}/{other.model}"
+            )
+        return replace(
+            self,
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            seconds=self.seconds + other.seconds,
+            flops=None if self.flops is None or other.flops is None else self.flops + other.flops,
+            cost_usd=None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd,
+        )
+
+
+def merge(lines: Iterable[Usage]) -> tuple[Usage, ...]:
+    """Add up the lines that share purpose and model, in order of first appearance."""
+    merged: dict[tuple[str, str], Usage] = {}
+    for line in lines:
+        key = (line.purpose, line.model)
+        merged[key] = merged[key] + line if key in merged else line
+    return tuple(merged.values())

@@ -1,0 +1,1 @@
+"""The edge: HTTP in OpenAI's shape, dispatch to workers, calls to large models."""

@@ -1,0 +1,1 @@
+"""The shared vocabulary and every decision. Pure: no web, queue, torch or network import."""

@@ -1,0 +1,191 @@
+"""The vocabulary every room shares: frozen values that travel between gateway and workers.
+
+A :class:`Plan` is contingent: it is decided once, in the gateway, and already holds what is to be done in
+each difficulty bin. Probing in a worker only looks the bin up (:func:`router.policy.replan`), so the same
+plan can be explained without running anything, priced in its worst case, and replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+from cost_model.usage import Usage
+
+Route = Literal["small", "large"]
+StrategyName = Literal["direct", "majority", "best_of_n", "best_of_n_weighted", "beam"]
+FinishReason = Literal["stop", "length"]
+
+
+class Bin(StrEnum):
+    """Difficulty bins of Snell et al. 2024, Algorithm 6, easiest first."""
+
+    EASY = "easy"
+    MEDIUM = "medium"
+    HARD = "hard"
+    VERY_HARD = "very_hard"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the client wants text sampled. ``None`` leaves the choice to the model's configuration."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question: OpenAI chat messages as the client sent them, and how to sample.
+
+    ``needs`` names request features that a search cannot honour ("tools", "response_format", "n", ...);
+    such a query goes to a large model, or is refused by that name. ``extra`` holds every other field of
+    the request body, for the model that answers.
+    """
+
+    messages: tuple[Mapping[str, Any], ...]
+    sampling: Sampling = Sampling()
+    needs: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySpec:
+    """A search and its parameters; ``samples`` is the budget N, ``beam_width`` the paper's M."""
+
+    name: StrategyName
+    samples: int = 1
+    beam_width: int = 4
+    max_rounds: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """How hard a query is for the small model.
+
+    ``p_right`` estimates the probability that one sample is right: here the mean verifier score of the
+    probe samples (Snell et al. 2024, section 3.2). ``agreement`` is the share of the most frequent answer.
+    """
+
+    p_right: float
+    bin: Bin
+    samples: int
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way to answer, priced. Costs are US dollars, beyond what the probe already cost.
+
+    ``accuracy`` is P(right); ``accuracy_source`` says where it comes from ("measured" on a calibration
+    split, or "assumed"). Unknown costs are ``None``, and a cap then refuses the alternative.
+    """
+
+    route: Route
+    model: str
+    strategy: StrategySpec
+    accuracy: float
+    accuracy_source: Literal["measured", "assumed"]
+    expected_cost_usd: Decimal | None
+    worst_case_cost_usd: Decimal | None
+    expected_flops: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What to do in one difficulty bin: the chosen alternative, what it was compared with, and why.
+
+    ``difficulty_bin`` is ``None`` in a plan that does not probe (a query that must go to the large model,
+    a model asked for by name).
+    """
+
+    difficulty_bin: Bin | None
+    chosen: Alternative
+    rejected: tuple[Alternative, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before anything is spent.
+
+    With ``probe_samples`` > 0 the worker samples the ``small`` model that often, scores the samples by the
+    ``verifier`` and follows the branch of the bin; else there is one branch. Costs include the probe.
+    """
+
+    policy: str
+    small: str | None
+    verifier: str | None
+    probe_samples: int
+    branches: tuple[Branch, ...]
+    probe_cost_usd: Decimal | None
+    expected_cost_usd: Decimal | None
+    worst_case_cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a probe saw: the verifier's score of each sample (0 to 1) and its final answer, if it has one."""
+
+    scores: tuple[float, ...]
+    answers: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The branch that was followed, and the difficulty that led there (``None`` without a probe)."""
+
+    difficulty: Difficulty | None
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work for a worker. ``reply_to`` is the Redis stream its events go to.
+
+    ``deadline_unix_s`` is absolute. ``escalated`` marks the second job of a query whose search gave up:
+    its tokens then count as escalation.
+    """
+
+    id: str
+    reply_to: str
+    query: Query
+    plan: Plan
+    deadline_unix_s: float
+    stream: bool = False
+    escalated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job has no answer: a stable ``code`` the gateway maps to HTTP, and a message for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job. Exactly one of: an answer, an escalation, a failure.
+
+    ``text`` is the answer (empty otherwise). ``samples`` counts complete candidates the answer was chosen
+    from. ``stages_s`` is wall time by stage ("queue", "probe", "search"). ``usage`` is never dropped: failed
+    and escalated jobs carry what they spent.
+    """
+
+    job_id: str
+    status: Literal["answered", "escalate", "failed"]
+    decision: Decision | None = None
+    text: str = ""
+    finish_reason: FinishReason = "stop"
+    samples: int = 0
+    confidence: float | None = None
+    usage: tuple[Usage, ...] = ()
+    stages_s: Mapping[str, float] = field(default_factory=dict)
+    failure: Failure | None = None

@@ -1,0 +1,42 @@
+"""What can go wrong in a worker.
+
+    WorkerError
+    ├── ContextOverflow     the prompt is longer than the model reads
+    ├── EngineFailed        the engine crashed, or its server answered nonsense
+    ├── NoAnswer            the deadline came before any candidate was complete
+    ├── JobCancelled        the client went away
+    ├── ModelUnavailable    this worker does not run the model or verifier that the plan names
+    └── ModelNotLoadable    a configured folder or file cannot be loaded
+
+``code`` is stable and travels in :class:`router.types.Failure`.
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    code = "worker_error"
+
+
+class ContextOverflow(WorkerError):
+    code = "context_length_exceeded"
+
+
+class EngineFailed(WorkerError):
+    code = "engine_failed"
+
+
+class NoAnswer(WorkerError):
+    code = "deadline_exceeded"
+
+
+class JobCancelled(WorkerError):
+    code = "cancelled"
+
+
+class ModelUnavailable(WorkerError):
+    code = "model_unavailable"
+
+
+class ModelNotLoadable(WorkerError):
+    code = "model_not_loadable"
