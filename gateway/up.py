@@ -59,8 +59,8 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise PortTaken(
-                f"{host}:{port} is already in use ({error.strerror}); is Gradus running there? Choose another "
-                f"port: `make up PORT={port + 1}` or `gradus up --port {port + 1}`"
+                f"{host}:{port} is already in use ({error.strerror}); is Gradus running there? "
+                f"Choose another port: `make up PORT={port + 1}` or `gradus up --port {port + 1}`"
             ) from error
 
 
@@ -141,7 +141,8 @@ def _start(children: list[Child], url: str, stopping: threading.Event, say: Call
         for child in children:
             if not child.alive:
                 raise ProcessGaveUp(
-                    f"the {child.name} did not start; its log ({child.log_path}) ends with:\n{child.log_tail()}"
+                    f"the {child.name} did not start; its log ({child.log_path}) ends with:\n"
+                    f"{child.log_tail()}"
                 )
         with suppress(httpx.HTTPError):
             answer = httpx.get(f"{url}/readyz", timeout=2.0)

@@ -1,0 +1,158 @@
+"""The `gradus` command; what runs models is handed over to the process `python -m workers`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence, Sized
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from router.config import load_config
+from typer.exceptions import TyperException
+
+from gateway import client
+from gateway.processes import ProcessGaveUp
+from gateway.redis_server import RedisMissing
+from router.errors import RouterError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+app = typer.Typer(
+    name="gradus",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="A difficulty-aware gateway between small and large language models.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="Look at a configuration file.")
+app.add_typer(config_app, name="config")
+
+HAND_OVER = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+Models = Annotated[str, typer.Option(help="A preset of models: abacus (embedded) or smollm2.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option(help="A configuration file, instead of a preset.", metavar="FILE")
+]
+Url = Annotated[str, typer.Option(help="The gateway's address.", envvar="GRADUS_URL")]
+Model = Annotated[str, typer.Option(help='"gradus", "gradus/<policy>", or a configured model.')]
+
+
+@app.command(
+    epilog="Examples:\n\n  gradus up\n\n  gradus up --port 9000 --models smollm2\n\n  gradus up --config my.yaml"
+)
+def up(
+    models: Models = "abacus",
+    config: ConfigFile = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
+) -> None:
+    """Run everything on this machine: private Redis, one worker with the models, the gateway."""
+    from gateway.up import up as run_up  # signals and processes, only for this command
+
+    source = _source(models, config)
+    server = load_config(source, os.environ).server
+    run_up(source, host or server.host, port or server.port, _say)
+
+
+@app.command(
+    epilog="Example:\n\n  GRADUS_REDIS_URL=redis://queue:6379 gradus serve --config gradus.yaml --port 8080"
+)
+def serve(
+    models: Models = "",
+    config: ConfigFile = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
+) -> None:
+    """Run one gateway process; Redis and the workers run elsewhere."""
+    from gateway import server  # the web framework, only for this command
+    from gateway.settings import load_settings
+
+    source = _source(models, config) if models or config else os.environ.get("GRADUS_CONFIG", "abacus")
+    environment = dict(os.environ)
+    if host:
+        environment["GRADUS__SERVER__HOST"] = host
+    if port:
+        environment["GRADUS__SERVER__PORT"] = str(port)
+    server.run(load_settings(source, environment))
+
+
+@app.command(context_settings=HAND_OVER, add_help_option=False)
+def worker(context: typer.Context) -> None:
+    """Run one worker process (see `gradus worker --help`)."""
+    _become_worker(["serve", *context.args])
+
+
+@app.command(context_settings=HAND_OVER, add_help_option=False)
+def train(context: typer.Context) -> None:
+    """Make data and train models (see `gradus train --help`)."""
+    _become_worker(["train", *context.args])
+
+
+@app.command(
+    epilog='Examples:\n\n  gradus ask "Calculate ( 7 + 5 ) * 3."\n\n  gradus ask --model gradus/cheap "..."'
+)
+def ask(question: str, model: Model = "gradus", url: Url = DEFAULT_URL) -> None:
+    """Ask a running gateway, and say how the answer was found and what it cost."""
+    client.ask(Console(), url, model, question)
+
+
+@app.command(epilog='Example:\n\n  gradus explain "Calculate 48 * 97 - 12."')
+def explain(question: str, model: Model = "gradus", url: Url = DEFAULT_URL) -> None:
+    """Show the plan for a question, priced; nothing is generated."""
+    client.explain(Console(), url, model, question)
+
+
+@config_app.command(epilog="Example:\n\n  gradus config check gradus.yaml")
+def check(file: Annotated[str, typer.Argument(help="A file, or the name of a preset.")] = "abacus") -> None:
+    """Validate a configuration with the environment's overrides; a fault is one line and exit code 2."""
+    config = load_config(file, os.environ)
+    typer.echo(
+        f"{file} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "
+        f"{_count(config.policies, 'policy')} ({', '.join(config.policies)})"
+    )
+
+
+def _source(models: str, config: Path | None) -> str:
+    """What names the configuration: the file, made absolute for child processes, else the preset."""
+    return str(config.resolve()) if config else models
+
+
+def _count(things: Sized, noun: str) -> str:
+    number = len(things)
+    plural = noun if number == 1 else (noun[:-1] + "ies" if noun.endswith("y") else noun + "s")
+    return f"{number} {plural}"
+
+
+def _say(message: str) -> None:
+    typer.echo(message)
+
+
+def _become_worker(arguments: Sequence[str]) -> NoReturn:
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "workers", *arguments])
+
+
+def main() -> NoReturn:
+    """Run the command; what the user can mend ends as one line on stderr and exit code 2."""
+    from gateway.up import PortTaken
+
+    try:
+        app(standalone_mode=False)
+    except TyperException as error:
+        _fail(error.format_message())
+    except (RouterError, RedisMissing, PortTaken, client.GatewayRefused) as error:
+        _fail(str(error))
+    except ProcessGaveUp as error:
+        _fail(str(error), code=1)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    typer.echo(f"gradus: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,124 @@
+"""What `gradus ask` and `gradus explain` do: one request to a running gateway, shown to a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class GatewayRefused(Exception):
+    """No gateway there, or it answered with an error; the message says what to do."""
+
+
+def ask(console: Console, url: str, model: str, question: str) -> None:
+    """Stream the answer to the console, then a line of how it was found and what it cost."""
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": question}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    summary: Mapping[str, Any] = {}
+    usage: Mapping[str, Any] = {}
+    for chunk in _events(url, body):
+        for choice in chunk.get("choices", ()):
+            console.out(choice.get("delta", {}).get("content") or "", end="", highlight=False)
+        summary = chunk.get("gradus") or summary
+        usage = chunk.get("usage") or usage
+    console.out("")
+    console.print(_summary_line(summary, usage), style="dim", highlight=False)
+    if summary.get("notice"):
+        console.print(str(summary["notice"]), style="yellow", highlight=False)
+
+
+def explain(console: Console, url: str, model: str, question: str) -> None:
+    """Print the plan as a table: what would be done in each difficulty bin, at what price, and why."""
+    body = {"model": model, "messages": [{"role": "user", "content": question}]}
+    try:
+        answer = httpx.post(f"{url}/v1/gradus/explain", json=body, timeout=30.0)
+    except httpx.HTTPError as error:
+        raise _unreachable(url, error) from error
+    if answer.is_error:
+        raise _refused(answer)
+    plan = answer.json()["plan"]
+    if plan["probe_samples"]:
+        console.print(
+            f"probe: {plan['probe_samples']} samples of {plan['small']} scored by {plan['verifier']}, "
+            f"about {_usd(plan['probe_cost_usd'])}; then, by difficulty:"
+        )
+    table = Table(show_lines=False)
+    for heading in ("bin", "route", "model", "strategy", "P(right)", "expected cost", "worst case", "why"):
+        table.add_column(heading, overflow="fold")
+    for branch in plan["branches"]:
+        chosen = branch["chosen"]
+        table.add_row(
+            branch["difficulty_bin"] or "any",
+            chosen["route"],
+            chosen["model"],
+            f"{chosen['strategy']['name']} x{chosen['strategy']['samples']}",
+            f"{chosen['accuracy']:.2f} {chosen['accuracy_source']}",
+            _usd(chosen["expected_cost_usd"]),
+            _usd(chosen["worst_case_cost_usd"]),
+            branch["reason"],
+        )
+    console.print(table)
+    console.print(
+        f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
+        "nothing was generated"
+    )
+
+
+def _events(url: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+    try:
+        with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=timeout) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refused(answer)
+            for line in answer.iter_lines():
+                if line.startswith("data: ") and line != "data: [DONE]":
+                    event = json.loads(line.removeprefix("data: "))
+                    if "error" in event:
+                        raise GatewayRefused(event["error"]["message"])
+                    yield event
+    except httpx.HTTPError as error:
+        raise _unreachable(url, error) from error
+
+
+def _summary_line(summary: Mapping[str, Any], usage: Mapping[str, Any]) -> str:
+    parts = [
+        f"{summary.get('route')} ({summary.get('model')})",
+        f"difficulty {summary['bin']}" if summary.get("bin") else None,
+        f"{summary.get('strategy')} x{summary.get('samples')}" if summary.get("strategy") else None,
+        f"{usage.get('total_tokens')} tokens" if usage else None,
+        _usd(summary.get("cost_usd")),
+        f"{summary['latency_s']['total']:.2f} s"
+        if summary.get("latency_s", {}).get("total") is not None
+        else None,
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _usd(amount: str | None) -> str:
+    return "unknown cost" if amount is None else f"${float(amount):.6f}"
+
+
+def _unreachable(url: str, error: httpx.HTTPError) -> GatewayRefused:
+    return GatewayRefused(
+        f"no gateway answers at {url} ({error}); start one with `gradus up`, or name another with --url"
+    )
+
+
+def _refused(answer: httpx.Response) -> GatewayRefused:
+    try:
+        message = answer.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = answer.text[:200]
+    return GatewayRefused(f"{answer.status_code}: {message}")
