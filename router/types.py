@@ -64,6 +64,11 @@ class StrategySpec:
     beam_width: int = 4
     max_rounds: int = 40
 
+    def __post_init__(self) -> None:
+        for name in ("samples", "beam_width", "max_rounds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
@@ -85,6 +90,10 @@ class Alternative:
 
     ``accuracy`` is P(right); ``accuracy_source`` says where it comes from ("measured" on a calibration
     split, or "assumed"). Unknown costs are ``None``, and a cap then refuses the alternative.
+
+    ``token_cap`` is the most completion tokens that this alternative may generate in all, beyond the probe:
+    the worker's meter enforces it (cutting ``max_tokens`` of a batch to what is left), and the worst case
+    rests on it. ``None`` where no worker runs the model: an upstream server holds to ``max_tokens`` itself.
     """
 
     route: Route
@@ -95,6 +104,7 @@ class Alternative:
     expected_cost_usd: Decimal | None
     worst_case_cost_usd: Decimal | None
     expected_flops: float | None = None
+    token_cap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +112,15 @@ class Branch:
     """What to do in one difficulty bin: the chosen alternative, what it was compared with, and why.
 
     ``difficulty_bin`` is ``None`` in a plan that does not probe (a query that must go to the large model,
-    a model asked for by name).
+    a model asked for by name). ``reason`` explains the choice, with its numbers; ``notice`` is what the
+    client should be told with the answer (a hard query had no large model to go to).
     """
 
     difficulty_bin: Bin | None
     chosen: Alternative
     rejected: tuple[Alternative, ...]
     reason: str
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
