@@ -38,7 +38,7 @@ class Completion:
     """What one sequence added to its prompt.
 
     ``ended`` says why it stopped: "stop" (end of turn or a ``stop`` text), "step" (a ``stop_after`` text),
-    "length" (``max_tokens`` or context), "cancelled" (cancel or deadline; the text so far).
+    "length" (``max_tokens`` or context), "cancelled" (cancel, deadline or spent budget; the text so far).
     """
 
     text: str
@@ -150,18 +150,20 @@ class Candidate:
     text: str
     finish_reason: FinishReason
     answer: str | None
-    completion_tokens: int
     step_scores: tuple[float, ...]
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The winner, everything it was chosen from, and its share of the decisive weight (0 to 1)."""
+    """The winner, everything it was chosen from, and its share of the decisive weight.
+
+    ``confidence`` is from 0 to 1; ``None`` where nothing was compared.
+    """
 
     best: Candidate
     candidates: tuple[Candidate, ...]
-    confidence: float
+    confidence: float | None
 
 
 Generate = Callable[[Sequence[str], bool], tuple[Completion, ...]]
