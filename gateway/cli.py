@@ -41,9 +41,7 @@ Url = Annotated[str, typer.Option(help="The gateway's address.", envvar="GRADUS_
 Model = Annotated[str, typer.Option(help='"gradus", "gradus/<policy>", or a configured model.')]
 
 
-@app.command(
-    epilog="Examples:\n\n  gradus up\n\n  gradus up --port 9000 --models smollm2\n\n  gradus up --config my.yaml"
-)
+@app.command(epilog="Examples:\n\n  gradus up\n\n  gradus up --port 9000\n\n  gradus up --models smollm2")
 def up(
     models: Models = "abacus",
     config: ConfigFile = None,
