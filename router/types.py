@@ -188,7 +188,8 @@ class Outcome:
 
     ``text`` is the answer (empty otherwise). ``samples`` counts complete candidates the answer was chosen
     from. ``stages_s`` is wall time by stage ("queue", "probe", "search"). ``usage`` is never dropped: failed
-    and escalated jobs carry what they spent.
+    and escalated jobs carry what they spent. ``notice`` tells the client what it would not expect
+    ("the deadline came first: chosen from 5 of 16 candidates").
     """
 
     job_id: str
@@ -201,3 +202,4 @@ class Outcome:
     usage: tuple[Usage, ...] = ()
     stages_s: Mapping[str, float] = field(default_factory=dict)
     failure: Failure | None = None
+    notice: str | None = None
