@@ -1,0 +1,145 @@
+"""The main job, with real processes and real models: easy questions are searched, hard ones escalate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from tests.e2e.conftest import Product
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+EASY = "Calculate 3 + 4."
+HARD = "Calculate ( 874 * 693 - 58 * 977 ) * 86 + 45 * 9876 - 77 * 391."
+
+
+@pytest.fixture
+def client(product: Product) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{product.url}/v1", api_key="any", max_retries=0)
+
+
+def ask(client: openai.OpenAI, question: str, **options: Any) -> Any:
+    return client.chat.completions.create(
+        model=options.pop("model", "gradus"), messages=[{"role": "user", "content": question}], **options
+    )
+
+
+def gradus(answer: Any) -> dict[str, Any]:
+    """The ``gradus`` object that comes with an answer."""
+    extra: dict[str, Any] = answer.model_extra["gradus"]
+    return extra
+
+
+def test_an_easy_problem_is_answered_by_the_small_model_and_search(client: openai.OpenAI) -> None:
+    answer = ask(client, EASY)
+
+    said = gradus(answer)
+    assert answer.choices[0].message.content.splitlines()[-1] == "The answer is 7."
+    assert answer.choices[0].finish_reason == "stop"
+    assert (said["route"], said["model"], said["bin"]) == ("small", "abacus-small", "easy")
+    assert said["samples"] == 16
+    assert said["tokens"]["probe"] > 0
+    assert said["tokens"]["verifier"] > 0
+    assert said["tokens"]["escalation"] == 0
+    assert Decimal(said["cost_usd"]) > 0
+    assert said["flops"] > 0
+
+
+def test_a_hard_problem_escalates_to_the_large_model(client: openai.OpenAI) -> None:
+    said = gradus(ask(client, HARD))
+
+    assert (said["route"], said["model"]) == ("large", "abacus-large")
+    assert said["bin"] in ("hard", "very_hard")
+    assert said["tokens"]["probe"] > 0
+    assert said["tokens"]["escalation"] > 0
+
+
+@pytest.mark.parametrize("question", [EASY, HARD])
+def test_usage_is_the_sum_over_every_purpose(client: openai.OpenAI, question: str) -> None:
+    answer = ask(client, question)
+
+    assert answer.usage.total_tokens == sum(gradus(answer)["tokens"].values())
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
+@pytest.mark.parametrize("question", [EASY, HARD])
+def test_a_stream_ends_with_the_usage_and_the_decision(client: openai.OpenAI, question: str) -> None:
+    chunks = list(ask(client, question, stream=True, stream_options={"include_usage": True}))
+
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert text.strip()
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert [chunk.usage for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    assert chunks[-1].usage.total_tokens == sum(gradus(chunks[-1])["tokens"].values())
+
+
+def test_a_model_asked_for_by_name_answers_without_routing(client: openai.OpenAI) -> None:
+    said = gradus(ask(client, EASY, model="abacus-large"))
+
+    assert (said["model"], said["strategy"], said["tokens"]["probe"]) == ("abacus-large", "direct", 0)
+
+
+def test_the_decision_is_in_the_headers(product: Product) -> None:
+    body = {"model": "gradus", "messages": [{"role": "user", "content": EASY}]}
+
+    answer = httpx.post(f"{product.url}/v1/chat/completions", json=body, timeout=60)
+
+    assert answer.headers["x-gradus-route"] == "small"
+    assert answer.headers["x-gradus-bin"] == "easy"
+    assert answer.headers["x-gradus-cost-usd"] == answer.json()["gradus"]["cost_usd"]
+
+
+def test_models_lists_policies_and_models(client: openai.OpenAI) -> None:
+    names = {model.id for model in client.models.list()}
+
+    assert {"gradus", "gradus/cheap", "gradus/accurate", "abacus-small", "abacus-large"} <= names
+
+
+def test_explain_shows_a_priced_plan_for_every_bin(product: Product) -> None:
+    body = {"model": "gradus", "messages": [{"role": "user", "content": HARD}]}
+
+    plan = httpx.post(f"{product.url}/v1/gradus/explain", json=body, timeout=60).json()["plan"]
+
+    assert [branch["difficulty_bin"] for branch in plan["branches"]] == [
+        "easy",
+        "medium",
+        "hard",
+        "very_hard",
+    ]
+    assert Decimal(plan["worst_case_cost_usd"]) >= Decimal(plan["expected_cost_usd"]) > 0
+
+
+def test_a_worker_killed_in_mid_search_leaves_an_answer_or_a_clear_error(
+    product: Product, client: openai.OpenAI
+) -> None:
+    results: list[Any] = []
+
+    def request() -> None:
+        try:
+            results.append(ask(client, HARD, model="gradus/accurate"))
+        except openai.APIStatusError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=request) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    os.kill(product.child_pid("workers"), signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+
+    assert len(results) == len(threads)
+    for result in results:
+        if isinstance(result, openai.APIStatusError):
+            assert result.status_code in (503, 504)
+            assert result.code in ("worker_lost", "deadline_exceeded")
+        else:
+            assert result.choices[0].message.content
+    # The worker was started again, and takes new work.
+    assert gradus(ask(client, EASY))["route"] == "small"

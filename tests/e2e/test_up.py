@@ -1,0 +1,68 @@
+"""`gradus up` starts everything, says so, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Product, descendants, free_port, start_product
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def test_a_second_up_on_the_same_port_says_so_and_starts_nothing(product: Product) -> None:
+    again = subprocess.run(
+        [sys.executable, "-m", "gateway", "up", "--port", str(product.port)],
+        env={**os.environ, "GRADUS_HOME": str(product.home / "other")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert again.returncode == 2
+    assert f"127.0.0.1:{product.port} is already in use" in again.stderr
+    assert "--port" in again.stderr
+    assert len(again.stderr.strip().splitlines()) == 1
+    assert not (product.home / "other").exists()
+
+
+def test_ctrl_c_stops_every_process_it_started_and_nothing_else(tmp_path: Path) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    running = start_product(tmp_path, free_port())
+    started = descendants(running.process.pid)
+    assert len(started) >= 3
+
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.process.wait(30) == 0
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    assert bystander.poll() is None
+    bystander.communicate(b"\n", timeout=10)
+
+
+def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
+    running = start_product(tmp_path, free_port())
+    started = descendants(running.process.pid)
+
+    running.process.kill()
+    running.process.wait(10)
+
+    for pid in started:
+        _wait_until_gone(pid)
+
+
+def _wait_until_gone(pid: int) -> None:
+    """Returns when the process is gone; the test's own timeout is the bound."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    select.select([descriptor], [], [])
+    os.close(descriptor)
