@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
+from cost_model.prices import add_usd
+
 Purpose = Literal["probe", "candidate", "verifier", "direct", "escalation"]
 
 
@@ -46,7 +48,7 @@ class Usage:
             completion_tokens=self.completion_tokens + other.completion_tokens,
             seconds=self.seconds + other.seconds,
             flops=None if self.flops is None or other.flops is None else self.flops + other.flops,
-            cost_usd=None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd,
+            cost_usd=add_usd(self.cost_usd, other.cost_usd),
         )
 
 

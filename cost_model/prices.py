@@ -1,0 +1,91 @@
+"""US dollars a token, exact and never guessed: an unknown price is ``None``, and so is what it enters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+# A throughput divides into endless digits. Rounded to a femtodollar a token, sums and products stay exact
+# (and short) in the 28 digits that decimals carry.
+_PRECISION = Decimal("1e-15")
+_MILLION = Decimal(1_000_000)
+_SECONDS_PER_HOUR = Decimal(3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one token costs in USD, read (prompt) or generated (completion). ``None`` is unknown, 0 is free.
+
+    Raises :class:`ValueError` for a price that is negative or not finite.
+    """
+
+    usd_per_prompt_token: Decimal | None
+    usd_per_completion_token: Decimal | None
+
+    def __post_init__(self) -> None:
+        for usd in (self.usd_per_prompt_token, self.usd_per_completion_token):
+            if usd is not None and not (usd.is_finite() and usd >= 0):
+                raise ValueError(f"a price is a finite number of USD, 0 or more; not {usd}")
+
+    def cost_usd(self, prompt_tokens: int, completion_tokens: int = 0) -> Decimal | None:
+        """``None`` when a price that is needed is unknown; tokens there are none of need no price."""
+        read = _product(prompt_tokens, self.usd_per_prompt_token)
+        written = _product(completion_tokens, self.usd_per_completion_token)
+        return None if read is None or written is None else read + written
+
+
+UNKNOWN = Price(None, None)
+FREE = Price(Decimal(0), Decimal(0))
+
+
+def per_million(prompt_usd: Decimal | None, completion_usd: Decimal | None) -> Price:
+    """From prices as providers list them: USD a million tokens."""
+    return Price(
+        None if prompt_usd is None else prompt_usd / _MILLION,
+        None if completion_usd is None else completion_usd / _MILLION,
+    )
+
+
+def per_machine_hour(
+    usd_per_hour: Decimal, prompt_tokens_per_second: Decimal, completion_tokens_per_second: Decimal
+) -> Price:
+    """From what an hour of the machine costs and how many tokens a second it was measured to do."""
+    usd_per_second = usd_per_hour / _SECONDS_PER_HOUR
+    return Price(
+        (usd_per_second / prompt_tokens_per_second).quantize(_PRECISION, ROUND_HALF_EVEN),
+        (usd_per_second / completion_tokens_per_second).quantize(_PRECISION, ROUND_HALF_EVEN),
+    )
+
+
+def from_price_map(price_map: Mapping[str, Mapping[str, Any]], model: str) -> Price:
+    """Look ``model`` up in a price map of litellm's form; :data:`UNKNOWN` where it has no entry.
+
+    A name with a provider ("openai/gpt-4o-mini") is looked up as it is, then without the provider. Floats of
+    the map are taken by their shortest decimal notation, the digits somebody once typed.
+    """
+    entry = price_map.get(model) or price_map.get(model.partition("/")[2]) or {}
+    return Price(_usd(entry.get("input_cost_per_token")), _usd(entry.get("output_cost_per_token")))
+
+
+def add_usd(*amounts: Decimal | None) -> Decimal | None:
+    """Their sum; ``None`` as soon as one is unknown."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+def _product(tokens: int, usd: Decimal | None) -> Decimal | None:
+    if tokens < 0:
+        raise ValueError(f"tokens are counted from 0 up, not {tokens}")
+    if tokens == 0:
+        return Decimal(0)
+    return None if usd is None else tokens * usd
+
+
+def _usd(value: object) -> Decimal | None:
+    return None if value is None or isinstance(value, bool) else Decimal(str(value))
