@@ -1,0 +1,210 @@
+"""One job from plan to outcome: probe, replan, search. The file to read first.
+
+    probe    sample the small model, all samples in one batch, and score them
+    replan   mean score -> difficulty bin -> the branch that the plan holds for it
+    search   the branch's strategy; the probe's samples are its first candidates
+             (or status "escalate": the gateway asks the large model)
+
+A plan without a probe has one branch, which is followed at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from router.policy import replan
+
+from router.config import TransformersModel
+from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome
+from router.wire import Event
+from workers.errors import ModelUnavailable, NoAnswer, WorkerError
+from workers.meter import Meter, OnComplete
+from workers.protocols import (
+    Cancellation,
+    Candidate,
+    Engine,
+    OnText,
+    SamplingParams,
+    Scored,
+    Verifier,
+)
+from workers.search import STRATEGIES
+from workers.search.sampling import sample
+
+log = logging.getLogger(__name__)
+
+Emit = Callable[[Event], None]
+"""Sends an event to whoever waits for the job. Does not raise; may be called from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that this worker runs, and how it samples where the request does not say."""
+
+    engine: Engine
+    config: TransformersModel
+
+
+def run(
+    job: Job,
+    models: Mapping[str, Model],
+    verifiers: Mapping[str, Verifier],
+    emit: Emit,
+    cancellation: Cancellation,
+) -> Outcome:
+    """Do the job. Does not raise: what goes wrong is the outcome's failure, beside what was spent by then."""
+    execution = _Execution(job, models, verifiers, emit, Meter(job.query.messages, cancellation))
+    try:
+        return execution.run()
+    except WorkerError as error:
+        return execution.failed(error.code, str(error))
+    except Exception as error:
+        log.exception("job %s failed by a defect", job.id)
+        return execution.failed(WorkerError.code, f"a worker failed: {type(error).__name__}: {error}")
+
+
+@dataclass(slots=True)
+class _Execution:
+    job: Job
+    models: Mapping[str, Model]
+    verifiers: Mapping[str, Verifier]
+    emit: Emit
+    meter: Meter
+    decision: Decision | None = None
+    stages_s: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> Outcome:
+        plan = self.job.plan
+        if not plan.probe_samples:
+            self.decision = Decision(None, plan.branches[0])
+            return self._search(plan.branches[0].chosen, ())
+        probes = self._probe()
+        self.decision = replan(
+            plan, Evidence(tuple(p.score for p in probes), tuple(p.answer for p in probes))
+        )
+        chosen = self.decision.branch.chosen
+        if chosen.route == "large":
+            return replace(self._so_far(), status="escalate", samples=len(probes))
+        return self._search(chosen, probes)
+
+    def failed(self, code: str, message: str) -> Outcome:
+        return replace(self._so_far(), failure=Failure(code, message))
+
+    def _probe(self) -> tuple[Candidate, ...]:
+        samples = self.job.plan.probe_samples
+        with self._stage("probe"):
+            model = self._model(self.job.plan.small)
+            generate = self.meter.generator(
+                model.engine, "probe", self._params(model), on_complete=self._progress("probe", samples)
+            )
+            probes = sample(samples, generate, self.meter.scorer(self._verifier()))
+        if not probes:
+            raise NoAnswer("the deadline came before a sample of the probe was complete")
+        return probes
+
+    def _search(self, chosen: Alternative, probes: Sequence[Candidate]) -> Outcome:
+        spec = chosen.strategy
+        with self._stage("search"):
+            model = self._model(chosen.model)
+            if spec.name == "direct":
+                generate = self.meter.generator(
+                    model.engine,
+                    "escalation" if self.job.escalated else "direct",
+                    self._params(model, direct=True),
+                    token_cap=chosen.token_cap,
+                    on_text=self._text() if self.job.stream else None,
+                )
+                result = STRATEGIES["direct"](spec, generate, _unscored, probes)
+            else:
+                generate = self.meter.generator(
+                    model.engine,
+                    "candidate",
+                    self._params(model),
+                    token_cap=chosen.token_cap,
+                    on_complete=self._progress("search", spec.samples),
+                )
+                score = self.meter.scorer(self._verifier(steps=spec.name == "beam"))
+                result = STRATEGIES[spec.name](spec, generate, score, probes)
+        return replace(
+            self._so_far(),
+            status="answered",
+            text=result.best.text,
+            finish_reason=result.best.finish_reason,
+            samples=len(result.candidates),
+            confidence=result.confidence,
+            notice=self._notice(len(result.candidates)),
+        )
+
+    def _so_far(self) -> Outcome:
+        return Outcome(
+            self.job.id, "failed", self.decision, usage=self.meter.usage, stages_s=dict(self.stages_s)
+        )
+
+    def _notice(self, candidates: int) -> str | None:
+        """What the client would not expect of a search: that something broke it off."""
+        if self.meter.deadline_passed:
+            return f"the deadline ended the search: the answer is the best of {candidates} by then"
+        if self.meter.token_cap_reached:
+            return f"the token cap ended the search: the answer is the best of {candidates} by then"
+        return None
+
+    def _params(self, model: Model, *, direct: bool = False) -> SamplingParams:
+        """The request's settings, else the model's.
+
+        Temperature 0 holds only for direct answers: a search over N equal samples would be no search.
+        """
+        sampling = self.job.query.sampling
+        asked = sampling.temperature
+        return SamplingParams(
+            max_tokens=model.config.completion_limit(sampling.max_tokens),
+            temperature=asked if asked is not None and (asked > 0 or direct) else model.config.temperature,
+            top_p=1.0 if sampling.top_p is None else sampling.top_p,
+            stop=sampling.stop,
+            seed=sampling.seed,
+        )
+
+    def _model(self, name: str | None) -> Model:
+        if name is None or name not in self.models:
+            raise ModelUnavailable(f"this worker does not run model {name!r}, only {_names(self.models)}")
+        return self.models[name]
+
+    def _verifier(self, *, steps: bool = False) -> Verifier:
+        """The plan's verifier; with ``steps`` it must judge unfinished turns."""
+        name = self.job.plan.verifier
+        if name is None or name not in self.verifiers:
+            raise ModelUnavailable(
+                f"this worker does not run verifier {name!r}, only {_names(self.verifiers)}"
+            )
+        if steps and not self.verifiers[name].scores_steps:
+            raise ModelUnavailable(f"beam search needs a verifier that scores steps, and {name!r} does not")
+        return self.verifiers[name]
+
+    def _progress(self, stage: str, total: int) -> OnComplete:
+        def on_complete(complete: int) -> None:
+            progress = {"stage": stage, "done": min(complete, total), "total": total}
+            self.emit(Event("progress", self.job.id, progress))
+
+        return on_complete
+
+    def _text(self) -> OnText:
+        return lambda _index, text: self.emit(Event("text", self.job.id, {"text": text}))
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        started_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.stages_s[name] = time.monotonic() - started_s
+
+
+def _unscored(_texts: Sequence[str]) -> tuple[Scored, ...]:
+    raise AssertionError("a direct answer is not judged")
+
+
+def _names(known: Mapping[str, object]) -> str:
+    return ", ".join(sorted(known)) or "none"
