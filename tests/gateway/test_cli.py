@@ -1,0 +1,89 @@
+"""The command line: what a user can mend is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import cli
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of ``gradus <arguments>``."""
+    monkeypatch.setattr(sys, "argv", ["gradus", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    code = exit_info.value.code
+    assert isinstance(code, int)
+    return code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["up", "--prot", "1"], "No such option: --prot"),
+        (["up", "--port", "70000"], "65535"),
+        (["dance"], "No such command 'dance'"),
+        (["up", "--models", "gpt-17"], "gpt-17"),
+        (["config", "check", "/nowhere/gradus.yaml"], "/nowhere/gradus.yaml"),
+        (["ask", "hello", "--url", "http://127.0.0.1:9"], "gradus up"),
+        (["explain", "hello", "--url", "http://127.0.0.1:9"], "gradus up"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert len(complaint.strip().splitlines()) == 1
+
+
+def test_config_check_names_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gradus.yaml"
+    preset = Path(cli.__file__).parents[1] / "router" / "presets" / "abacus.yaml"
+    file.write_text(preset.read_text().replace("port: 8080", "port: eighty"))
+    line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "eighty" in text)
+
+    assert run(monkeypatch, "config", "check", str(file)) == 2
+
+    assert f"{file}:{line}: server.port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("preset", ["abacus", "smollm2"])
+def test_config_check_accepts_the_presets(
+    preset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "config", "check", preset) == 0
+
+    assert f"{preset} is right" in capsys.readouterr().out
+
+
+def test_up_on_a_used_port_says_so_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRADUS_HOME", str(tmp_path / "home"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        assert run(monkeypatch, "up", "--port", str(port)) == 2
+
+    assert f"127.0.0.1:{port} is already in use" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "ask", "explain"])
+def test_help_has_an_example(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, command, "--help") == 0
+
+    assert f"gradus {command}" in capsys.readouterr().out
