@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from router.policy import replan
-
 from router.config import TransformersModel
+from router.policy import replan
 from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome
 from router.wire import Event
 from workers.errors import ModelUnavailable, NoAnswer, WorkerError

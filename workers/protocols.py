@@ -48,7 +48,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A batch of completions, one a prompt, in order. Equal prompts of a batch are read (and counted) once."""
+    """A batch of completions, one a prompt, in order. Equal prompts of a batch are counted once."""
 
     completions: tuple[Completion, ...]
     prompt_tokens: int
@@ -167,8 +167,8 @@ class SearchResult:
 
 
 Generate = Callable[[Sequence[str], bool], tuple[Completion, ...]]
-"""What a search is handed instead of an engine: continue these assistant prefixes of *the* problem, to the end
-of the next step (True) or of the turn (False). Empty prefixes start a turn."""
+"""What a search is handed instead of an engine: continue these assistant prefixes of *the* problem, to the
+end of the next step (True) or of the turn (False). Empty prefixes start a turn."""
 
 Score = Callable[[Sequence[str]], tuple[Scored, ...]]
 """What a search is handed instead of a verifier: judge these assistant turns of *the* problem."""

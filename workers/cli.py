@@ -1,0 +1,51 @@
+"""`python -m workers`: run a worker, or train the embedded models (`gradus worker`, `gradus train`)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Annotated
+
+import typer
+
+from workers.training.cli import app as training
+
+DEFAULT_CONCURRENCY = 32
+"""Jobs at once. A waiting job is only a thread; what decodes together is up to the engine."""
+
+app = typer.Typer(
+    help="A worker runs models: it samples, judges and searches.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(training, name="train")
+
+
+@app.command(epilog="Example:\n\n  GRADUS_REDIS_URL=redis://queue:6379 gradus worker --config gradus.yaml")
+def serve(
+    config: Annotated[
+        str | None, typer.Option(help="YAML file or preset; else GRADUS_CONFIG, else the embedded models.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Jobs at once.")] = DEFAULT_CONCURRENCY,
+) -> None:
+    """Load the configured models, then take jobs until SIGTERM; running jobs are finished first."""
+    from router.errors import RouterError
+    from workers import settings
+    from workers.errors import WorkerError
+
+    started_s = time.monotonic()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def ready(worker_id: str) -> None:
+        typer.echo(f"worker {worker_id} is ready after {time.monotonic() - started_s:.1f} s")
+
+    try:
+        loaded = settings.load(config)
+        from workers import bootstrap  # once the configuration is known to be right: it takes seconds
+
+        exit_code = bootstrap.serve(loaded, concurrency, ready)
+    except (RouterError, WorkerError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    raise typer.Exit(exit_code)
