@@ -71,7 +71,9 @@ def broker_url(redis_url: str) -> str:
     if parts.scheme in ("redis", "rediss", "redis+socket"):
         return redis_url
     if parts.scheme != "unix":
-        raise ValueError(f"not a Redis URL: {redis_url!r}; give redis://HOST:PORT/DB or unix:///PATH/redis.sock")
+        raise ValueError(
+            f"not a Redis URL: {redis_url!r}; give redis://HOST:PORT/DB or unix:///PATH/redis.sock"
+        )
     db = parse_qs(parts.query).get("db", ["0"])[0]
     return f"redis+socket://{parts.path}" + (f"?virtual_host={db}" if db != "0" else "")
 

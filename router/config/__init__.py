@@ -109,14 +109,20 @@ def _of_policy(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
             yield key, f"names {name!r}, which is not in {section}; {advice}"
     small = config.models.get(policy.small)
     if small is not None and small.engine != "transformers":
-        yield "small", (
-            f"names {policy.small!r} of engine {small.engine}, but a small model is searched in a worker: "
-            "it needs engine transformers"
+        yield (
+            "small",
+            (
+                f"names {policy.small!r} of engine {small.engine}, but a small model is searched "
+                "in a worker: it needs engine transformers"
+            ),
         )
     if policy.large == policy.small:
         yield "large", f"is the small model itself ({policy.small!r}); name another, or leave it out"
     if policy.search_samples % policy.beam_width:
-        yield "beam_width", (
-            f"must divide search_samples ({policy.search_samples}), so that every round keeps N/M beams; "
-            f"{policy.beam_width} does not"
+        yield (
+            "beam_width",
+            (
+                f"must divide search_samples ({policy.search_samples}), so that every round keeps N/M beams; "
+                f"{policy.beam_width} does not"
+            ),
         )

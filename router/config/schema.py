@@ -149,6 +149,14 @@ class MajorityVerifier(Section):
 
     kind: Literal["majority"]
 
+    @property
+    def context_tokens(self) -> int:
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
     def token_price(self) -> Price:
         return FREE
 

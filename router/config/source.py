@@ -52,7 +52,8 @@ def read_yaml(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise ConfigInvalid(f"is not YAML: {error.problem or error.context}", source=source, line=line) from error
+        problem = f"is not YAML: {error.problem or error.context}"
+        raise ConfigInvalid(problem, source=source, line=line) from error
     except yaml.YAMLError as error:
         raise ConfigInvalid(f"is not YAML: {error}", source=source) from error
     if node is None:

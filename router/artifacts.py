@@ -1,0 +1,93 @@
+"""Versioned files that training leaves behind: so far the calibration.
+
+``calibration.json`` holds what was measured on the calibration split, by difficulty bin::
+
+    {"version": 1,
+     "small": "abacus-small", "verifier": "abacus-prm", "large": "abacus-large",
+     "temperature": 0.8, "probe_samples": 16, "search_samples": 16, "questions": 1000,
+     "bins": {"easy": {"questions": 400,
+                       "small_right": 0.97, "large_right": 0.99,
+                       "small_completion_tokens": 61.2, "large_completion_tokens": 60.8},
+              "medium": {...}, "hard": {...}, "very_hard": {...}}}
+
+A question's bin is that of its mean probe score (:func:`router.probe.bin_of`). ``small_right`` is the share
+that the small model's *search* gets right (the strategy of :mod:`router.strategy` for the bin, with
+``search_samples``), ``large_right`` that of one direct answer of the large model (it and
+``large_completion_tokens`` may be ``null``, and ``large`` too). Completion tokens are means of one
+completion. A bin without questions may be left out. Unknown keys are allowed: notes for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from router.errors import ArtifactInvalid
+from router.types import Bin
+
+CALIBRATION_VERSION = 1
+EMBEDDED = "embedded:"
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Mean = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class MeasuredBin(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    questions: Annotated[int, Field(ge=1)]
+    small_right: _Share
+    small_completion_tokens: _Mean
+    large_right: _Share | None = None
+    large_completion_tokens: _Mean | None = None
+
+
+class Calibration(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    version: Literal[1]
+    small: str
+    verifier: str
+    large: str | None = None
+    temperature: float
+    probe_samples: Annotated[int, Field(ge=1)]
+    search_samples: Annotated[int, Field(ge=1)]
+    questions: Annotated[int, Field(ge=1)]
+    bins: Mapping[Bin, MeasuredBin]
+
+
+def load_calibration(reference: str | None) -> Calibration | None:
+    """Read a calibration: a file's path, or ``embedded:<file>`` for one that comes with the embedded models.
+
+    ``None`` where nothing is configured, or the file does not exist (yet): accuracies are then assumed.
+    Raises :class:`router.errors.ArtifactInvalid` for a file that is there and wrong.
+    """
+    if reference is None:
+        return None
+    # A resource of the package by its name, not an import: the router knows of no worker.
+    file = (
+        resources.files("workers") / "models" / reference.removeprefix(EMBEDDED)
+        if reference.startswith(EMBEDDED)
+        else Path(reference)
+    )
+    try:
+        raw = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ArtifactInvalid(f"{reference}: calibration cannot be read: {error}") from error
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if version != CALIBRATION_VERSION:
+        raise ArtifactInvalid(
+            f"{reference}: calibration of version {version!r}, but this release reads version "
+            f"{CALIBRATION_VERSION}; measure it again with `gradus train`"
+        )
+    try:
+        return Calibration.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ArtifactInvalid(f"{reference}: calibration: {where}: {first['msg']}") from error

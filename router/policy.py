@@ -1,0 +1,294 @@
+"""Decides: :func:`plan` before anything is spent, :func:`replan` after the probe, by looking the bin up.
+
+Each bin compares what Algorithm 6 would search on the small model with one answer of the large model, by
+
+    usd_per_right_answer * P(right) - expected cost
+
+and takes the better one. What the probe costs is spent in either case, so it enters no comparison, but every
+cost of the plan. A cost that nobody knows cannot be weighed: where a price is missing, the large model is
+taken for hard and very hard queries if it is right more often, and the small one for the others.
+
+Under a cap (``max_cost_usd``) an alternative whose worst case is unknown or too high is not allowed. If that
+leaves nothing in a bin, the probe's samples vote without further search; if even the probe is too expensive,
+the large model answers directly, or else the small one; if that is too expensive too, the query is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_DOWN, Decimal
+from typing import NoReturn
+
+from cost_model.prices import add_usd
+from router.config import Policy
+from router.errors import CannotHonour, CapExceeded, PromptTooLong, UnknownPolicy
+from router.market import Expectation, Market, Outlook
+from router.pricing import Ask, direct_answer, probe_price, search, vote
+from router.probe import difficulty_of
+from router.prompts import prompt_size
+from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, Query
+
+BY_NAME = "direct"
+"""``Plan.policy`` of a query that asks for a model by its name."""
+
+_FEMTODOLLAR = Decimal("1e-15")
+_UNMEASURED = Expectation(0.5, "assumed", None)
+
+
+def plan(query: Query, policy_name: str, market: Market, *, prompt_tokens: int | None = None) -> Plan:
+    """What to do for ``query`` in every case, and what it will cost.
+
+    ``prompt_tokens`` is the length of the prompt where the caller knows it; else it is estimated.
+    Raises :class:`UnknownPolicy`, :class:`CannotHonour`, :class:`PromptTooLong` or :class:`CapExceeded`.
+    """
+    policy = market.config.policies.get(policy_name)
+    if policy is None:
+        known = ", ".join(market.config.policies)
+        raise UnknownPolicy(f"there is no policy {policy_name!r}; there are {known}")
+    ask = Ask(prompt_size(query, prompt_tokens), query.sampling.max_tokens)
+    small_reads_it = _reads(market, policy.small, ask)
+    if query.needs or not small_reads_it:
+        return _only_large(policy_name, market, ask, query.needs)
+    large = policy.large if policy.large and _reads(market, policy.large, ask) else None
+    if policy.probe_samples:
+        probing = _probing(policy_name, market, ask, large)
+        if probing is not None:
+            return probing
+    return _without_probe(policy_name, market, ask, large)
+
+
+def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens: int | None = None) -> Plan:
+    """One answer of the named model: no routing, no probe, and no cap, which belongs to policies.
+
+    Raises :class:`UnknownPolicy` (there is no such model), :class:`CannotHonour` or :class:`PromptTooLong`.
+    """
+    model = market.config.models.get(model_name)
+    if model is None:
+        known = ", ".join(market.config.models)
+        raise UnknownPolicy(f"there is no model {model_name!r}; there are {known}")
+    if query.needs and model.engine == "transformers":
+        raise CannotHonour(
+            f"{_listed(query.needs)}: {model_name} runs in a worker, where that cannot be honoured; leave it "
+            "out, or ask an upstream model",
+            query.needs,
+        )
+    ask = Ask(prompt_size(query, prompt_tokens), query.sampling.max_tokens)
+    if not _reads(market, model_name, ask):
+        _too_long(market, ask, [model_name])
+    policies = market.config.policies.items()
+    is_small = any(policy.small == model_name for _, policy in policies)
+    known = [market.average[name].large for name, policy in policies if policy.large == model_name]
+    expectation = known[0] if known else _UNMEASURED
+    answer = direct_answer(market, "small" if is_small else "large", model_name, expectation, ask)
+    return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
+
+
+def replan(plan: Plan, evidence: Evidence) -> Decision:
+    """The branch for the bin that the evidence falls in. Raises :class:`ValueError` for a plan without."""
+    difficulty = difficulty_of(evidence)
+    for branch in plan.branches:
+        if branch.difficulty_bin == difficulty.bin:
+            return Decision(difficulty, branch)
+    raise ValueError(f"the plan has no branch for {difficulty.bin} queries: it is one without a probe")
+
+
+def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> Plan | None:
+    """Probe, then one branch a bin; ``None`` if the cap does not even allow the probe."""
+    policy, outlooks = market.config.policies[policy_name], market.outlooks[policy_name]
+    probe = probe_price(market, policy_name, ask)
+    if not _allowed(probe.worst_case_usd, policy.max_cost_usd):
+        return None
+    left_usd = None
+    if policy.max_cost_usd is not None and probe.worst_case_usd is not None:
+        left_usd = policy.max_cost_usd - probe.worst_case_usd
+    branches = []
+    for outlook in outlooks:
+        ways = [search(market, policy_name, outlook, ask, probes=policy.probe_samples)]
+        if large:
+            ways.append(direct_answer(market, "large", large, outlook.large, ask))
+        spare = vote(market, policy_name, outlook)
+        branches.append(_branch(policy_name, policy, outlook, ways, left_usd, spare))
+    chosen = [branch.chosen for branch in branches]
+    return Plan(
+        policy=policy_name,
+        small=policy.small,
+        verifier=policy.verifier,
+        probe_samples=policy.probe_samples,
+        branches=tuple(branches),
+        probe_cost_usd=probe.expected_usd,
+        expected_cost_usd=add_usd(probe.expected_usd, _mean_usd(outlooks, chosen)),
+        worst_case_cost_usd=add_usd(probe.worst_case_usd, _max_usd(chosen)),
+    )
+
+
+def _without_probe(policy_name: str, market: Market, ask: Ask, large: str | None) -> Plan:
+    """One branch, of a policy that does not probe or whose cap does not allow it."""
+    policy, outlook = market.config.policies[policy_name], market.average[policy_name]
+    ways = [] if policy.probe_samples else [search(market, policy_name, outlook, ask, probes=0)]
+    if large:
+        ways.append(direct_answer(market, "large", large, outlook.large, ask))
+    spare = direct_answer(market, "small", policy.small, outlook.small, ask)
+    cap_usd = policy.max_cost_usd
+    if not any(_allowed(way.worst_case_cost_usd, cap_usd) for way in [*ways, spare]):
+        _over_cap(policy_name, cap_usd, [*ways, spare])
+    branch = _branch(policy_name, policy, outlook, ways, cap_usd, spare)
+    return _one_branch(policy_name, branch, policy)
+
+
+def _only_large(policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
+    """One branch, of a query that the small model cannot serve."""
+    policy = market.config.policies[policy_name]
+    models = [name for name in (policy.small, policy.large) if name]
+    if needs and (policy.large is None or market.config.models[policy.large].engine == "transformers"):
+        raise CannotHonour(
+            f"{_listed(needs)}: a search cannot honour that, and policy {policy_name!r} has no upstream "
+            "model that could; leave it out, or configure a large model of engine openai or litellm",
+            needs,
+        )
+    if policy.large is None or not _reads(market, policy.large, ask):
+        _too_long(market, ask, models)
+    answer = direct_answer(market, "large", policy.large, market.average[policy_name].large, ask)
+    if not _allowed(answer.worst_case_cost_usd, policy.max_cost_usd):
+        _over_cap(policy_name, policy.max_cost_usd, [answer])
+    reason = (
+        f"{_listed(needs)}: a search cannot honour that, so {policy.large} answers"
+        if needs
+        else f"the prompt of about {ask.prompt.expected} tokens is longer than {policy.small} reads"
+    )
+    return _one_branch(policy_name, Branch(None, answer, (), reason), policy)
+
+
+def _branch(
+    policy_name: str,
+    policy: Policy,
+    outlook: Outlook,
+    ways: Sequence[Alternative],
+    cap_usd: Decimal | None,
+    spare: Alternative,
+) -> Branch:
+    """The best of ``ways`` that the cap allows; ``spare`` if it allows none of them."""
+    allowed = [way for way in ways if _allowed(way.worst_case_cost_usd, cap_usd)]
+    chosen = _best(allowed, policy.usd_per_right_answer, outlook) if allowed else spare
+    rejected = tuple(way for way in ways if way is not chosen)
+    where = _words(outlook.difficulty_bin)
+    if not allowed:
+        reason = f"{where}: {_say(spare)}, because anything more may cost too much"
+    elif rejected:
+        reason = (
+            f"{where}: {_say(chosen)}; rather than {' or '.join(map(_say, rejected))}; "
+            f"a right answer is worth {usd(policy.usd_per_right_answer)}"
+        )
+    else:
+        reason = f"{where}: {_say(chosen)}; there is no other way"
+    if len(allowed) < len(ways):
+        reason += f"; the cap is {usd(policy.max_cost_usd)}"
+    return Branch(outlook.difficulty_bin, chosen, rejected, reason, _notice(policy_name, policy, outlook))
+
+
+def _best(ways: Sequence[Alternative], usd_per_right: Decimal, outlook: Outlook) -> Alternative:
+    """The most valuable way; of equal ones the first, which is the small model's."""
+    if any(way.expected_cost_usd is None for way in ways):
+        hard = outlook.difficulty_bin in (Bin.HARD, Bin.VERY_HARD)
+        return max(ways, key=_accuracy) if hard else ways[0]
+    return max(ways, key=lambda way: usd_per_right * Decimal(way.accuracy) - (way.expected_cost_usd or 0))
+
+
+def _notice(policy_name: str, policy: Policy, outlook: Outlook) -> str | None:
+    if policy.large is not None or outlook.difficulty_bin not in (Bin.HARD, Bin.VERY_HARD):
+        return None
+    return (
+        f"this query looks {_words(outlook.difficulty_bin)} for {policy.small}, and had nowhere to go: "
+        f"policy {policy_name!r} has no large model (GRADUS_LARGE_MODEL names one)"
+    )
+
+
+def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) -> Plan:
+    return Plan(
+        policy=policy_name,
+        small=policy.small if policy else None,
+        verifier=policy.verifier if policy else None,
+        probe_samples=0,
+        branches=(branch,),
+        probe_cost_usd=Decimal(0),
+        expected_cost_usd=branch.chosen.expected_cost_usd,
+        worst_case_cost_usd=branch.chosen.worst_case_cost_usd,
+    )
+
+
+def _reads(market: Market, model_name: str, ask: Ask) -> bool:
+    """Whether the prompt seems to fit, with room for an answer. The worker counts exactly."""
+    context = market.config.models[model_name].context_tokens
+    return context is None or ask.prompt.expected < context
+
+
+def _too_long(market: Market, ask: Ask, models: Iterable[str]) -> NoReturn:
+    contexts = {name: market.config.models[name].context_tokens or 0 for name in models}
+    longest = max(contexts, key=lambda name: contexts[name])
+    raise PromptTooLong(
+        f"the prompt has about {ask.prompt.expected} tokens, but the longest context is that of {longest}, "
+        f"{contexts[longest]} tokens; shorten the prompt",
+        prompt_tokens=ask.prompt.expected,
+        context_tokens=contexts[longest],
+    )
+
+
+def _over_cap(policy_name: str, cap_usd: Decimal | None, ways: Sequence[Alternative]) -> NoReturn:
+    assert cap_usd is not None, "without a cap everything is allowed"
+    known = [way.worst_case_cost_usd for way in ways if way.worst_case_cost_usd is not None]
+    least = min(known, default=None)
+    names = ", ".join(dict.fromkeys(way.model for way in ways))
+    what = (
+        f"nobody knows what {names} may cost: give a price and max_tokens"
+        if least is None
+        else f"the cheapest way to answer may cost {usd(least)}: shorten the prompt or max_tokens"
+    )
+    raise CapExceeded(
+        f"policy {policy_name!r} allows {usd(cap_usd)} a request, but {what}, or raise max_cost_usd",
+        worst_case_cost_usd=least,
+        max_cost_usd=cap_usd,
+    )
+
+
+def _allowed(worst_case_usd: Decimal | None, cap_usd: Decimal | None) -> bool:
+    return cap_usd is None or (worst_case_usd is not None and worst_case_usd <= cap_usd)
+
+
+def _mean_usd(outlooks: Sequence[Outlook], chosen: Sequence[Alternative]) -> Decimal | None:
+    """Expected over the bins; one that no query falls into needs no price."""
+    costs = [
+        None if way.expected_cost_usd is None else Decimal(outlook.share) * way.expected_cost_usd
+        for outlook, way in zip(outlooks, chosen, strict=True)
+        if outlook.share > 0
+    ]
+    total = add_usd(*costs)
+    return None if total is None else total.quantize(_FEMTODOLLAR, ROUND_DOWN)
+
+
+def _max_usd(chosen: Sequence[Alternative]) -> Decimal | None:
+    costs = [way.worst_case_cost_usd for way in chosen]
+    known = [cost for cost in costs if cost is not None]
+    return max(known) if len(known) == len(costs) else None
+
+
+def _accuracy(way: Alternative) -> float:
+    return way.accuracy
+
+
+def _say(way: Alternative) -> str:
+    spec = way.strategy
+    how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
+    cost = usd(way.expected_cost_usd)
+    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}"
+
+
+def _words(difficulty_bin: Bin | None) -> str:
+    return "any difficulty" if difficulty_bin is None else difficulty_bin.replace("_", " ")
+
+
+def _listed(needs: Sequence[str]) -> str:
+    return ", ".join(needs)
+
+
+def usd(amount: Decimal | None) -> str:
+    """For people: two significant digits, never in scientific notation."""
+    return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.2g}'):f}"
