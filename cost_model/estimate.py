@@ -83,13 +83,14 @@ class Size:
     verifier_context: int = 0
 
 
-def direct(size: Size) -> Workload:
-    """One completion, judged by nobody."""
-    expected = Tokens(size.prompt, size.completion)
-    if size.prompt_at_most is None or size.completion_at_most is None:
-        return Workload(expected, None, size.completion_at_most)
-    worst = Tokens(size.prompt_at_most, size.completion_at_most)
-    return Workload(expected.at_most(worst), worst, size.completion_at_most)
+def direct(size: Size, answers: int = 1) -> Workload:
+    """One completion, or several independent ones of the same prompt; judged by nobody."""
+    expected = Tokens(size.prompt, answers * size.completion)
+    token_cap = None if size.completion_at_most is None else answers * size.completion_at_most
+    if size.prompt_at_most is None or token_cap is None:
+        return Workload(expected, None, token_cap)
+    worst = Tokens(size.prompt_at_most, token_cap)
+    return Workload(expected.at_most(worst), worst, token_cap)
 
 
 def parallel(samples: int, size: Size) -> Workload:

@@ -23,9 +23,8 @@ from cost_model.prices import add_usd
 from router.config import Policy
 from router.errors import CannotHonour, CapExceeded, PromptTooLong, UnknownPolicy
 from router.market import Expectation, Market, Outlook
-from router.pricing import Ask, direct_answer, probe_price, search, vote
+from router.pricing import Ask, ask_of, direct_answer, probe_price, search, vote
 from router.probe import difficulty_of
-from router.prompts import prompt_size
 from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, Query
 
 BY_NAME = "direct"
@@ -45,7 +44,7 @@ def plan(query: Query, policy_name: str, market: Market, *, prompt_tokens: int |
     if policy is None:
         known = ", ".join(market.config.policies)
         raise UnknownPolicy(f"there is no policy {policy_name!r}; there are {known}")
-    ask = Ask(prompt_size(query, prompt_tokens), query.sampling.max_tokens)
+    ask = ask_of(query, prompt_tokens)
     small_reads_it = _reads(market, policy.small, ask)
     if query.needs or not small_reads_it:
         return _only_large(policy_name, market, ask, query.needs)
@@ -72,13 +71,13 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
             "out, or ask an upstream model",
             query.needs,
         )
-    ask = Ask(prompt_size(query, prompt_tokens), query.sampling.max_tokens)
+    ask = ask_of(query, prompt_tokens)
     if not _reads(market, model_name, ask):
         _too_long(market, ask, [model_name])
     policies = market.config.policies.items()
     is_small = any(policy.small == model_name for _, policy in policies)
-    known = [market.average[name].large for name, policy in policies if policy.large == model_name]
-    expectation = known[0] if known else _UNMEASURED
+    as_large = [market.average[name].large for name, policy in policies if policy.large == model_name]
+    expectation = as_large[0] if as_large else _UNMEASURED
     answer = direct_answer(market, "small" if is_small else "large", model_name, expectation, ask)
     return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
 

@@ -10,18 +10,29 @@ from cost_model.estimate import Size, Workload, beam, direct, parallel
 from cost_model.prices import FREE, Price
 from router.config import Model
 from router.market import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation, Market, Outlook
-from router.prompts import PromptSize
-from router.types import Alternative, Route, StrategyName, StrategySpec
+from router.prompts import PromptSize, prompt_size
+from router.types import Alternative, Query, Route, StrategyName, StrategySpec
 
 _DIRECT = StrategySpec("direct")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the cost of a query depends on: its length, and how long an answer it allows."""
+    """What the cost of a query depends on: its length, and how long an answer it allows, and how many."""
 
     prompt: PromptSize
     max_tokens: int | None
+    answers: int = 1
+
+
+def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
+    """``prompt_tokens`` is the prompt's length where it is known."""
+    answers = query.extra.get("n")
+    return Ask(
+        prompt_size(query, prompt_tokens),
+        query.sampling.max_tokens,
+        answers if isinstance(answers, int) and answers > 1 else 1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +46,9 @@ class ProbePrice:
 def direct_answer(
     market: Market, route: Route, model_name: str, expectation: Expectation, ask: Ask
 ) -> Alternative:
-    """One completion of a model."""
+    """One call of a model: one completion, or as many as the request's ``n``."""
     model = market.config.models[model_name]
-    workload = direct(_size(model, ask, expectation.completion_tokens))
+    workload = direct(_size(model, ask, expectation.completion_tokens), ask.answers)
     price = market.model_prices[model_name]
     return Alternative(
         route=route,
@@ -118,9 +129,10 @@ def _size(model: Model, ask: Ask, mean_tokens: float | None, verifier_context: i
     else:
         completion = ASSUMED_COMPLETION_TOKENS
     context = model.context_tokens
+    bounds = [bound for bound in (ask.prompt.at_most, context) if bound is not None]
     return Size(
         prompt=ask.prompt.expected,
-        prompt_at_most=ask.prompt.at_most if context is None else min(ask.prompt.at_most, context),
+        prompt_at_most=min(bounds, default=None),
         completion=completion if limit is None else min(completion, limit),
         completion_at_most=limit,
         context=context,

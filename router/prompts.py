@@ -13,6 +13,8 @@ from router.types import Query
 
 _BYTES_A_TOKEN: Final = 3
 """Of English with numbers; a little low, so that estimates are a little high."""
+_TYPICAL_MESSAGE_TOKENS: Final = 4
+_NUMBER_BYTES: Final = 24
 _TEMPLATE_TOKENS: Final = 64
 """What a chat template adds at most: a default system prompt, begin and end of text, the assistant's turn."""
 _MESSAGE_TOKENS: Final = 16
@@ -21,30 +23,40 @@ _MESSAGE_TOKENS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class PromptSize:
-    """Tokens of a prompt: as expected, and at most."""
+    """Tokens of a prompt: as expected, and at most (``None``: images and the like, which nobody can bound)."""
 
     expected: int
-    at_most: int
+    at_most: int | None
 
 
 def prompt_size(query: Query, known_tokens: int | None = None) -> PromptSize:
-    """``known_tokens`` where the caller counted; else from UTF-8 bytes: a token is at least one byte."""
+    """``known_tokens`` where the caller counted; else from UTF-8 bytes: a token is at least one byte.
+
+    Everything a model may get to read counts: messages, and the tools and schemas beside them.
+    """
     if known_tokens is not None:
         return PromptSize(known_tokens, known_tokens)
-    text_bytes = sum(_bytes(message.get("content")) for message in query.messages)
+    text_bytes = _bytes(query.messages) + (_bytes(query.extra) if query.needs else 0)
     messages = len(query.messages)
-    return PromptSize(
-        text_bytes // _BYTES_A_TOKEN + 4 * messages + 4,
-        text_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS,
+    expected = text_bytes // _BYTES_A_TOKEN + _TYPICAL_MESSAGE_TOKENS * messages
+    if any(map(_has_media, query.messages)):
+        return PromptSize(expected, None)
+    return PromptSize(expected, text_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS)
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of every text in a JSON value, keys included."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, Mapping):
+        return sum(_bytes(key) + _bytes(each) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    return _NUMBER_BYTES
+
+
+def _has_media(message: Mapping[str, Any]) -> bool:
+    parts = message.get("content")
+    return isinstance(parts, list | tuple) and any(
+        not (isinstance(part, Mapping) and part.get("type") == "text") for part in parts
     )
-
-
-def _bytes(content: Any) -> int:
-    """Bytes of a message's content: text, or OpenAI's list of parts."""
-    if isinstance(content, str):
-        return len(content.encode("utf-8", "surrogatepass"))
-    if isinstance(content, Mapping):
-        return _bytes(content.get("text"))
-    if isinstance(content, list | tuple):
-        return sum(map(_bytes, content))
-    return 0
