@@ -23,7 +23,7 @@ _MESSAGE_TOKENS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class PromptSize:
-    """Tokens of a prompt: as expected, and at most (``None``: images and the like, which nobody can bound)."""
+    """Tokens of a prompt: as expected, and at most (``None``: images and such, which nobody can bound)."""
 
     expected: int
     at_most: int | None
