@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
 
 import redis
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -35,6 +37,8 @@ def serve(config: Config, concurrency: int, on_ready: Callable[[str], None]) -> 
     SIGTERM ends it softly: running jobs finish, waiting ones stay in the queue. ``on_ready`` is told the
     worker's id once jobs can come. Raises :class:`workers.errors.ModelNotLoadable`.
     """
+    # About pickle as root. Messages are JSON here, and in a container everybody is root.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as resources:
         models = load_models(config, resources)

@@ -1,0 +1,77 @@
+"""Jobs and what runs them, for the tests of a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from router.config import TransformersModel
+from router.types import Alternative, Bin, Branch, Job, Plan, Query, Route, Sampling, StrategySpec
+from workers.engines.scripted import ScriptedEngine
+from workers.executor import Model
+from workers.verifiers.scripted import ScriptedVerifier
+
+MESSAGES: tuple[Mapping[str, str], ...] = ({"role": "user", "content": "Calculate 3 + 4."},)
+RIGHT, WRONG = "3 + 4 = 7\nThe answer is 7.", "3 + 4 = 8\nThe answer is 8."
+
+
+def alternative(
+    spec: StrategySpec, *, route: Route = "small", model: str = "tiny", token_cap: int | None = None
+) -> Alternative:
+    return Alternative(route, model, spec, 0.5, "assumed", None, None, token_cap=token_cap)
+
+
+def probing_plan(
+    chosen: Alternative | Mapping[Bin, Alternative], *, probe_samples: int = 4, verifier: str = "judge"
+) -> Plan:
+    """A plan that follows ``chosen`` in every bin, or in each bin its own."""
+    by_bin = chosen if isinstance(chosen, Mapping) else dict.fromkeys(Bin, chosen)
+    branches = tuple(Branch(each, by_bin[each], (), "as the test says") for each in Bin)
+    return Plan("default", "tiny", verifier, probe_samples, branches, None, None, None)
+
+
+def direct_plan(model: str = "tiny", token_cap: int | None = None) -> Plan:
+    only = alternative(StrategySpec("direct"), model=model, token_cap=token_cap)
+    return Plan("direct", None, None, 0, (Branch(None, only, (), "by name"),), None, None, None)
+
+
+def job(
+    plan: Plan,
+    *,
+    sampling: Sampling | None = None,
+    stream: bool = False,
+    escalated: bool = False,
+    seconds: float = 30.0,
+    id: str = "job-1",
+) -> Job:
+    return Job(
+        id=id,
+        reply_to="gradus:events:test",
+        query=Query(MESSAGES, sampling or Sampling()),
+        plan=plan,
+        deadline_unix_s=time.time() + seconds,
+        stream=stream,
+        escalated=escalated,
+    )
+
+
+def model(engine: ScriptedEngine, *, temperature: float = 0.8, max_tokens: int = 64) -> Model:
+    config = TransformersModel(
+        engine="transformers",
+        path="unused",
+        context_tokens=engine.context_tokens,
+        max_tokens=max_tokens,
+        temperature=temperature,
+    )
+    return Model(engine, config)
+
+
+def judge(
+    worth: Callable[[str], float] = lambda text: 0.9 if "7" in text else 0.2, *, scores_steps: bool = True
+) -> ScriptedVerifier:
+    """Scores every line of a text the same."""
+
+    def steps(text: str) -> Sequence[float]:
+        return [worth(text)] * len(text.splitlines())
+
+    return ScriptedVerifier(steps, name="judge", scores_steps=scores_steps)

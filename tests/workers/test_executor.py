@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from router.types import Bin, Job, Outcome, Sampling, StrategyName, StrategySpec
+from router.wire import Event, dump_outcome, load_outcome
+from tests.workers.jobs import (
+    MESSAGES,
+    RIGHT,
+    WRONG,
+    alternative,
+    direct_plan,
+    job,
+    judge,
+    model,
+    probing_plan,
+)
+from workers.engines.scripted import ScriptedEngine
+from workers.executor import run
+from workers.protocols import Cancellation, Prompt
+from workers.verifiers.scripted import ScriptedVerifier
+
+WEIGHTED = StrategySpec("best_of_n_weighted", samples=4)
+
+
+def play(
+    the_job: Job,
+    engine: ScriptedEngine,
+    verifier: ScriptedVerifier | None = None,
+    *,
+    cancellation: Cancellation | None = None,
+    temperature: float = 0.8,
+) -> tuple[Outcome, list[Event]]:
+    events: list[Event] = []
+    verifier = verifier or judge()
+    outcome = run(
+        the_job,
+        {"tiny": model(engine, temperature=temperature)},
+        {verifier.name: verifier},
+        events.append,
+        cancellation or Cancellation(),
+    )
+    assert load_outcome(dump_outcome(outcome)) == outcome
+    return outcome, events
+
+
+def purposes(outcome: Outcome) -> list[str]:
+    return [line.purpose for line in outcome.usage]
+
+
+def test_a_probe_that_is_large_enough_is_the_whole_search() -> None:
+    engine = ScriptedEngine([RIGHT, WRONG, RIGHT, WRONG], model="tiny")
+    outcome, events = play(job(probing_plan(alternative(WEIGHTED))), engine)
+    assert (outcome.status, outcome.text, outcome.finish_reason, outcome.samples) == (
+        "answered",
+        RIGHT,
+        "stop",
+        4,
+    )
+    assert outcome.confidence == pytest.approx(1.8 / 2.2)
+    assert outcome.decision is not None
+    assert outcome.decision.difficulty is not None
+    assert outcome.decision.difficulty.bin is Bin.MEDIUM
+    assert outcome.decision.difficulty.p_right == pytest.approx(0.55)
+    assert len(engine.calls) == 1
+    assert purposes(outcome) == ["probe", "verifier"]
+    assert set(outcome.stages_s) == {"probe", "search"}
+    assert events == [Event("progress", "job-1", {"stage": "probe", "done": 4, "total": 4})]
+    assert outcome.notice is None
+
+
+def test_a_search_beyond_the_probe_is_counted_as_candidates() -> None:
+    engine = ScriptedEngine([RIGHT, WRONG], model="tiny")
+    plan = probing_plan(alternative(StrategySpec("majority", samples=7)))
+    outcome, events = play(job(plan), engine)
+    assert outcome.samples == 7
+    assert [len(prompts) for prompts, _ in engine.calls] == [4, 3]
+    assert {line.purpose: line.calls for line in outcome.usage} == {"probe": 4, "verifier": 7, "candidate": 3}
+    assert [event.data for event in events] == [
+        {"stage": "probe", "done": 4, "total": 4},
+        {"stage": "search", "done": 3, "total": 7},
+    ]
+
+
+def test_the_bin_of_the_probe_decides_which_branch_is_followed() -> None:
+    by_bin = {each: alternative(StrategySpec("majority", samples=4)) for each in Bin}
+    by_bin[Bin.VERY_HARD] = alternative(StrategySpec("direct"), route="large", model="huge")
+    easy, _ = play(job(probing_plan(by_bin)), ScriptedEngine([RIGHT]))
+    hard, _ = play(job(probing_plan(by_bin)), ScriptedEngine([WRONG]), judge(lambda _: 0.1))
+    assert easy.status == "answered"
+    assert (hard.status, hard.text, hard.samples, purposes(hard)) == (
+        "escalate",
+        "",
+        4,
+        ["probe", "verifier"],
+    )
+    assert hard.decision is not None
+    assert hard.decision.branch.chosen.model == "huge"
+
+
+def test_a_plan_by_name_answers_directly_without_a_verifier() -> None:
+    outcome, events = play(job(direct_plan()), ScriptedEngine([RIGHT]))
+    assert (outcome.status, outcome.text, outcome.samples, outcome.confidence) == ("answered", RIGHT, 1, None)
+    assert purposes(outcome) == ["direct"]
+    assert outcome.decision is not None
+    assert outcome.decision.difficulty is None
+    assert events == []
+
+
+def test_tokens_of_an_escalated_job_count_as_escalation() -> None:
+    outcome, _ = play(job(direct_plan(), escalated=True), ScriptedEngine([RIGHT]))
+    assert purposes(outcome) == ["escalation"]
+
+
+def test_a_direct_answer_streams_exactly_its_text() -> None:
+    outcome, events = play(job(direct_plan(), stream=True), ScriptedEngine([RIGHT]))
+    assert len(events) > 1
+    assert "".join(event.data["text"] for event in events) == outcome.text
+
+
+def test_settings_of_the_request_reach_the_engine() -> None:
+    engine = ScriptedEngine([RIGHT])
+    sampling = Sampling(max_tokens=9, temperature=0.3, top_p=0.5, stop=("X",), seed=3)
+    play(job(direct_plan(), sampling=sampling), engine)
+    ((prompts, params),) = engine.calls
+    assert prompts == (Prompt(MESSAGES),)
+    assert (params.max_tokens, params.temperature, params.top_p, params.stop, params.seed) == (
+        9,
+        0.3,
+        0.5,
+        ("X",),
+        3,
+    )
+
+
+def test_settings_that_the_request_leaves_open_are_the_models() -> None:
+    engine = ScriptedEngine([RIGHT])
+    play(job(direct_plan()), engine, temperature=0.7)
+    assert (engine.calls[0][1].max_tokens, engine.calls[0][1].temperature) == (64, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"), [(direct_plan(), 0.0), (probing_plan(alternative(WEIGHTED)), 0.8)]
+)
+def test_temperature_0_is_greedy_directly_but_leaves_a_search_its_variety(
+    plan: object, expected: float
+) -> None:
+    engine = ScriptedEngine([RIGHT])
+    play(job(plan, sampling=Sampling(temperature=0.0)), engine)  # type: ignore[arg-type]
+    assert engine.calls[0][1].temperature == expected
+
+
+def test_an_answer_that_max_tokens_cut_off_says_so() -> None:
+    outcome, _ = play(job(direct_plan(), sampling=Sampling(max_tokens=3)), ScriptedEngine([RIGHT]))
+    assert (outcome.text, outcome.finish_reason) == ("3 + 4", "length")
+
+
+def test_the_token_cap_ends_a_search_and_the_answer_says_so() -> None:
+    plan = probing_plan(alternative(StrategySpec("majority", samples=8), token_cap=6))
+    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]))
+    candidates = [line for line in outcome.usage if line.purpose == "candidate"]
+    assert (outcome.status, outcome.samples) == ("answered", 4)
+    assert sum(line.completion_tokens for line in candidates) <= 6
+    assert outcome.notice is not None
+    assert "token cap" in outcome.notice
+
+
+def test_the_deadline_in_mid_search_answers_with_the_best_so_far() -> None:
+    deadline = Cancellation(time.monotonic() + 60)
+
+    def slow_search(_prompt: Prompt, index: int, _seed: int) -> str:
+        if len(engine.calls) > 1:
+            deadline.deadline_monotonic_s = time.monotonic()
+        return RIGHT
+
+    engine = ScriptedEngine(slow_search)
+    plan = probing_plan(alternative(StrategySpec("majority", samples=8)))
+    outcome, _ = play(job(plan), engine, cancellation=deadline)
+    assert (outcome.status, outcome.text, outcome.samples) == ("answered", RIGHT, 4)
+    assert outcome.notice == "the deadline ended the search: the answer is the best of 4 by then"
+
+
+@pytest.mark.parametrize("plan", [direct_plan(), probing_plan(alternative(WEIGHTED))])
+def test_the_deadline_with_nothing_complete_is_a_failure(plan: object) -> None:
+    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]), cancellation=Cancellation(time.monotonic()))  # type: ignore[arg-type]
+    assert outcome.status == "failed"
+    assert outcome.failure is not None
+    assert outcome.failure.code == "deadline_exceeded"
+
+
+def test_a_client_that_leaves_in_mid_search_ends_the_job_with_what_it_spent() -> None:
+    cancellation = Cancellation()
+
+    def leave(_prompt: Prompt, _index: int, _seed: int) -> str:
+        if len(engine.calls) > 1:
+            cancellation.cancel()
+        return RIGHT
+
+    engine = ScriptedEngine(leave)
+    plan = probing_plan(alternative(StrategySpec("majority", samples=8)))
+    outcome, _ = play(job(plan), engine, cancellation=cancellation)
+    assert outcome.failure is not None
+    assert (outcome.status, outcome.failure.code) == ("failed", "cancelled")
+    assert purposes(outcome) == ["probe", "verifier", "candidate"]
+    assert outcome.decision is not None
+
+
+def test_an_engine_that_fails_in_the_search_is_a_failure_that_keeps_the_probes_usage() -> None:
+    def break_later(_texts: str) -> float:
+        engine.fail_with = "out of memory"
+        return 0.5
+
+    engine = ScriptedEngine([RIGHT])
+    plan = probing_plan(alternative(StrategySpec("majority", samples=8)))
+    outcome, _ = play(job(plan), engine, judge(break_later))
+    assert outcome.failure is not None
+    assert outcome.failure.code == "engine_failed"
+    assert "out of memory" in outcome.failure.message
+    assert purposes(outcome) == ["probe", "verifier"]
+
+
+def test_a_prompt_beyond_the_context_is_that_failure() -> None:
+    outcome, _ = play(job(direct_plan()), ScriptedEngine([RIGHT], context_tokens=2))
+    assert outcome.failure is not None
+    assert outcome.failure.code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        direct_plan("other"),
+        probing_plan(alternative(WEIGHTED), verifier="other"),
+        probing_plan(alternative(StrategySpec("majority", 8), model="other")),
+    ],
+)
+def test_what_this_worker_does_not_run_is_named(plan: object) -> None:
+    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]))  # type: ignore[arg-type]
+    assert outcome.failure is not None
+    assert outcome.failure.code == "model_unavailable"
+    assert "'other'" in outcome.failure.message
+
+
+def test_beam_search_refuses_a_verifier_that_cannot_judge_steps() -> None:
+    plan = probing_plan(alternative(StrategySpec("beam", 4)))
+    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]), judge(scores_steps=False))
+    assert outcome.failure is not None
+    assert "scores steps" in outcome.failure.message
+
+
+def test_a_defect_is_a_failure_not_a_lost_job() -> None:
+    def defect(_text: str) -> float:
+        raise ZeroDivisionError("a bug")
+
+    outcome, _ = play(job(probing_plan(alternative(WEIGHTED))), ScriptedEngine([RIGHT]), judge(defect))
+    assert outcome.failure is not None
+    assert outcome.failure.code == "worker_error"
+    assert "a bug" in outcome.failure.message
+
+
+@pytest.mark.parametrize("name", ["majority", "best_of_n", "best_of_n_weighted", "beam"])
+def test_every_search_answers_from_a_plan(name: StrategyName) -> None:
+    engine = ScriptedEngine([WRONG, RIGHT])
+    outcome, _ = play(job(probing_plan(alternative(StrategySpec(name, samples=8)))), engine)
+    assert (outcome.status, outcome.text) == ("answered", RIGHT)
+    assert outcome.samples >= 4
