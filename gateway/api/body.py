@@ -1,0 +1,50 @@
+"""Reading a request's body: never more of it than the limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from gateway import schemas, translate
+from gateway.errors import BadRequest
+from gateway.translate import Asked
+
+
+async def read_asked(request: Request, max_body_bytes: int) -> Asked:
+    """The checked chat request. Raises :class:`gateway.errors.BadRequest`."""
+    return translate.read(*schemas.parse(await _read(request, max_body_bytes)))
+
+
+async def _read(request: Request, max_body_bytes: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > max_body_bytes:
+        raise _too_large(max_body_bytes)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > max_body_bytes:
+            raise _too_large(max_body_bytes)
+    return bytes(body)
+
+
+def _too_large(max_body_bytes: int) -> BadRequest:
+    return BadRequest(
+        f"The body is larger than {max_body_bytes} bytes; shorten it, or raise server.max_body_bytes.",
+        code="request_too_large",
+    )
+
+
+def request_body(example: dict[str, Any]) -> dict[str, Any]:
+    """How OpenAPI describes a body that is read here and not by the framework."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/ChatRequest"},
+                    "example": example,
+                }
+            },
+        }
+    }

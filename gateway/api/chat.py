@@ -1,0 +1,112 @@
+"""``POST /v1/chat/completions``: OpenAI's endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api import examples
+from gateway.api.body import read_asked, request_body
+from gateway.api.state import GatewayState, state_of
+from gateway.errors import to_http
+from gateway.schemas import ChatCompletion
+from gateway.service import Reply
+from gateway.streams import Envelope, EventStream, Feed
+from gateway.translate import Asked, headers_of
+
+router = APIRouter(tags=["chat"])
+
+CLIENT_CLOSED_REQUEST = 499  # nobody reads it
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Answer a chat",
+    response_model=ChatCompletion,
+    responses={
+        200: {
+            "description": "The answer; with `stream: true`, server-sent events of chat completion chunks.",
+            "content": {
+                "application/json": {"example": examples.COMPLETION},
+                "text/event-stream": {"example": examples.STREAM},
+            },
+        },
+        **examples.ERRORS,
+    },
+    openapi_extra=request_body(examples.REQUEST),
+)
+async def chat_completions(request: Request) -> Response:
+    """Routes by difficulty for `gradus` and `gradus/<policy>`; asks a model directly for its own name."""
+    state = state_of(request)
+    asked = await read_asked(request, state.max_body_bytes)
+    envelope = Envelope(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), asked.model)
+    if asked.stream:
+        return await _stream(request, state, asked, envelope)
+    work = asyncio.create_task(state.service.answer(asked))
+    try:
+        if not await _before_disconnect(request, work):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+    finally:
+        work.cancel()  # which frees its worker, or closes the connection to its server
+    reply = work.result()
+    headers = {"x-request-id": envelope.id, **headers_of(reply.gradus)}
+    return Response(to_json(_completion(envelope, reply)), headers=headers, media_type="application/json")
+
+
+async def _stream(request: Request, state: GatewayState, asked: Asked, envelope: Envelope) -> Response:
+    """Begins to answer once the request is under way; what fails before that is an error like any other."""
+    feed = Feed(envelope, asked.include_usage)
+    work = asyncio.create_task(_feed(state, asked, feed))
+    under_way = False
+    try:
+        if not await _before_disconnect(request, feed.opened):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        headers = feed.opened.result()
+        under_way = True
+    finally:
+        if not under_way:
+            work.cancel()
+    return EventStream(feed, work, {"x-request-id": envelope.id, **headers})
+
+
+async def _feed(state: GatewayState, asked: Asked, feed: Feed) -> None:
+    try:
+        reply = await state.service.answer(asked, feed)
+    except Exception as error:
+        if feed.opened.done():
+            feed.fail(to_http(error))
+        else:
+            feed.opened.set_exception(error)
+    else:
+        feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus)
+
+
+async def _before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> bool:
+    """Wait until something is done, or until the client goes away; whether it was done."""
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({awaited, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return awaited.done()
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _completion(envelope: Envelope, reply: Reply) -> dict[str, Any]:
+    """The response body: a server's own completion with our account of it, or one made of the answer's text."""
+    if reply.upstream is not None:
+        return {**reply.upstream, **envelope.completion(), "usage": reply.usage, "gradus": reply.gradus}
+    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
+    return envelope.completion(choices=[choice], usage=reply.usage, gradus=reply.gradus)

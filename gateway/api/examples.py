@@ -1,0 +1,176 @@
+"""What /docs and /openapi.json show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.schemas import ErrorBody
+
+QUESTION = "Calculate ( 7 + 5 ) * 3."
+ANSWER = "7 + 5 = 12\n12 * 3 = 36\nThe answer is 36."
+
+REQUEST: dict[str, Any] = {"model": "gradus", "messages": [{"role": "user", "content": QUESTION}]}
+
+GRADUS: dict[str, Any] = {
+    "route": "small",
+    "model": "abacus-small",
+    "policy": "default",
+    "difficulty": 0.81,
+    "bin": "easy",
+    "strategy": "best_of_n_weighted",
+    "samples": 16,
+    "confidence": 0.93,
+    "tokens": {"probe": 592, "candidates": 0, "verifier": 832, "direct": 0, "escalation": 0},
+    "flops": 2848000000.0,
+    "cost_usd": "0.000009168",
+    "lines": [
+        {
+            "purpose": "probe",
+            "model": "abacus-small",
+            "calls": 16,
+            "prompt_tokens": 32,
+            "completion_tokens": 560,
+            "flops": 1184000000.0,
+            "cost_usd": "0.0000078",
+        },
+        {
+            "purpose": "verifier",
+            "model": "abacus-prm",
+            "calls": 16,
+            "prompt_tokens": 832,
+            "completion_tokens": 0,
+            "flops": 1664000000.0,
+            "cost_usd": "0.000001368",
+        },
+    ],
+    "latency_s": {"queue": 0.004, "probe": 0.31, "search": 0.002, "total": 0.325},
+}
+
+USAGE = {"prompt_tokens": 864, "completion_tokens": 560, "total_tokens": 1424}
+
+COMPLETION: dict[str, Any] = {
+    "id": "chatcmpl-1f0c",
+    "object": "chat.completion",
+    "created": 1767225600,
+    "model": "gradus",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": ANSWER, "refusal": None},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": USAGE,
+    "gradus": GRADUS,
+}
+
+STREAM = """data: {"id":"chatcmpl-1f0c","object":"chat.completion.chunk","created":1767225600,"model":"gradus",\
+"choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}
+
+: gradus probe 16/16
+
+data: {"id":"chatcmpl-1f0c", ..., "choices":[{"index":0,"delta":{"content":"7 + 5 = 12\\n"}, ...}]}
+
+data: {"id":"chatcmpl-1f0c", ..., "choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"gradus":{...}}
+
+data: [DONE]
+"""
+
+_ALTERNATIVE: dict[str, Any] = {
+    "route": "small",
+    "model": "abacus-small",
+    "strategy": {"name": "best_of_n_weighted", "samples": 16, "beam_width": 4, "max_rounds": 40},
+    "accuracy": 0.9,
+    "accuracy_source": "assumed",
+    "expected_cost_usd": "0",
+    "worst_case_cost_usd": "0",
+    "expected_flops": 0.0,
+    "token_cap": 0,
+}
+
+EXPLANATION: dict[str, Any] = {
+    "object": "gradus.explanation",
+    "plan": {
+        "policy": "default",
+        "small": "abacus-small",
+        "verifier": "abacus-prm",
+        "probe_samples": 16,
+        "branches": [
+            {
+                "difficulty_bin": "easy",
+                "chosen": _ALTERNATIVE,
+                "rejected": [],
+                "reason": "a right answer costs less than with abacus-large",
+                "notice": None,
+            }
+        ],
+        "probe_cost_usd": "0.00002",
+        "expected_cost_usd": "0.00003",
+        "worst_case_cost_usd": "0.0001",
+    },
+}
+
+NOT_READY = {
+    "status": "unready",
+    "reasons": ["No worker is alive; start one with `gradus worker`."],
+    "warnings": [],
+}
+
+
+def _error(description: str, kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return {
+        "description": description,
+        "model": ErrorBody,
+        "content": {"application/json": {"example": example}},
+    }
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: _error(
+        "The body is not a request that can be answered",
+        "invalid_request_error",
+        "invalid_value",
+        "Invalid 'max_tokens': input should be greater than or equal to 1.",
+        "max_tokens",
+    ),
+    402: _error(
+        "Every way to answer may cost more than the policy's cap",
+        "invalid_request_error",
+        "cost_cap_exceeded",
+        "every way to answer may cost more than max_cost_usd",
+    ),
+    404: _error(
+        "No such model or policy",
+        "invalid_request_error",
+        "model_not_found",
+        "There is no model 'gpt-9'; there are gradus, gradus/default, abacus-small, abacus-large.",
+        "model",
+    ),
+    413: _error(
+        "The body is over the limit",
+        "invalid_request_error",
+        "request_too_large",
+        "The body is larger than 1000000 bytes; shorten it, or raise server.max_body_bytes.",
+    ),
+    502: _error(
+        "A large model's server cannot be used",
+        "server_error",
+        "upstream_failed",
+        "The server of model 'large' cannot be used: connection refused. Check its base_url, or ask again later.",
+    ),
+    503: _error(
+        "Redis or the worker is gone; ask again after the seconds in `retry-after`",
+        "server_error",
+        "worker_lost",
+        "The worker that ran this request is gone, and trying again did not help; ask again in a moment.",
+    ),
+    504: _error(
+        "The policy's deadline came first",
+        "server_error",
+        "deadline_exceeded",
+        "The deadline came before an answer; ask for fewer tokens, a policy with fewer samples, or raise the "
+        "policy's deadline_s.",
+    ),
+}

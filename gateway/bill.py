@@ -1,0 +1,78 @@
+"""What one request consumed, priced: the lines whose sum is the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from cost_model.prices import add_usd
+from cost_model.usage import Usage, merge
+from router.market import Market
+
+# How the purposes of usage lines are called in replies.
+PURPOSES = {
+    "probe": "probe",
+    "candidate": "candidates",
+    "verifier": "verifier",
+    "direct": "direct",
+    "escalation": "escalation",
+}
+
+
+class Bill:
+    """Collects the usage lines of one request, whatever becomes of it."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._lines: list[Usage] = []
+
+    def add(self, lines: Iterable[Usage]) -> None:
+        self._lines += lines
+
+    @property
+    def lines(self) -> tuple[Usage, ...]:
+        return self._market.priced(merge(self._lines))
+
+    def usage(self) -> dict[str, int]:
+        """OpenAI's usage object, over all lines."""
+        prompt = sum(line.prompt_tokens for line in self._lines)
+        completion = sum(line.completion_tokens for line in self._lines)
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        }
+
+    def account(self) -> dict[str, Any]:
+        """The part of the ``gradus`` object that says what was spent (docs/api.md)."""
+        lines = self.lines
+        known_flops = [line.flops for line in lines if line.flops is not None]
+        tokens = dict.fromkeys(PURPOSES.values(), 0)
+        for line in lines:
+            tokens[PURPOSES[line.purpose]] += line.total_tokens
+        return {
+            "tokens": tokens,
+            "flops": sum(known_flops) if len(known_flops) == len(lines) else None,
+            "cost_usd": decimal_text(add_usd(*(line.cost_usd for line in lines))),
+            "lines": [
+                {
+                    "purpose": line.purpose,
+                    "model": line.model,
+                    "calls": line.calls,
+                    "prompt_tokens": line.prompt_tokens,
+                    "completion_tokens": line.completion_tokens,
+                    "flops": line.flops,
+                    "cost_usd": decimal_text(line.cost_usd),
+                }
+                for line in lines
+            ],
+        }
+
+
+def decimal_text(amount: Decimal | None) -> str | None:
+    """Plain digits, no exponent and no trailing zeros: ``0.00002``; ``None`` stays ``None``."""
+    if amount is None:
+        return None
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

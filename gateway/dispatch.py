@@ -1,0 +1,288 @@
+"""Jobs to workers, and their events back: one Celery sender and one event reader a gateway process.
+
+Every gateway process reads its own Redis Stream, and only the reader task touches it: it hands each event to
+the request that waits for it. There is no Celery result backend. Workers beat once a second for each running
+job; silence and an expired lease together mean that the worker is gone, and the job is sent once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.errors import DeadlineExceeded, QueueUnavailable, WorkerLost
+from router import wire
+from router.errors import WireInvalid
+from router.types import Job, Outcome
+from router.wire import Event
+
+log = logging.getLogger(__name__)
+
+SENDERS = 4  # threads that talk to the broker; sending takes about a millisecond
+SEND_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+RECONNECT_INTERVAL_S = 0.2
+BLOCK_S = 5.0
+STREAM_TTL_S = 3600  # so that the stream of a gateway that was killed goes away
+STREAM_REFRESH_S = 600.0
+
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reconnected:
+    """Put to every waiting job when Redis is back: what was queued in it may be gone."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A job that a request waits for."""
+
+    job: Job
+    inbox: asyncio.Queue[Event | _Reconnected] = field(default_factory=asyncio.Queue)
+    started: bool = False
+    said_text: bool = False
+    sent: int = 0
+
+
+class Dispatcher:
+    """Sends jobs and waits for their outcomes. Use between :meth:`start` and :meth:`stop`, in one event loop."""
+
+    def __init__(self, redis_url: str, gateway_id: str, *, lost_after_s: float = wire.LOST_AFTER_S) -> None:
+        self.reply_to = wire.events_key(gateway_id)
+        self._redis_url = redis_url
+        self._lost_after_s = lost_after_s
+        self._waiting: dict[str, _Waiting] = {}
+        self._connected = False
+        self._was_lost = False
+        self._refresh_at_s = 0.0
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start reading. Redis need not be there yet: the reader keeps trying."""
+        self._celery = _celery(wire.broker_url(self._redis_url))
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="celery-send")
+        self._redis = Redis.from_url(
+            self._redis_url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=CONNECT_TIMEOUT_S,
+            protocol=2,
+        )
+        # Its own connection: it blocks, and should notice a Redis host that vanished without a word.
+        self._reading = Redis.from_url(
+            self._redis_url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=2 * BLOCK_S, protocol=2
+        )
+        self._reader = asyncio.create_task(self._read(), name="gradus-event-reader")
+
+    async def stop(self) -> None:
+        self._reader.cancel()
+        await asyncio.gather(self._reader, *self._background, return_exceptions=True)
+        try:
+            await self._redis.delete(self.reply_to)
+        except (RedisError, OSError):
+            log.info("Redis is gone already; the event stream %s expires by itself", self.reply_to)
+        await self._reading.aclose()
+        await self._redis.aclose()
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._celery.close)
+
+    async def run(
+        self, job: Job, deadline_s: float, on_sent: Callable[[], None], on_event: OnEvent
+    ) -> Outcome:
+        """Send the job and wait for its outcome, answered or not; ``on_event`` hears everything before it.
+
+        ``deadline_s`` is on the event loop's clock. Cancelling this call cancels the job in its worker.
+        Raises :class:`QueueUnavailable`, :class:`WorkerLost` or :class:`DeadlineExceeded`.
+        """
+        waiting = self._waiting[job.id] = _Waiting(job)
+        finished = False
+        try:
+            await self._send(waiting)
+            on_sent()
+            outcome = await self._wait(waiting, deadline_s, on_event)
+            finished = waiting.sent == 1  # of a job sent twice the other copy may still run
+            return outcome
+        finally:
+            del self._waiting[job.id]
+            if waiting.sent and not finished:
+                self._in_background(self._cancel(job.id))
+
+    async def workers(self) -> list[dict[str, Any]]:
+        """What every live worker says about itself. Raises :class:`QueueUnavailable`."""
+        try:
+            keys = [key async for key in self._redis.scan_iter(match=wire.WORKER_KEYS, count=1000)]
+            found = await self._redis.mget(keys) if keys else []
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
+        return [json.loads(value) for value in found if value is not None]
+
+    async def _wait(self, waiting: _Waiting, deadline_s: float, on_event: OnEvent) -> Outcome:
+        loop = asyncio.get_running_loop()
+        patience_s = self._lost_after_s
+        while True:
+            left_s = deadline_s - loop.time()
+            if left_s <= 0:
+                raise await self._late(waiting)
+            try:
+                event = await asyncio.wait_for(
+                    waiting.inbox.get(), min(left_s, patience_s) if waiting.started else left_s
+                )
+            except TimeoutError:
+                # A lease outlives a beat by moments; only without one is the worker surely gone.
+                patience_s = wire.BEAT_S
+                if waiting.started and loop.time() < deadline_s and await self._abandoned(waiting.job.id):
+                    await self._send_again(waiting)
+                continue
+            patience_s = self._lost_after_s
+            if isinstance(event, _Reconnected):
+                if not waiting.started and waiting.sent == 1:
+                    await self._send_again(waiting)
+            elif event.outcome is not None:
+                return event.outcome
+            else:
+                waiting.started = True
+                waiting.said_text = waiting.said_text or event.type == "text"
+                on_event(event)
+
+    async def _abandoned(self, job_id: str) -> bool:
+        if not self._connected:
+            return False
+        try:
+            return not await self._redis.exists(wire.lease_key(job_id))
+        except (RedisError, OSError):
+            return False
+
+    async def _send_again(self, waiting: _Waiting) -> None:
+        if waiting.sent > 1 or waiting.said_text:
+            raise WorkerLost(_LOST)
+        log.warning("job %s lost its worker; sending it again", waiting.job.id)
+        waiting.started = False
+        await self._send(waiting)
+
+    async def _send(self, waiting: _Waiting) -> None:
+        job = waiting.job
+        text = wire.dump_job(job)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await asyncio.get_running_loop().run_in_executor(self._senders, self._publish, job, text)
+        except (OperationalError, RedisError, OSError, TimeoutError) as error:
+            raise QueueUnavailable(_REDIS_DOWN.format(error=error or "no answer")) from error
+        waiting.sent += 1
+
+    def _publish(self, job: Job, text: str) -> None:
+        self._celery.send_task(
+            wire.TASK,
+            args=[text],
+            queue=wire.QUEUE,
+            task_id=job.id,
+            expires=max(job.deadline_unix_s - time.time(), 0.001),
+            ignore_result=True,
+            retry=True,
+            retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
+        )
+
+    async def _late(self, waiting: _Waiting) -> DeadlineExceeded | WorkerLost:
+        if waiting.sent > 1 and not waiting.started:
+            return WorkerLost(_LOST)
+        if waiting.started:
+            return DeadlineExceeded(
+                "The deadline came before an answer; ask for fewer tokens, a policy with fewer samples, "
+                "or raise the policy's deadline_s."
+            )
+        try:
+            alive = len(await self.workers())
+        except QueueUnavailable:
+            alive = 0
+        if alive:
+            return DeadlineExceeded(
+                f"The deadline came while the request waited for one of {alive} busy worker(s); "
+                "start more with `gradus worker`, or raise the policy's deadline_s."
+            )
+        return DeadlineExceeded("The deadline came and no worker is alive; start one with `gradus worker`.")
+
+    async def _cancel(self, job_id: str) -> None:
+        try:
+            await self._redis.set(wire.cancel_key(job_id), "1", ex=wire.CANCEL_TTL_S)
+        except (RedisError, OSError) as error:
+            log.warning("job %s could not be cancelled: %s", job_id, error)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _read(self) -> None:
+        """Hand the events of this process's stream to the jobs that wait; for as long as the process lives."""
+        last_id: bytes | str = "0-0"
+        while True:
+            try:
+                if not self._connected:
+                    await self._reading.ping()
+                    self._greet()
+                answer = await self._reading.xread(
+                    {self.reply_to: last_id}, count=1000, block=int(BLOCK_S * 1000)
+                )
+                if answer:
+                    await self._keep_stream()
+            except (RedisError, OSError) as error:
+                if not self._was_lost:
+                    log.warning("Redis does not answer (%s); trying again until it does", error)
+                self._connected, self._was_lost = False, True
+                await asyncio.sleep(RECONNECT_INTERVAL_S)
+                continue
+            for _, entries in answer or ():
+                for entry_id, fields in entries:
+                    last_id = entry_id
+                    self._hand_over(fields)
+
+    def _greet(self) -> None:
+        self._connected = True
+        if self._was_lost:
+            log.warning("Redis answers again")
+            self._was_lost = False
+            for waiting in self._waiting.values():
+                waiting.inbox.put_nowait(_Reconnected())
+
+    async def _keep_stream(self) -> None:
+        if time.monotonic() > self._refresh_at_s:
+            self._refresh_at_s = time.monotonic() + STREAM_REFRESH_S
+            await self._redis.expire(self.reply_to, STREAM_TTL_S)
+
+    def _hand_over(self, fields: dict[bytes, bytes]) -> None:
+        waiting = self._waiting.get(fields.get(b"job", b"").decode())
+        if waiting is None:
+            return  # its client left, or it was answered by the other worker
+        try:
+            waiting.inbox.put_nowait(wire.decode_event(fields))
+        except WireInvalid as error:
+            log.error("an event of job %s is left out: %s", waiting.job.id, error)
+
+
+_LOST = "The worker that ran this request is gone, and trying again did not help; ask again in a moment."
+_REDIS_DOWN = "The queue (Redis) cannot be reached: {error}. Searches need it; models with an upstream server still answer."
+
+
+def _celery(broker: str) -> Celery:
+    app = Celery("gradus-gateway", broker=broker, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        broker_connection_timeout=CONNECT_TIMEOUT_S,
+        broker_pool_limit=SENDERS,
+        broker_transport_options={
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_timeout": CONNECT_TIMEOUT_S,
+        },
+    )
+    return app

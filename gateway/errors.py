@@ -1,0 +1,213 @@
+"""What can go wrong at the edge, and the one table that turns any error of the project into OpenAI's shape.
+
+    GatewayError
+    ├── BadRequest            the body is not a request: ``code`` says how, ``param`` says where
+    ├── ModelNotFound         no such model or policy
+    ├── QueueUnavailable      Redis cannot be reached, so no search can start
+    ├── WorkerLost            the worker that ran the job is gone
+    ├── DeadlineExceeded      the policy's deadline came first
+    ├── JobFailed             a worker gave up; ``code`` is its :attr:`router.types.Failure.code`
+    ├── KeyMissing            a large model's API key is not in the environment
+    └── UpstreamError
+        ├── UpstreamRejected  a large model's server refused the request
+        └── UpstreamFailed    a large model's server cannot be reached, or answered nonsense
+
+Every exception here, in :mod:`router.errors` and in a worker's failures has a stable ``code``; the table
+below gives each its HTTP status, OpenAI error type and whether asking again may help.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from router.errors import CannotHonour, RouterError
+
+log = logging.getLogger(__name__)
+
+TOO_MANY_REQUESTS = 429
+
+
+class GatewayError(Exception):
+    """``param`` is the request field at fault; ``status`` overrides the table where the fault brings its own.
+
+    ``account`` is what was spent all the same (:meth:`gateway.bill.Bill.account`), where it got that far.
+    """
+
+    code = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.code = code or self.code
+        self.param, self.status, self.retry_after_s = param, status, retry_after_s
+        self.account: Mapping[str, Any] | None = None
+        super().__init__(message)
+
+
+class BadRequest(GatewayError):
+    code = "invalid_value"
+
+
+class ModelNotFound(GatewayError):
+    code = "model_not_found"
+
+
+class QueueUnavailable(GatewayError):
+    code = "queue_unavailable"
+
+
+class WorkerLost(GatewayError):
+    code = "worker_lost"
+
+
+class DeadlineExceeded(GatewayError):
+    code = "deadline_exceeded"
+
+
+class JobFailed(GatewayError):
+    code = "worker_error"
+
+
+class KeyMissing(GatewayError):
+    code = "api_key_missing"
+
+
+class UpstreamError(GatewayError):
+    code = "upstream_failed"
+
+
+class UpstreamRejected(UpstreamError):
+    code = "upstream_rejected"
+
+
+class UpstreamFailed(UpstreamError):
+    code = "upstream_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How an error code looks over HTTP. ``retry`` tells OpenAI's clients whether to ask again by themselves."""
+
+    status: int
+    type: str
+    retry: bool = False
+    retry_after_s: float | None = None
+
+
+_INVALID = Row(400, "invalid_request_error")
+_SERVER = Row(500, "server_error")
+_UPSTREAM_CODE = Row(502, "invalid_request_error")  # a refusal under the server's own code and status
+
+TABLE: dict[str, Row] = {
+    # The request
+    "invalid_json": _INVALID,
+    "invalid_type": _INVALID,
+    "invalid_value": _INVALID,
+    "missing_required_parameter": _INVALID,
+    "unsupported_feature": _INVALID,
+    "context_length_exceeded": _INVALID,
+    "refused": _INVALID,
+    "cost_cap_exceeded": Row(402, "invalid_request_error"),
+    "model_not_found": Row(404, "invalid_request_error"),
+    "not_found": Row(404, "invalid_request_error"),
+    "method_not_allowed": Row(405, "invalid_request_error"),
+    "request_too_large": Row(413, "invalid_request_error"),
+    "http_error": _INVALID,
+    # Queue and workers
+    "queue_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
+    "worker_lost": Row(503, "server_error", retry=True, retry_after_s=2),
+    "model_unavailable": Row(503, "server_error", retry=True, retry_after_s=5),
+    "deadline_exceeded": Row(504, "server_error"),  # a retry would spend the same again
+    "cancelled": Row(499, "server_error"),
+    "engine_failed": _SERVER,
+    "model_not_loadable": _SERVER,
+    "worker_error": _SERVER,
+    "wire_invalid": _SERVER,
+    # Large models
+    "api_key_missing": _SERVER,
+    "upstream_rejected": Row(502, "server_error"),
+    "upstream_failed": Row(502, "server_error", retry=True),
+    # Ours
+    "config_invalid": _SERVER,
+    "artifact_invalid": _SERVER,
+    "router_error": _SERVER,
+    "internal_error": _SERVER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpError:
+    """An error as it goes over the wire: in a response of its own, or as the last event of a stream."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    def response(self) -> Response:
+        return Response(to_json(self.body), self.status, self.headers, media_type="application/json")
+
+
+def to_http(error: Exception) -> HttpError:
+    """Look the error up. What the project did not name is a 500 that says nothing about its insides."""
+    if not isinstance(error, GatewayError | RouterError):
+        log.error("unexpected error", exc_info=error)
+        error = GatewayError("The gateway failed on this request; its log says why.")
+    row = TABLE.get(error.code, _UPSTREAM_CODE if isinstance(error, UpstreamError) else _SERVER)
+    status, param, retry_after_s = row.status, None, row.retry_after_s
+    if isinstance(error, GatewayError):
+        status, param = error.status or row.status, error.param
+        retry_after_s = error.retry_after_s or row.retry_after_s
+    elif isinstance(error, CannotHonour):
+        param = error.needs[0] if error.needs else None
+    elif error.code == "model_not_found":
+        param = "model"
+    elif error.code == "context_length_exceeded":
+        param = "messages"
+    kind = "rate_limit_error" if status == TOO_MANY_REQUESTS else row.type
+    retry = row.retry or status == TOO_MANY_REQUESTS
+    headers = {"x-should-retry": "true" if retry else "false"}
+    if retry and retry_after_s is not None:
+        headers["retry-after"] = f"{retry_after_s:g}"
+    body: dict[str, Any] = {
+        "error": {"message": str(error), "type": kind, "param": param, "code": error.code}
+    }
+    if isinstance(error, GatewayError) and error.account is not None:
+        body["gradus"] = error.account
+    return HttpError(status, body, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of every route, known or not, in OpenAI's shape."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        return to_http(error).response()
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        message = {
+            404: f"There is nothing at {request.url.path}; the endpoints are listed at /docs.",
+            405: f"{request.url.path} does not take {request.method}.",
+        }.get(error.status_code, str(error.detail))
+        answer = to_http(GatewayError(message, code=code, status=error.status_code))
+        answer.headers.update(error.headers or {})
+        return answer.response()
+
+    app.add_exception_handler(GatewayError, known)
+    app.add_exception_handler(RouterError, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, known)

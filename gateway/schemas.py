@@ -1,0 +1,242 @@
+"""The request body: what is checked, strictly; everything else is kept as it came."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError, from_json
+
+from gateway.errors import BadRequest
+
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+
+class _Permissive(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+class Message(_Permissive):
+    """A chat message; ``content`` is text, a list of parts, or null beside tool calls."""
+
+    role: Role
+    content: Any = Field(
+        None, json_schema_extra={"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "null"}]}
+    )
+
+    @field_validator("content")
+    @classmethod
+    def _text_or_parts(cls, content: Any) -> Any:
+        if content is None or isinstance(content, str):
+            return content
+        if not isinstance(content, list):
+            raise PydanticCustomError("invalid_type", "should be a text, a list of content parts, or null")
+        for index, part in enumerate(content):
+            if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+                raise PydanticCustomError(
+                    "invalid_type", 'part {index} should be an object with a "type"', {"index": index}
+                )
+            if part["type"] == "text" and not isinstance(part.get("text"), str):
+                raise PydanticCustomError(
+                    "invalid_type",
+                    'part {index} is of type "text" and should have a "text"',
+                    {"index": index},
+                )
+        return content
+
+
+class StreamOptions(_Permissive):
+    include_usage: bool = False
+
+
+TokenLimit = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class ChatRequest(_Permissive):
+    """A chat completion request as OpenAI defines it. Fields unknown here reach the model that answers."""
+
+    model: str = Field(
+        description='"gradus" (default policy), "gradus/<policy>", or the name of a configured model (no routing)'
+    )
+    messages: list[Message] = Field(min_length=1)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    stop: str | list[str] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    logit_bias: dict[str, float] | None = None
+    tools: list[dict[str, Any]] | None = None
+    functions: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    user: str | None = None
+
+    @field_validator("stop")
+    @classmethod
+    def _few_stops(cls, stop: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(stop, list) and len(stop) > MAX_STOPS:
+            raise PydanticCustomError("too_long", "should have at most {most} texts", {"most": MAX_STOPS})
+        if stop == "" or (isinstance(stop, list) and "" in stop):
+            raise PydanticCustomError("invalid_value", "should not be an empty text")
+        return stop
+
+
+MAX_STOPS = 16
+
+
+def parse(raw: bytes) -> tuple[ChatRequest, dict[str, Any]]:
+    """Read a body: the checked request, and the JSON object as the client sent it.
+
+    Raises :class:`gateway.errors.BadRequest` that names the field and what would be right.
+    """
+    try:
+        body = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+    if not isinstance(body, dict):
+        raise BadRequest(
+            f"The body should be a JSON object with model and messages, not {_json_type(body)}.",
+            code="invalid_type",
+        )
+    try:
+        return ChatRequest.model_validate(body), body
+    except ValidationError as error:
+        raise _bad_field(error) from error
+
+
+def _bad_field(error: ValidationError) -> BadRequest:
+    first = error.errors(include_url=False)[0]
+    param = _param(first["loc"])
+    if first["type"] == "missing":
+        return BadRequest(
+            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+        )
+    wrong_type = first["type"].endswith("_type") or first["type"] in (
+        "int_from_float",
+        "model_attributes_type",
+    )
+    message = (
+        "should not be empty" if first["type"] == "too_short" else first["msg"][0].lower() + first["msg"][1:]
+    )
+    return BadRequest(
+        f"Invalid '{param}': {message}.", code="invalid_type" if wrong_type else "invalid_value", param=param
+    )
+
+
+def _param(location: tuple[int | str, ...]) -> str:
+    """``("messages", 0, "role")`` as OpenAI writes it: ``messages[0].role``; names of union arms left out."""
+    name = ""
+    for part in location:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif part not in ("str", "list[str]"):
+            name += f".{part}" if name else part
+    return name
+
+
+def _json_type(value: object) -> str:
+    names = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
+    return names.get(type(value), "null")
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """OpenAI's error object; ``gradus`` says what was spent all the same, if it got that far."""
+
+    error: ErrorDetail
+    gradus: dict[str, Any] | None = None
+
+
+class UsageLine(BaseModel):
+    purpose: str
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    flops: float | None
+    cost_usd: str | None
+
+
+class TokensByPurpose(BaseModel):
+    probe: int
+    candidates: int
+    verifier: int
+    direct: int
+    escalation: int
+
+
+class GradusObject(BaseModel):
+    """What was decided, and what it cost. docs/api.md describes every field."""
+
+    route: Literal["small", "large"]
+    model: str
+    policy: str | None
+    difficulty: float | None = Field(
+        description="Estimated probability that one sample of the small model is right"
+    )
+    bin: Literal["easy", "medium", "hard", "very_hard"] | None
+    strategy: str
+    samples: int
+    confidence: float | None
+    tokens: TokensByPurpose
+    flops: float | None
+    cost_usd: str | None = Field(description="US dollars, a decimal in text; null while a price is unknown")
+    lines: list[UsageLine]
+    latency_s: dict[str, float]
+    notice: str | None = None
+
+
+class ChatCompletion(BaseModel):
+    """OpenAI's chat completion, with the ``gradus`` object."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any]
+    gradus: GradusObject
+
+
+class Explanation(BaseModel):
+    """A plan; docs/api.md describes it."""
+
+    object: Literal["gradus.explanation"]
+    plan: dict[str, Any]
+
+
+class ModelCard(BaseModel):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"]
+    data: list[ModelCard]
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    status: Literal["ready", "unready"]
+    reasons: list[str]
+    warnings: list[str]

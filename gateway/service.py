@@ -1,0 +1,263 @@
+"""One request from plan to reply: the file to read first.
+
+Nothing is spent before the plan stands and its price is within the policy's cap. Whatever happens after, the
+bill holds every line that was consumed, and a deadline ends the wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from cost_model.usage import Usage
+from gateway.bill import Bill
+from gateway.dispatch import Dispatcher
+from gateway.errors import BadRequest, GatewayError, JobFailed, ModelNotFound
+from gateway.translate import Asked, gradus_object, known_headers
+from gateway.upstreams import Reading, Upstreams
+from router.errors import CannotHonour
+from router.market import Market
+from router.policy import direct_plan, plan
+from router.types import Branch, Decision, Job, Outcome, Plan
+from router.wire import Event
+
+GRADUS = "gradus"
+DEFAULT_POLICY = "default"
+# A worker stops this much before the client's deadline, so that the best answer so far still arrives.
+REPLY_MARGIN_S = 1.0
+REPLY_MARGIN_SHARE = 0.05
+
+
+class Listener(Protocol):
+    """Who wants to hear of a request while it runs: the feed of a stream."""
+
+    def open(self, headers: Mapping[str, str]) -> None: ...
+    def start(self) -> None: ...
+    def progress(self, stage: str, done: int, total: int) -> None: ...
+    def text(self, text: str) -> None: ...
+    def chunk(self, foreign: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. ``upstream`` is the whole completion of a server that answered without streaming."""
+
+    text: str
+    finish_reason: str
+    usage: Mapping[str, Any]
+    gradus: Mapping[str, Any]
+    upstream: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """One request on its way. ``deadline_s`` is on the event loop's clock; ``stages_s`` fills up."""
+
+    asked: Asked
+    plan: Plan
+    deadline_s: float
+    bill: Bill
+    listener: Listener | None
+    began_s: float
+    stages_s: dict[str, float] = field(default_factory=dict)
+    decision: Decision | None = None
+
+    def took(self, stages_s: Mapping[str, float]) -> None:
+        for stage, seconds in stages_s.items():
+            self.stages_s[stage] = self.stages_s.get(stage, 0.0) + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a worker or a server said; ``upstream`` and ``reported`` (usage) are a server's own objects."""
+
+    text: str = ""
+    finish_reason: str = "stop"
+    samples: int = 1
+    confidence: float | None = None
+    notice: str | None = None
+    upstream: Mapping[str, Any] | None = None
+    reported: Mapping[str, Any] = field(default_factory=dict)
+    estimated: bool = False
+
+
+class Service:
+    """Answers requests with what a market offers: workers run some models, upstream servers the others."""
+
+    def __init__(self, market: Market, dispatcher: Dispatcher, upstreams: Upstreams) -> None:
+        self._market = market
+        self._dispatcher = dispatcher
+        self._upstreams = upstreams
+
+    def names(self) -> list[str]:
+        """Every value of ``model`` that a request may have."""
+        config = self._market.config
+        return [GRADUS, *(f"{GRADUS}/{policy}" for policy in config.policies), *config.models]
+
+    def explain(self, asked: Asked) -> Plan:
+        """What would be done, and for how much; spends nothing. Raises :class:`RouterError` or :class:`GatewayError`."""
+        policy = self._policy(asked.model)
+        try:
+            if policy is None:
+                return direct_plan(asked.query, asked.model, self._market)
+            return plan(asked.query, policy, self._market)
+        except CannotHonour as error:
+            param = asked.params.get(error.needs[0]) if error.needs else None
+            raise BadRequest(f"{error}.", code=error.code, param=param) from error
+
+    async def answer(self, asked: Asked, listener: Listener | None = None) -> Reply:
+        """Plan, dispatch, escalate if need be, price, reply; ``listener`` hears of it meanwhile.
+
+        Raises :class:`RouterError` or :class:`GatewayError`; ``account`` of the latter says what was spent.
+        """
+        run = _Run(
+            asked=asked,
+            plan=self.explain(asked),
+            deadline_s=asyncio.get_running_loop().time() + self._deadline_after_s(asked.model),
+            bill=Bill(self._market),
+            listener=listener,
+            began_s=time.perf_counter(),
+        )
+        try:
+            branch, answer = await self._follow(run)
+        except GatewayError as error:
+            error.account = run.bill.account()
+            raise
+        return self._reply(run, branch, answer)
+
+    async def _follow(self, run: _Run) -> tuple[Branch, _Answer]:
+        """Do what the plan says; a search that gives up leaves the query to the large model."""
+        if not run.plan.probe_samples:
+            branch = run.plan.branches[0]
+            return branch, await self._ask(run, branch, run.plan, escalated=False)
+        outcome = await self._work(run, run.plan, escalated=False)
+        run.decision = outcome.decision
+        branch = run.plan.branches[0] if outcome.decision is None else outcome.decision.branch
+        if outcome.status == "answered":
+            return branch, _said(outcome)
+        return branch, await self._ask(run, branch, _without_probe(run.plan, branch), escalated=True)
+
+    async def _ask(self, run: _Run, branch: Branch, decided: Plan, *, escalated: bool) -> _Answer:
+        """An answer without a probe, of the model that ``branch`` chose: in a worker, or from its server."""
+        if self._in_worker(branch.chosen.model):
+            return _said(await self._work(run, decided, escalated=escalated))
+        return await self._upstream(run, branch.chosen.model, escalated=escalated)
+
+    async def _work(self, run: _Run, decided: Plan, *, escalated: bool) -> Outcome:
+        """Have a worker follow ``decided``. Raises :class:`JobFailed` where it gave up."""
+        left_s = run.deadline_s - asyncio.get_running_loop().time()
+        job = Job(
+            id=uuid.uuid4().hex,
+            reply_to=self._dispatcher.reply_to,
+            query=run.asked.query,
+            plan=decided,
+            deadline_unix_s=time.time() + left_s - min(REPLY_MARGIN_S, REPLY_MARGIN_SHARE * left_s),
+            stream=run.asked.stream,
+            escalated=escalated,
+        )
+
+        def on_sent() -> None:
+            if run.listener is not None:
+                run.listener.open(known_headers(run.plan))
+                run.listener.start()
+
+        def on_event(event: Event) -> None:
+            if run.listener is not None:
+                _tell(run.listener, event)
+
+        outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event)
+        run.bill.add(outcome.usage)
+        run.took(outcome.stages_s)
+        if outcome.failure is not None:
+            raise JobFailed(outcome.failure.message, code=outcome.failure.code)
+        return outcome
+
+    async def _upstream(self, run: _Run, name: str, *, escalated: bool) -> _Answer:
+        """The named model's answer, from its server; what it consumed is on the bill even if it fails."""
+        asked, listener, reading = run.asked, run.listener, Reading(run.asked.body)
+        body = None
+        began_s = time.perf_counter()
+        try:
+            if listener is None:
+                body = await self._upstreams.complete(name, asked.body, run.deadline_s, reading)
+            else:
+                on_open = lambda: listener.open(known_headers(run.plan))  # noqa: E731
+                await self._upstreams.stream(
+                    name, asked.body, run.deadline_s, reading, on_open, listener.chunk
+                )
+        finally:
+            seconds = time.perf_counter() - began_s
+            run.took({"upstream": seconds})
+            if reading.opened:
+                purpose = "escalation" if escalated else "direct"
+                run.bill.add(
+                    [Usage(purpose, name, 1, reading.prompt_tokens, reading.completion_tokens, seconds)]
+                )
+        return _Answer(upstream=body, reported=reading.reported, estimated=reading.estimated)
+
+    def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:
+        left_out = run.asked.not_honoured if self._in_worker(branch.chosen.model) else ()
+        notices = (
+            branch.notice,
+            answer.notice,
+            f"Left out, because no worker honours it: {', '.join(left_out)}." if left_out else None,
+            "The server did not count tokens: its usage is estimated." if answer.estimated else None,
+        )
+        gradus = gradus_object(
+            policy=self._policy(run.asked.model),
+            chosen=branch.chosen,
+            decision=run.decision,
+            samples=answer.samples,
+            confidence=answer.confidence,
+            account=run.bill.account(),
+            latency_s={**run.stages_s, "total": time.perf_counter() - run.began_s},
+            notice=" ".join(notice for notice in notices if notice),
+        )
+        return Reply(
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            usage={**answer.reported, **run.bill.usage()},
+            gradus=gradus,
+            upstream=answer.upstream,
+        )
+
+    def _policy(self, model: str) -> str | None:
+        """The policy that a request's ``model`` means; ``None`` for a configured model's own name."""
+        config = self._market.config
+        if model == GRADUS:
+            return DEFAULT_POLICY
+        prefix, _, policy = model.partition("/")
+        if prefix == GRADUS and policy in config.policies:
+            return policy
+        if model in config.models:
+            return None
+        raise ModelNotFound(
+            f"There is no model '{model}'; there are {', '.join(self.names())}.", param="model"
+        )
+
+    def _deadline_after_s(self, model: str) -> float:
+        return self._market.config.policies[self._policy(model) or DEFAULT_POLICY].deadline_s
+
+    def _in_worker(self, model: str) -> bool:
+        return self._market.config.models[model].engine == "transformers"
+
+
+def _said(outcome: Outcome) -> _Answer:
+    return _Answer(outcome.text, outcome.finish_reason, outcome.samples, outcome.confidence, outcome.notice)
+
+
+def _without_probe(decided: Plan, branch: Branch) -> Plan:
+    """The plan of a second job: ``branch`` alone, as it was priced."""
+    only = replace(branch, difficulty_bin=None, rejected=())
+    return replace(decided, small=None, verifier=None, probe_samples=0, branches=(only,))
+
+
+def _tell(listener: Listener, event: Event) -> None:
+    if event.type == "text":
+        listener.text(str(event.data["text"]))
+    elif event.type == "progress":
+        listener.progress(str(event.data["stage"]), int(event.data["done"]), int(event.data["total"]))

@@ -1,0 +1,185 @@
+"""Between OpenAI's JSON and the vocabulary of the project. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import BadRequest
+from gateway.schemas import ChatRequest
+from router.types import Alternative, Decision, Plan, Query, Sampling
+
+# Fields of the body that are no business of the model that answers.
+_ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
+# Fields that Query.sampling holds.
+_SAMPLING = frozenset({"max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed"})
+# Fields that say who asks or how to file it, and change no answer.
+_NEUTRAL = frozenset(
+    {
+        "user",
+        "metadata",
+        "store",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+    }
+)
+
+# Fields that a search in a worker cannot honour, and when they ask for something at all.
+_NEEDS: Mapping[str, Callable[[Any], bool]] = {
+    "tools": bool,
+    "functions": bool,
+    "response_format": lambda value: isinstance(value, dict) and value.get("type", "text") != "text",
+    "n": lambda value: value is not None and value > 1,
+    "logprobs": bool,
+    "top_logprobs": bool,
+    "logit_bias": bool,
+    "presence_penalty": bool,
+    "frequency_penalty": bool,
+    "modalities": lambda value: value is not None and value != ["text"],
+    "audio": bool,
+    "prediction": bool,
+    "web_search_options": lambda value: value is not None,
+}
+# Fields that mean nothing without those above.
+_COMPANIONS = frozenset({"tool_choice", "parallel_tool_calls", "function_call"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A checked request. ``body`` is the JSON object as it came; ``params`` says where each need was found."""
+
+    model: str
+    query: Query
+    body: Mapping[str, Any]
+    params: Mapping[str, str]
+    stream: bool
+    include_usage: bool
+
+    @property
+    def not_honoured(self) -> tuple[str, ...]:
+        """Fields that mean something to some server, and nothing to a search."""
+        known = _NEUTRAL | _COMPANIONS | _NEEDS.keys()
+        return tuple(
+            name for name, value in self.query.extra.items() if name not in known and value is not None
+        )
+
+
+def read(request: ChatRequest, body: Mapping[str, Any]) -> Asked:
+    """Raises :class:`gateway.errors.BadRequest` where two fields contradict each other."""
+    params = dict(_needs(body))
+    return Asked(
+        model=request.model,
+        query=Query(
+            messages=tuple(_plain(message) for message in body["messages"]),
+            sampling=_sampling(request),
+            needs=tuple(params),
+            extra={name: value for name, value in body.items() if name not in _ENVELOPE | _SAMPLING},
+        ),
+        body=body,
+        params=params,
+        stream=bool(request.stream),
+        include_usage=request.stream_options is not None and request.stream_options.include_usage,
+    )
+
+
+def _sampling(request: ChatRequest) -> Sampling:
+    old, new = request.max_tokens, request.max_completion_tokens
+    if old is not None and new is not None and old != new:
+        raise BadRequest(
+            f"max_tokens ({old}) and max_completion_tokens ({new}) mean the same; give one of them.",
+            param="max_tokens",
+        )
+    stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+    return Sampling(
+        max_tokens=old if new is None else new,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        stop=stop,
+        seed=request.seed,
+    )
+
+
+def _needs(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(need, field it was found in), each need once."""
+    for name, asks in _NEEDS.items():
+        if asks(body.get(name)):
+            yield name, name
+    seen: set[str] = set()
+    for index, message in enumerate(body["messages"]):
+        for need, where in _message_needs(message):
+            if need not in seen:
+                seen.add(need)
+                yield need, f"messages[{index}]{where}"
+
+
+def _message_needs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if message["role"] in ("tool", "function") or message.get("tool_calls") or message.get("function_call"):
+        yield "tool messages", ""
+    content = message.get("content")
+    if isinstance(content, list):
+        for index, part in enumerate(content):
+            if part["type"] != "text":
+                yield f"{part['type']} content", f".content[{index}]"
+
+
+def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message with text parts joined: what the chat templates of open models read."""
+    content = message.get("content")
+    if isinstance(content, list) and all(part["type"] == "text" for part in content):
+        return {**message, "content": "".join(part["text"] for part in content)}
+    return message
+
+
+def gradus_object(
+    *,
+    policy: str | None,
+    chosen: Alternative,
+    decision: Decision | None,
+    samples: int,
+    confidence: float | None,
+    account: Mapping[str, Any],
+    latency_s: Mapping[str, float],
+    notice: str,
+) -> dict[str, Any]:
+    """The ``gradus`` object of an answer, as docs/api.md describes it."""
+    difficulty = None if decision is None else decision.difficulty
+    return {
+        "route": chosen.route,
+        "model": chosen.model,
+        "policy": policy,
+        "difficulty": None if difficulty is None else _short(difficulty.p_right),
+        "bin": None if difficulty is None else str(difficulty.bin),
+        "strategy": chosen.strategy.name,
+        "samples": samples,
+        "confidence": None if confidence is None else _short(confidence),
+        **account,
+        "latency_s": {stage: _short(seconds) for stage, seconds in latency_s.items()},
+        **({"notice": notice} if notice else {}),
+    }
+
+
+def headers_of(gradus: Mapping[str, Any]) -> dict[str, str]:
+    """The ``gradus`` object in short."""
+    return {
+        f"x-gradus-{name.replace('_', '-')}": str(gradus[name])
+        for name in _HEADERS
+        if gradus.get(name) is not None
+    }
+
+
+def known_headers(plan: Plan) -> dict[str, str]:
+    """What the headers of a stream can say before anything is generated: the decision, if it is one already."""
+    if len(plan.branches) > 1:
+        return {}
+    chosen = plan.branches[0].chosen
+    return headers_of({"route": chosen.route, "model": chosen.model, "strategy": chosen.strategy.name})
+
+
+_HEADERS = ("route", "model", "policy", "strategy", "bin", "samples", "cost_usd")
+
+
+def _short(number: float) -> float:
+    return round(number, 6)

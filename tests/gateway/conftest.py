@@ -1,0 +1,121 @@
+"""A real gateway on a real port, with a real Redis; scripted are only the worker and the upstream server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import openai
+import pytest
+
+from gateway.app import create_app
+from gateway.settings import Settings, load_settings
+from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, serving
+
+CONFIG = """
+models:
+  small:
+    engine: transformers
+    path: nowhere
+    context_tokens: 512
+    parameters: 1000
+    max_tokens: 100
+    price: {{usd_per_million_prompt_tokens: 1, usd_per_million_completion_tokens: 2}}
+  big:
+    engine: transformers
+    path: nowhere
+    context_tokens: 512
+    parameters: 14000
+    max_tokens: 100
+    price: {{usd_per_million_prompt_tokens: 10, usd_per_million_completion_tokens: 20}}
+  remote:
+    engine: openai
+    base_url: {upstream}/v1
+    upstream_model: double
+    parameters: 1000000
+    max_tokens: 100
+    api_key_env: REMOTE_KEY
+    price: {{usd_per_million_prompt_tokens: 10, usd_per_million_completion_tokens: 20}}
+  lite:
+    engine: litellm
+    litellm_model: openai/double
+    base_url: {upstream}/v1
+    api_key_env: LITE_KEY
+verifiers:
+  prm:
+    kind: prm
+    path: nowhere
+    context_tokens: 512
+    parameters: 500
+    price: {{usd_per_million_tokens: 3}}
+policies:
+  default: &default
+    small: small
+    verifier: prm
+    large: big
+    probe_samples: 4
+    search_samples: 8
+    usd_per_right_answer: 0.01
+    deadline_s: 20
+  remote: {{<<: *default, large: remote}}
+  lite: {{<<: *default, large: lite}}
+  alone: {{small: small, verifier: prm, probe_samples: 4, search_samples: 8, usd_per_right_answer: 0.01}}
+  hasty: {{<<: *default, large: remote, deadline_s: 0.5}}
+  capped: {{<<: *default, max_cost_usd: 0.000001}}
+server:
+  max_body_bytes: 20000
+"""
+
+
+@pytest.fixture
+def upstream() -> UpstreamDouble:
+    return UpstreamDouble()
+
+
+@pytest.fixture
+def upstream_url(upstream: UpstreamDouble) -> Iterator[str]:
+    with serving(upstream.app()) as url:
+        yield url
+
+
+@pytest.fixture
+def worker(redis_url: str) -> Iterator[ScriptedWorker]:
+    with ScriptedWorker(redis_url) as scripted:
+        yield scripted
+
+
+Configure = Callable[..., Settings]
+
+
+@pytest.fixture
+def configure(tmp_path: Path, upstream_url: str, redis_url: str) -> Configure:
+    """Settings of the test configuration; keyword arguments are environment variables."""
+
+    def settings(**environ: str) -> Settings:
+        path = tmp_path / "gradus.yaml"
+        path.write_text(CONFIG.format(upstream=upstream_url))
+        known = {"GRADUS_REDIS_URL": redis_url, "REMOTE_KEY": "key-1", "LITE_KEY": "key-2"}
+        loaded = load_settings(path, {**known, **environ})
+        return Settings(loaded.config, loaded.environ, lost_after_s=0.3)
+
+    return settings
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Settings], str]]:
+    """Starts gateways; gives their URL."""
+    with ExitStack() as running:
+        yield lambda settings: running.enter_context(serving(create_app(settings)))
+
+
+@pytest.fixture
+def url(configure: Configure, start: Callable[[Settings], str]) -> str:
+    """The gateway's URL."""
+    return start(configure())
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client:
+        yield client

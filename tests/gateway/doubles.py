@@ -1,0 +1,281 @@
+"""What the gateway talks to, playing scripts: a worker behind the real queue, and an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import redis
+import uvicorn
+from fastapi import FastAPI, Request
+from kombu import Connection
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import ASGIApp
+
+from cost_model.usage import Usage
+from router import wire
+from router.policy import replan
+from router.types import Decision, Evidence, Failure, Job, Outcome
+from router.wire import Event
+
+GIVE_UP_S = 10.0
+
+PROBE = Usage("probe", "small", calls=4, prompt_tokens=20, completion_tokens=200, seconds=0.1)
+JUDGED = Usage("verifier", "prm", calls=4, prompt_tokens=300, seconds=0.1)
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """The application on a real port of its own; its URL."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until(lambda: server.started or not thread.is_alive())
+    assert server.started, "the application did not start"
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(GIVE_UP_S)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for what another thread or process does; fails after a while."""
+    give_up_s = time.monotonic() + GIVE_UP_S
+    while not true():
+        assert time.monotonic() < give_up_s, "it did not happen"
+        time.sleep(0.005)
+
+
+class Delivery:
+    """A job that reached the worker, and what it can do with it."""
+
+    def __init__(self, job: Job, client: redis.Redis) -> None:
+        self.job = job
+        self._client = client
+
+    def emit(self, event: Event) -> None:
+        self._client.xadd(self.job.reply_to, wire.encode_event(event))  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        self.emit(Event("started", self.job.id, {"worker": "w1"}))
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.emit(Event("progress", self.job.id, {"stage": stage, "done": done, "total": total}))
+
+    def say(self, text: str) -> None:
+        self.emit(Event("text", self.job.id, {"text": text}))
+
+    def end(self, outcome: Outcome) -> None:
+        self.emit(Event("outcome", self.job.id, outcome=outcome))
+
+    def decide(self, p_right: float) -> Decision:
+        """What a probe with this mean score leads to."""
+        return replan(self.job.plan, Evidence((p_right,) * 4, ("7",) * 4))
+
+    def wait_for_cancel(self) -> None:
+        until(lambda: self._client.exists(wire.cancel_key(self.job.id)))
+
+
+Script = Callable[[Delivery], None]
+
+
+def search(delivery: Delivery, p_right: float = 0.9, text: str = "3 + 4 = 7\nThe answer is 7.") -> None:
+    """A worker that probes, and answers or escalates as the plan says; direct plans it just answers."""
+    delivery.start()
+    job = delivery.job
+    if not job.plan.probe_samples:
+        model = job.plan.branches[0].chosen.model
+        purpose = "escalation" if job.escalated else "direct"
+        if job.stream:
+            for line in text.splitlines(keepends=True):
+                delivery.say(line)
+        delivery.end(
+            Outcome(
+                job.id,
+                "answered",
+                text=text,
+                samples=1,
+                usage=(Usage(purpose, model, 1, 10, 30, 0.2),),
+                stages_s={"queue": 0.01, "search": 0.2},
+            )
+        )
+        return
+    delivery.progress("probe", 4, 4)
+    decision = delivery.decide(p_right)
+    escalates = decision.branch.chosen.route == "large"
+    answer = Outcome(
+        job.id,
+        "answered",
+        decision=decision,
+        text=text,
+        samples=8,
+        confidence=0.75,
+        usage=(PROBE, JUDGED, Usage("candidate", "small", 4, 20, 180, 0.1)),
+        stages_s={"queue": 0.01, "probe": 0.1, "search": 0.1},
+    )
+    if escalates:
+        answer = replace(
+            answer, status="escalate", text="", samples=4, confidence=None, usage=(PROBE, JUDGED)
+        )
+    delivery.end(answer)
+
+
+def easy(delivery: Delivery) -> None:
+    search(delivery, 0.9)
+
+
+def hard(delivery: Delivery) -> None:
+    search(delivery, 0.05)
+
+
+def failing(code: str, message: str) -> Script:
+    def fail(delivery: Delivery) -> None:
+        delivery.start()
+        delivery.end(Outcome(delivery.job.id, "failed", usage=(PROBE,), failure=Failure(code, message)))
+
+    return fail
+
+
+class ScriptedWorker:
+    """Takes jobs off the real queue as a worker does, each in a thread, and plays ``script``."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.script: Script = easy
+        self.jobs: list[Job] = []
+        self.headers: list[Mapping[str, Any]] = []
+        self._url = redis_url
+        self._client = redis.Redis.from_url(redis_url)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def announce(self, *models: str) -> None:
+        """Say what runs here, as a live worker does every second."""
+        presence = {"models": list(models), "pid": 1, "threads": 8}
+        self._client.set(wire.worker_key("w1"), json.dumps(presence))
+
+    def __enter__(self) -> ScriptedWorker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(GIVE_UP_S)
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._consume()
+            except (redis.ConnectionError, OSError):
+                time.sleep(0.05)  # a test stopped Redis
+
+    def _consume(self) -> None:
+        with Connection(wire.broker_url(self._url)) as connection:
+            jobs = connection.SimpleQueue(wire.QUEUE, serializer="json")
+            while not self._stopping.is_set():
+                try:
+                    message = jobs.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                message.ack()
+                job = wire.load_job(message.payload[0][0])
+                self.jobs.append(job)
+                self.headers.append(message.headers)
+                threading.Thread(
+                    target=self.script, args=(Delivery(job, self._client),), daemon=True
+                ).start()
+
+
+def completion(text: str = "The answer is 7.", **more: Any) -> dict[str, Any]:
+    return {
+        "id": "up-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "double-2026-01-01",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        ],
+        "usage": {
+            "prompt_tokens": 11,
+            "completion_tokens": 7,
+            "total_tokens": 18,
+            "completion_tokens_details": {"reasoning_tokens": 3},
+        },
+        **more,
+    }
+
+
+def chunk(delta: Mapping[str, Any], finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "up-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "double-2026-01-01",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+        **more,
+    }
+
+
+USAGE_CHUNK = chunk({}, choices=[], usage=completion()["usage"])
+CHUNKS = (
+    chunk({"role": "assistant", "content": ""}),
+    chunk({"content": "The answer "}),
+    chunk({"content": "is 7."}, system_fingerprint="fp-1"),
+    chunk({}, "stop"),
+    USAGE_CHUNK,
+)
+
+
+@dataclass
+class UpstreamDouble:
+    """An OpenAI-compatible server that says what it is told to. Chunks may be callables, for waiting."""
+
+    status: int = 200
+    answer: Any = field(default_factory=completion)
+    chunks: tuple[Any, ...] = CHUNKS
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    closed: threading.Event = field(default_factory=threading.Event)
+    hangs: bool = False
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/v1/chat/completions")
+        async def chat(request: Request) -> Response:
+            body = await request.json()
+            self.bodies.append(body)
+            self.keys.append(request.headers.get("authorization"))
+            if self.status != 200 or not body.get("stream"):
+                if self.hangs:
+                    await self._hang(request)
+                return JSONResponse(self.answer, self.status, dict(self.headers))
+            return StreamingResponse(self._stream(), media_type="text/event-stream")
+
+        return app
+
+    async def _stream(self) -> AsyncIterator[str]:
+        try:
+            for each in self.chunks:
+                yield f"data: {json.dumps(each)}\n\n"
+            if self.hangs:
+                await asyncio.sleep(60)
+            yield "data: [DONE]\n\n"
+        finally:
+            self.closed.set()
+
+    async def _hang(self, request: Request) -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        self.closed.set()
