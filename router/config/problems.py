@@ -34,7 +34,10 @@ _KINDS: Final[dict[str, type[BaseModel]]] = {
 
 def first_problem(document: Document, error: ValidationError) -> ConfigInvalid:
     """Of everything that pydantic found, what was written first, in our words."""
-    found = [document.error(*_in_our_words(each)) for each in error.errors(include_url=False)]
+    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one; the misspelling is what helps.
+    told = [each for each in problems if each["type"] != "missing"] or problems
+    found = [document.error(*_in_our_words(each)) for each in told]
     return min(found, key=lambda each: (each.line is not None, each.line or 0))
 
 

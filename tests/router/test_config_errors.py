@@ -1,0 +1,305 @@
+"""Every way a configuration can be wrong is one line: file, line, key, what is wrong, what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from router.config import load_config
+from router.errors import ConfigInvalid
+from tests.router.examples import YAML, write
+
+
+def _error(folder: Path, text: str, env: dict[str, str] | None = None) -> str:
+    file = write(folder, text)
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file, env or {})
+    return str(caught.value).replace(str(file), "FILE")
+
+
+MISTAKES = {
+    "unknown key, close to a known one": (
+        "probe_samples: 16",
+        "probe_sample: 16",
+        "FILE:39: policies.default.probe_sample: is not a known key; did you mean 'probe_samples'?",
+    ),
+    "unknown key, close to nothing": (
+        "context_tokens: 4096",
+        "vocabulary: 4096",
+        "FILE:15: models.big.vocabulary: is not a known key; known here are price, api_key_env, "
+        "context_tokens, max_tokens, parameters, engine, base_url, upstream_model",
+    ),
+    "unknown key of a price": (
+        "price: {usd_per_million_tokens: 1}",
+        "price: {usd_per_million_token: 1}",
+        "FILE:31: verifiers.prm.price.usd_per_million_token: is not a known key; "
+        "did you mean 'usd_per_million_tokens'?",
+    ),
+    "unknown section": (
+        "verifiers:\n",
+        "verifier:\n",
+        "FILE:25: verifier: is not a known key; did you mean 'verifiers'?",
+    ),
+    "key of another engine": (
+        "    path: /models/tiny\n",
+        "    path: /models/tiny\n    base_url: http://x\n",
+        "FILE:5: models.tiny.base_url: is not a known key; known here are price, engine, path, "
+        "context_tokens, max_tokens, parameters, temperature",
+    ),
+    "missing key": (
+        "    path: /models/tiny\n",
+        "",
+        "FILE:2: models.tiny.path: is missing",
+    ),
+    "misspelt key, which is also a missing one": (
+        "    path: /models/tiny\n",
+        "    pth: /models/tiny\n",
+        "FILE:4: models.tiny.pth: is not a known key; did you mean 'path'?",
+    ),
+    "missing engine": (
+        "    engine: openai\n",
+        "",
+        "FILE:11: models.big.engine: is missing",
+    ),
+    "unknown engine": (
+        "engine: openai",
+        "engine: vllm",
+        "FILE:12: models.big.engine: must be one of 'transformers', 'openai', 'litellm', not 'vllm'",
+    ),
+    "unknown kind of verifier": (
+        "kind: majority",
+        "kind: votes",
+        "FILE:33: verifiers.votes.kind: must be one of 'prm', 'majority', not 'votes'",
+    ),
+    "text for a number": (
+        "probe_samples: 16",
+        "probe_samples: many",
+        "FILE:39: policies.default.probe_samples: must be a whole number, not 'many'",
+    ),
+    "fraction of a sample": (
+        "probe_samples: 16",
+        "probe_samples: 1.5",
+        "FILE:39: policies.default.probe_samples: must be a whole number, not 1.5",
+    ),
+    "truth for a number": (
+        "probe_samples: 16",
+        "probe_samples: yes",
+        "FILE:39: policies.default.probe_samples: must be a whole number, not true",
+    ),
+    "negative samples": (
+        "probe_samples: 16",
+        "probe_samples: -1",
+        "FILE:39: policies.default.probe_samples: must be greater than or equal to 0, not -1",
+    ),
+    "no samples": (
+        "search_samples: 16",
+        "search_samples: 0",
+        "FILE:40: policies.default.search_samples: must be greater than or equal to 1, not 0",
+    ),
+    "negative price": (
+        "usd_per_million_completion_tokens: 10\n",
+        "usd_per_million_completion_tokens: -0.5\n",
+        "FILE:10: models.tiny.price.usd_per_million_completion_tokens: must be greater than or equal to 0, "
+        "not -0.5",
+    ),
+    "endless price": (
+        "usd_per_million_completion_tokens: 10\n",
+        "usd_per_million_completion_tokens: .inf\n",
+        "FILE:10: models.tiny.price.usd_per_million_completion_tokens: must be a finite number, not Infinity",
+    ),
+    "price in words": (
+        "usd_per_right_answer: 0.05",
+        "usd_per_right_answer: a lot",
+        "FILE:41: policies.default.usd_per_right_answer: must be a number, not 'a lot'",
+    ),
+    "truth for a price": (
+        "usd_per_right_answer: 0.05",
+        "usd_per_right_answer: true",
+        "FILE:41: policies.default.usd_per_right_answer: must be a number, not true",
+    ),
+    "half a price": (
+        "      usd_per_million_prompt_tokens: 1\n",
+        "",
+        "FILE:8: models.tiny.price: must give either usd_per_hour and prompt_tokens_per_second and "
+        "completion_tokens_per_second, or usd_per_million_prompt_tokens and "
+        "usd_per_million_completion_tokens; found usd_per_million_completion_tokens",
+    ),
+    "mapping expected": (
+        "price: {usd_per_million_tokens: 1}",
+        "price: cheap",
+        "FILE:31: verifiers.prm.price: must be a mapping of keys to values, not 'cheap'",
+    ),
+    "URL expected": (
+        "http://big.example/v1",
+        "big.example",
+        "FILE:13: models.big.base_url: must be a URL that starts with http:// or https://, not 'big.example'",
+    ),
+    "unknown model": (
+        "small: tiny",
+        "small: tinny",
+        "FILE:36: policies.default.small: names 'tinny', which is not in models; did you mean 'tiny'?",
+    ),
+    "unknown verifier": (
+        "    verifier: prm\n",
+        "    verifier: judge\n",
+        "FILE:37: policies.default.verifier: names 'judge', which is not in verifiers; there are prm, votes",
+    ),
+    "small model that no worker runs": (
+        "small: tiny",
+        "small: big",
+        "FILE:36: policies.default.small: names 'big' of engine openai, but a small model is searched "
+        "in a worker: it needs engine transformers",
+    ),
+    "large model that is the small one": (
+        "large: big",
+        "large: tiny",
+        "FILE:38: policies.default.large: is the small model itself ('tiny'); name another, or leave it out",
+    ),
+    "beam width that does not divide the budget": (
+        "search_samples: 16",
+        "search_samples: 15",
+        "FILE:35: policies.default.beam_width: must divide search_samples (15), so that every round keeps "
+        "N/M beams; 4 does not",
+    ),
+    "no default policy": (
+        "  default: &default",
+        "  standard: &default",
+        'FILE:34: policies: needs a policy named "default": it is what the model name "gradus" means',
+    ),
+    "model called like Gradus": (
+        "  unpriced:\n",
+        "  gradus/x:\n",
+        "FILE:21: models.gradus/x: is a name of Gradus itself (gradus/<policy>); choose another",
+    ),
+    "key written twice": (
+        "    kind: majority\n",
+        "    kind: majority\n    kind: majority\n",
+        "FILE:34: verifiers.votes.kind: is written twice, first in line 33; keep one",
+    ),
+    "merge of what is no mapping": (
+        "alone: {<<: *default, large: null}",
+        "alone: {<<: tiny, large: null}",
+        "FILE:42: policies.alone.<<: merges what is not another mapping; give an alias of one (<<: *name)",
+    ),
+    "fault in what a merge brings in": (
+        "alone: {<<: *default, large: null}",
+        "alone: {<<: *default, large: nul}",
+        "FILE:42: policies.alone.large: names 'nul', which is not in models; there are tiny, big, unpriced",
+    ),
+    "unknown alias": (
+        "voting: {<<: *default,",
+        "voting: {<<: *defualt,",
+        "FILE:43: is not YAML: found undefined alias 'defualt'",
+    ),
+    "broken YAML": (
+        "verifiers:\n",
+        "verifiers: [\n",
+        "FILE:27: is not YAML: expected ',' or ']', but got ':'",
+    ),
+    "policies without anything": (
+        YAML[YAML.index("policies:") :],
+        "policies:\n",
+        "FILE:34: policies: must be a mapping of keys to values, not nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), MISTAKES.values(), ids=list(MISTAKES))
+def test_a_mistake_is_named_with_its_file_line_and_key(
+    tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    assert right in YAML
+    assert _error(tmp_path, YAML.replace(right, wrong, 1)) == message
+
+
+def test_of_several_mistakes_the_first_in_the_file_is_named(tmp_path: Path) -> None:
+    text = YAML.replace("probe_samples: 16", "probe_samples: -1").replace(
+        "parameters: 1_000", "parameters: -1_000"
+    )
+    assert _error(tmp_path, text).startswith("FILE:6: models.tiny.parameters: ")
+
+
+def test_an_empty_file_says_what_belongs_in_it(tmp_path: Path) -> None:
+    assert _error(tmp_path, "# nothing\n") == "FILE: is empty; give at least models, verifiers and policies"
+
+
+def test_a_list_is_no_configuration(tmp_path: Path) -> None:
+    assert _error(tmp_path, "- models\n") == "FILE:1: must be a mapping of models, verifiers, policies, ..."
+
+
+def test_an_anchor_inside_itself_is_refused_and_not_followed_forever(tmp_path: Path) -> None:
+    message = _error(tmp_path, "models: &m\n  a: *m\n")
+    assert message == "FILE:2: models.a: refers to itself; use an anchor only outside its own value"
+
+
+def test_a_missing_file_names_the_presets(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config("abacsu", {})
+    assert (
+        str(caught.value) == "abacsu: no such file; give a YAML file, or one of the presets abacus, smollm2"
+    )
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="cannot be read: Is a directory"):
+        load_config(tmp_path, {})
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"models: \xff")
+    with pytest.raises(ConfigInvalid, match="is not UTF-8 text"):
+        load_config(tmp_path / "x.yaml", {})
+
+
+OVERRIDES = {
+    "wrong value": (
+        {"GRADUS__SERVER__PORT": "http"},
+        "$GRADUS__SERVER__PORT: server.port: must be a whole number, not 'http'",
+    ),
+    "unknown key": (
+        {"GRADUS__POLICIES__DEFAULT__COLOUR": "8"},
+        "$GRADUS__POLICIES__DEFAULT__COLOUR: policies.default.colour: is not a known key; "
+        "known here are small, verifier, large, probe_samples, search_samples, beam_width, "
+        "usd_per_right_answer, max_cost_usd, deadline_s",
+    ),
+    "key below a value": (
+        {"GRADUS__MODELS__TINY__PATH__X": "8"},
+        "$GRADUS__MODELS__TINY__PATH__X: models.tiny.path: is a single value; it has no keys",
+    ),
+    "no key at all": ({"GRADUS__": "8"}, "$GRADUS__: names no key; write it as GRADUS__SERVER__PORT"),
+    "not YAML": (
+        {"GRADUS__SERVER__HOST": "[1"},
+        "$GRADUS__SERVER__HOST:1: is not YAML: expected ',' or ']', but got '<stream end>'",
+    ),
+    "inconsistent with the file": (
+        {"GRADUS__POLICIES__ALONE__SMALL": "giant"},
+        "$GRADUS__POLICIES__ALONE__SMALL: policies.alone.small: names 'giant', which is not in models; "
+        "there are tiny, big, unpriced",
+    ),
+    "wrong Redis": (
+        {"GRADUS_REDIS_URL": "localhost:6379"},
+        "$GRADUS_REDIS_URL: server.redis_url: must be a URL that starts with redis://, rediss:// or unix://, "
+        "not 'localhost:6379'",
+    ),
+    "wrong URL of the large model": (
+        {"GRADUS_LARGE_MODEL": "x", "GRADUS_LARGE_BASE_URL": "big.example"},
+        "$GRADUS_LARGE_BASE_URL: models.large.base_url: must be a URL that starts with http:// or https://, "
+        "not 'big.example'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("env", "message"), OVERRIDES.values(), ids=list(OVERRIDES))
+def test_a_mistake_in_the_environment_is_named_with_its_variable(
+    tmp_path: Path, env: dict[str, str], message: str
+) -> None:
+    assert _error(tmp_path, YAML, env) == message
+
+
+def test_a_large_model_from_the_environment_does_not_overwrite_one_of_the_file(tmp_path: Path) -> None:
+    text = YAML.replace("  big:\n", "  large:\n").replace("large: big", "large: large")
+    assert _error(tmp_path, text, {"GRADUS_LARGE_MODEL": "x"}) == (
+        "$GRADUS_LARGE_MODEL: adds a model named 'large', but the file has one already; rename that, or "
+        "unset the variable"
+    )
