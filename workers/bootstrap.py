@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 import redis
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -37,8 +37,7 @@ def serve(config: Config, concurrency: int, on_ready: Callable[[str], None]) -> 
     SIGTERM ends it softly: running jobs finish, waiting ones stay in the queue. ``on_ready`` is told the
     worker's id once jobs can come. Raises :class:`workers.errors.ModelNotLoadable`.
     """
-    # About pickle as root. Messages are JSON here, and in a container everybody is root.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
+    _silence_celery()
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as resources:
         models = load_models(config, resources)
@@ -101,6 +100,16 @@ def _run(
     cancellation: Cancellation,
 ) -> Outcome:
     return executor.run(job, models, verifiers, emit, cancellation)
+
+
+def _silence_celery() -> None:
+    """Drop two warnings that do not concern us.
+
+    One is about pickle as root: messages are JSON here, and in a container everybody is root. The other
+    announces a setting that :mod:`workers.app` has set.
+    """
+    for category in (SecurityWarning, CPendingDeprecationWarning):
+        warnings.filterwarnings("ignore", category=category)
 
 
 def _connect(redis_url: str) -> redis.Redis:

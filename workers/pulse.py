@@ -50,6 +50,7 @@ class Pulse:
         self._wake = threading.Event()
         self._present = True
         self._stopping = False
+        self._next_beat_s = 0.0
         self._thread = threading.Thread(target=self._beat_until_stopped, name="pulse", daemon=True)
 
     def __enter__(self) -> Pulse:
@@ -59,18 +60,15 @@ class Pulse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.leave()
         self._stopping = True
-        self._wake.set()
+        self.leave()
         self._thread.join()
 
     def leave(self) -> None:
-        """Take no more part in the count of live workers; running jobs stay alive."""
+        """Be no live worker any more, as others see it; running jobs stay alive. Safe in a signal handler."""
         self._present = False
-        try:
-            self._client.delete(worker_key(self._worker_id))
-        except redis.RedisError as error:
-            log.warning("the worker's key stays until it expires: %s", error)
+        self._next_beat_s = 0.0
+        self._wake.set()
 
     @contextmanager
     def running(self, job: Job, cancellation: Cancellation) -> Iterator[None]:
@@ -85,20 +83,31 @@ class Pulse:
                 del self._running[job.id]
 
     def _beat_until_stopped(self) -> None:
-        next_beat_s = 0.0
-        while not self._stopping:
+        away = False
+        while True:
+            is_last = self._stopping  # one more after that, to say so
             try:
-                with self._lock:  # also while sending: or a job's lease could be set again after its end
-                    self._listen()
-                    if time.monotonic() >= next_beat_s:
-                        next_beat_s = time.monotonic() + BEAT_S
-                        self._beat()
+                self._tick()
+                if away:
+                    log.warning("Redis answers again")
+                away = False
             except redis.RedisError as error:
-                log.warning("no pulse: %s", error)
+                if not away:
+                    log.warning("Redis does not answer (%s); jobs run on, and so do these attempts", error)
+                away = True
             except Exception:
                 log.exception("the pulse missed a beat")
+            if is_last:
+                return
             self._wake.wait(CANCEL_INTERVAL_S if self._running else BEAT_S)
             self._wake.clear()
+
+    def _tick(self) -> None:
+        with self._lock:  # also while sending: or a job's lease could be set again after its end
+            self._listen()
+            if self._stopping or time.monotonic() >= self._next_beat_s:
+                self._next_beat_s = time.monotonic() + BEAT_S
+                self._beat()
 
     def _listen(self) -> None:
         """Cancel the jobs that nobody wants from this worker any more."""
@@ -114,10 +123,12 @@ class Pulse:
                 one.cancellation.cancel()
 
     def _beat(self) -> None:
-        """Everything that keeps this worker and its jobs alive, in one round trip."""
+        """Everything that shows this worker and its jobs alive, in one round trip."""
         with self._client.pipeline(transaction=False) as pipeline:
             if self._present:
                 pipeline.set(worker_key(self._worker_id), self._presence, px=LEASE_MS)
+            else:
+                pipeline.delete(worker_key(self._worker_id))
             for one in self._running.values():
                 if not one.is_lost:
                     pipeline.set(lease_key(one.job.id), self._worker_id, px=LEASE_MS)
