@@ -1,0 +1,34 @@
+"""What runs a model. Nothing heavy is imported before an engine is loaded."""
+
+from __future__ import annotations
+
+import os
+
+from router.config import TransformersModel
+from workers.errors import EngineFailed, ModelNotLoadable
+from workers.protocols import Engine
+
+
+def load_engine(name: str, model: TransformersModel) -> Engine:
+    """The engine of a configured model, warmed up.
+
+    ``GRADUS_TORCH_THREADS`` sets how many threads torch uses in this process. Raises
+    :class:`workers.errors.ModelNotLoadable`.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    from workers.engines.loading import resolve
+    from workers.engines.transformers import TransformersEngine
+
+    folder = resolve(model.path)
+    try:
+        return TransformersEngine(folder, model=name, context_tokens=model.context_tokens, threads=_threads())
+    except (OSError, ValueError, EngineFailed) as error:
+        raise ModelNotLoadable(f"model {name}: {model.path} cannot be loaded: {error}") from error
+
+
+def _threads() -> int | None:
+    configured = os.environ.get("GRADUS_TORCH_THREADS")
+    return int(configured) if configured else None

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from workers.engines.stopping import StopTexts
+from workers.engines.stopping import StopTexts, is_over
 from workers.errors import ContextOverflow, EngineFailed
 from workers.protocols import Cancellation, Completion, Generation, OnText, Prompt, SamplingParams
 
@@ -71,7 +71,7 @@ class ScriptedEngine:
             text = self._reply(prompt, index, params.seed or 0)
             sequences.append(_Sequence(text, min(params.max_tokens, room), params))
         while any(sequence.ended is None for sequence in sequences):
-            if _is_over(cancellation):
+            if is_over(cancellation):
                 break
             if self._delay_s:
                 time.sleep(self._delay_s)
@@ -125,14 +125,7 @@ class _Sequence:
 
 
 def _play(turns: Sequence[str]) -> Reply:
-    def reply(prompt: Prompt, index: int, seed: int) -> str:
+    def reply(prompt: Prompt, index: int, _seed: int) -> str:
         return turns[index % len(turns)].removeprefix(prompt.prefix)
 
     return reply
-
-
-def _is_over(cancellation: Cancellation | None) -> bool:
-    if cancellation is None:
-        return False
-    deadline_s = cancellation.deadline_monotonic_s
-    return cancellation.cancelled or (deadline_s is not None and time.monotonic() >= deadline_s)

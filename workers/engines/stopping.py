@@ -1,9 +1,12 @@
-"""Where a text ends: stop texts and step ends, for engines that see text arrive in pieces. Pure."""
+"""When to stop: stop texts and step ends in a text that arrives in pieces; cancellation and deadline."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from workers.protocols import Cancellation
 
 
 class End(NamedTuple):
@@ -41,6 +44,14 @@ class StopTexts:
     def settled(self, text: str) -> int:
         """How many leading characters of ``text`` (which holds no stop) can no longer be part of one."""
         return len(text) - max((_overlap(text, stop) for stop in self._stop), default=0)
+
+
+def is_over(cancellation: Cancellation | None) -> bool:
+    """Whether a generation is cancelled or past its deadline."""
+    if cancellation is None:
+        return False
+    deadline_s = cancellation.deadline_monotonic_s
+    return cancellation.cancelled or (deadline_s is not None and time.monotonic() >= deadline_s)
 
 
 def _overlap(text: str, stop: str) -> int:

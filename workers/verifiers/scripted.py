@@ -27,7 +27,7 @@ class ScriptedVerifier:
         self.closed = False
         self._judge = judge
 
-    def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:
+    def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:  # noqa: ARG002
         self.calls.append(tuple(texts))
         scored = []
         for text in texts:

@@ -1,0 +1,87 @@
+"""Between conversations and tokens: one tokenizer and its chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import TemplateError
+
+from workers.errors import EngineFailed
+from workers.protocols import Prompt
+
+_ANCHOR_TOKENS = 4
+
+
+class Chat:
+    """Reads conversations as one model does, and writes its tokens as text. Thread-safe."""
+
+    def __init__(self, tokenizer: Any, model: str) -> None:
+        self._tokenizer = tokenizer
+        self._model = model
+        self.tokens_with = lru_cache(maxsize=64)(self._find_tokens_with)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """The tokens of the conversation, the head of the assistant's turn, and ``prompt.prefix`` after it.
+
+        The prefix is encoded by itself: the tokens of the same conversation without a prefix are a prefix of
+        these, and stay so for every step that is added. Raises :class:`workers.errors.EngineFailed` where the
+        chat template refuses the messages.
+        """
+        messages = [flatten(message) for message in prompt.messages]
+        if self._tokenizer.chat_template is None:
+            head = "".join(f"{message['role']}: {message['content']}\n\n" for message in messages)
+            tokens = list(self._tokenizer.encode(head + "assistant:"))
+        else:
+            try:
+                tokens = list(
+                    self._tokenizer.apply_chat_template(
+                        messages, add_generation_prompt=True, return_dict=False
+                    )
+                )
+            except TemplateError as error:
+                raise EngineFailed(
+                    f"model {self._model}: its chat template refuses the messages: {error}"
+                ) from error
+        if prompt.prefix:
+            tokens += self._tokenizer.encode(prompt.prefix, add_special_tokens=False)
+        return tokens
+
+    def decode(self, tokens: Sequence[int], prompt_tokens: Sequence[int], has_prefix: bool) -> str:
+        """The text that ``tokens`` add to a prompt. Unfinished characters at the end read U+FFFD.
+
+        After a prefix the text is read in the context of the prefix's last tokens: some tokenizers drop the
+        space at the start of whatever they decode.
+        """
+        if not has_prefix:
+            return self._text(tokens)
+        anchor = list(prompt_tokens[-_ANCHOR_TOKENS:])
+        return self._text([*anchor, *tokens])[len(self._text(anchor)) :]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def _find_tokens_with(self, character: str) -> frozenset[int]:
+        """Every token whose text contains the (ASCII) ``character``."""
+        vocabulary = range(len(self._tokenizer))
+        texts = self._tokenizer.batch_decode(
+            [[token] for token in vocabulary], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return frozenset(token for token, text in zip(vocabulary, texts, strict=True) if character in text)
+
+
+def flatten(message: Mapping[str, Any]) -> dict[str, Any]:
+    """An OpenAI message with its content as one string; parts that are no text are left out."""
+    content = message.get("content")
+    if isinstance(content, list | tuple):
+        content = "".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+    return {**message, "content": content or ""}
+
+
+def settled(text: str) -> int:
+    """How many leading characters of a decoded text can no longer change: all but unfinished ones."""
+    return len(text.rstrip("\ufffd"))
