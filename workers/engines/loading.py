@@ -1,4 +1,4 @@
-"""Where a configured model lies: an embedded folder, a Hugging Face folder, a GGUF file or package. Offline only."""
+"""Where a configured model lies: embedded, in a Hugging Face folder, in a GGUF file. Offline only."""
 
 from __future__ import annotations
 

@@ -54,6 +54,12 @@ def extract_answer(text: str) -> str | None:
     return normalise(lines[-1])
 
 
+def states_answer(text: str) -> bool:
+    """Whether the last line says that it is the answer: the solution has come to its end."""
+    lines = text.rstrip().splitlines()
+    return bool(lines) and (_MARKED.search(lines[-1]) is not None or _last_boxed(lines[-1]) is not None)
+
+
 def normalise(answer: str) -> str | None:
     """One spelling for answers that mean the same: "$1,000.00" is "1000", "2/4" is "0.5", "-0" is "0".
 
