@@ -1,7 +1,8 @@
 """Environment variables over a configuration file.
 
 ``GRADUS__POLICIES__DEFAULT__PROBE_SAMPLES=8`` sets ``policies.default.probe_samples``: double underscores
-between keys; case, and dashes against underscores, do not matter where the file already has the key.
+between keys; case, and dashes against underscores, do not matter where the file already has the key. The
+shortcuts GRADUS_REDIS_URL and GRADUS_LARGE_MODEL come first, so that the long form can refine them.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ PREFIX = "GRADUS__"
 
 def override(document: Document, env: Mapping[str, str]) -> None:
     """Write what the environment says into ``document``. Raises :class:`ConfigInvalid`."""
+    if env.get("GRADUS_LARGE_MODEL"):
+        _add_large_model(document, env)
+    if "GRADUS_REDIS_URL" in env:
+        _write(document, ["server", "redis_url"], env["GRADUS_REDIS_URL"], "$GRADUS_REDIS_URL")
     for variable in sorted(name for name in env if name.upper().startswith(PREFIX)):
         source = f"${variable}"
         words = variable[len(PREFIX) :].split("__")
         if not all(words):
             raise ConfigInvalid("names no key; write it as GRADUS__SERVER__PORT", source=source)
         _write(document, words, read_scalar(env[variable], source), source)
-    if "GRADUS_REDIS_URL" in env and not _has(env, "GRADUS__SERVER__REDIS_URL"):
-        _write(document, ["server", "redis_url"], env["GRADUS_REDIS_URL"], "$GRADUS_REDIS_URL")
-    if env.get("GRADUS_LARGE_MODEL"):
-        _add_large_model(document, env)
 
 
 def _write(document: Document, words: list[str], value: Any, source: str) -> None:
@@ -56,10 +57,6 @@ def _spelling(section: Mapping[str, Any], word: str) -> str:
 
 def _fold(key: str) -> str:
     return key.lower().replace("-", "_")
-
-
-def _has(env: Mapping[str, str], variable: str) -> bool:
-    return any(name.upper() == variable for name in env)
 
 
 def _add_large_model(document: Document, env: Mapping[str, str]) -> None:

@@ -1,0 +1,40 @@
+"""How long a prompt may be, without a tokenizer."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.prompts import prompt_size
+from router.types import Query
+from tests.router.examples import query
+
+
+@given(st.lists(st.text(max_size=200), min_size=1, max_size=4))
+def test_the_bound_leaves_a_token_a_byte_and_the_estimate_is_below_it(contents: list[str]) -> None:
+    size = prompt_size(Query(tuple({"role": "user", "content": content} for content in contents)))
+    assert size.at_most is not None
+    text_bytes = sum(len(content.encode("utf-8", "surrogatepass")) for content in contents)
+    assert text_bytes < size.at_most
+    assert 0 < size.expected < size.at_most
+
+
+def test_a_length_that_is_known_is_taken_as_it_is() -> None:
+    size = prompt_size(query("x" * 1000), 42)
+    assert (size.expected, size.at_most) == (42, 42)
+
+
+def test_text_in_parts_counts_as_text() -> None:
+    parts = Query(({"role": "user", "content": [{"type": "text", "text": "x" * 300}]},))
+    assert prompt_size(parts).expected >= prompt_size(query("x" * 300)).expected
+
+
+def test_an_image_makes_the_bound_unknown() -> None:
+    image = {"type": "image_url", "image_url": {"url": "http://x/cat.png"}}
+    assert prompt_size(Query(({"role": "user", "content": [image]},))).at_most is None
+
+
+def test_tools_are_read_too_and_so_they_count() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "x" * 900}}]
+    plain, with_tools = query(), query(needs=("tools",), extra={"tools": tools})
+    assert prompt_size(with_tools).expected >= prompt_size(plain).expected + 300
