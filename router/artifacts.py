@@ -11,10 +11,11 @@
               "medium": {...}, "hard": {...}, "very_hard": {...}}}
 
 A question's bin is that of its mean probe score (:func:`router.probe.bin_of`). ``small_right`` is the share
-that the small model's *search* gets right (the strategy of :mod:`router.strategy` for the bin, with
-``search_samples``), ``large_right`` that of one direct answer of the large model (it and
-``large_completion_tokens`` may be ``null``, and ``large`` too). Completion tokens are means of one
-completion. A bin without questions may be left out. Unknown keys are allowed: notes for people.
+that the small model's *search* gets right with ``search_samples`` (by the strategy of :mod:`router.strategy`
+for the bin, or by weighted best-of-N in its place where that was not run); ``large_right`` that of one direct
+answer of the large model. Completion tokens are means of one completion. What is about the large model may be
+``null``; a bin without questions may be left out, or say ``{"questions": 0}``. Unknown keys are allowed: they
+are notes for people.
 """
 
 from __future__ import annotations
@@ -85,9 +86,15 @@ def load_calibration(reference: str | None) -> Calibration | None:
             f"{reference}: calibration of version {version!r}, but this release reads version "
             f"{CALIBRATION_VERSION}; measure it again with `gradus train`"
         )
+    if isinstance(raw.get("bins"), dict):
+        raw["bins"] = {name: each for name, each in raw["bins"].items() if not _is_empty(each)}
     try:
         return Calibration.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ArtifactInvalid(f"{reference}: calibration: {where}: {first['msg']}") from error
+
+
+def _is_empty(measured_bin: object) -> bool:
+    return isinstance(measured_bin, dict) and measured_bin.get("questions") == 0

@@ -119,10 +119,12 @@ def _of_policy(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
     if policy.large == policy.small:
         yield "large", f"is the small model itself ({policy.small!r}); name another, or leave it out"
     if policy.search_samples % policy.beam_width:
+        # Whichever the file sets is at fault, and the default is not.
+        key = "beam_width" if "beam_width" in policy.model_fields_set else "search_samples"
         yield (
-            "beam_width",
+            key,
             (
-                f"must divide search_samples ({policy.search_samples}), so that every round keeps N/M beams; "
-                f"{policy.beam_width} does not"
+                f"search_samples ({policy.search_samples}) must be a multiple of beam_width "
+                f"({policy.beam_width}), so that every round keeps N/M beams"
             ),
         )

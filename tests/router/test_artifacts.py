@@ -29,7 +29,8 @@ def test_a_calibration_is_read_by_bin(tmp_path: Path) -> None:
 
 def test_a_calibration_may_know_of_no_large_model_and_leave_out_empty_bins(tmp_path: Path) -> None:
     easy = {"questions": 5, "small_right": 0.9, "small_completion_tokens": 40, "large_right": None}
-    calibration = load_calibration(_write(tmp_path, {**CALIBRATION, "large": None, "bins": {"easy": easy}}))
+    bins = {"easy": easy, "hard": {"questions": 0, "small_right": None}}
+    calibration = load_calibration(_write(tmp_path, {**CALIBRATION, "large": None, "bins": bins}))
     assert calibration is not None
     assert calibration.bins.keys() == {Bin.EASY}
 
@@ -56,7 +57,7 @@ WRONG: dict[str, tuple[object, str]] = {
     "a missing name": (_but(small=None), "calibration: small: "),
     "an unknown bin": (_but(bins={"trivial": EASY}), "calibration: bins.trivial"),
     "more than certain": (_but(bins={"easy": {**EASY, "small_right": 1.1}}), "bins.easy.small_right: "),
-    "no questions": (_but(bins={"easy": {**EASY, "questions": 0}}), "bins.easy.questions: "),
+    "fewer than no questions": (_but(bins={"easy": {**EASY, "questions": -1}}), "bins.easy.questions: "),
 }
 
 

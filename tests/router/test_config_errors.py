@@ -159,8 +159,14 @@ MISTAKES = {
     "beam width that does not divide the budget": (
         "search_samples: 16",
         "search_samples: 15",
-        "FILE:35: policies.default.beam_width: must divide search_samples (15), so that every round keeps "
-        "N/M beams; 4 does not",
+        "FILE:40: policies.default.search_samples: search_samples (15) must be a multiple of beam_width (4), "
+        "so that every round keeps N/M beams",
+    ),
+    "beam width beyond the budget": (
+        "search_samples: 16",
+        "search_samples: 16\n    beam_width: 32",
+        "FILE:41: policies.default.beam_width: search_samples (16) must be a multiple of beam_width (32), "
+        "so that every round keeps N/M beams",
     ),
     "no default policy": (
         "  default: &default",
