@@ -19,6 +19,7 @@ from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 from transformers.generation.continuous_batching.continuous_api import ContinuousBatchingManager, OutputRouter
 from transformers.generation.continuous_batching.requests import GenerationOutput, RequestState, RequestStatus
+from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
 
 from workers.engines import attention, sampling
 from workers.engines.sampling import Draw
@@ -151,6 +152,24 @@ class _Router(OutputRouter):
             self.deliver(output)
 
 
+class _Scheduler(FIFOScheduler):
+    """First come, first served; a prompt to be forked keeps at least two tokens to read.
+
+    transformers leaves the last token of such a prompt to its forks. Where the cache holds all before it,
+    the step would be empty, and the loop crashes.
+    """
+
+    def _infer_request_tokens(self, state: RequestState, to_remove: set[str]) -> list[int]:
+        left = state.remaining_prefill_tokens
+        if state.num_children and state.status == RequestStatus.PENDING and len(left) % PAGE_TOKENS == 1:
+            return left
+        tokens: list[int] = super()._infer_request_tokens(state, to_remove)
+        return tokens
+
+
+SCHEDULER_MAPPING[_Scheduler.__qualname__] = _Scheduler
+
+
 class _Loop:
     """One continuous batching manager and its thread; it is not restarted, but replaced."""
 
@@ -166,6 +185,7 @@ class _Loop:
                 use_async_batching=False,  # the sampler prepares a step just before it
                 use_cuda_graph=False,
                 auto_switch_to_flash=False,
+                scheduler_type=_Scheduler.__qualname__,
             ),
         )
         self.router = _Router()
