@@ -34,8 +34,9 @@ SEND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 RECONNECT_INTERVAL_S = 0.2
 BLOCK_S = 5.0
+READ_AT_ONCE = 1000  # events
 STREAM_TTL_S = 3600  # so that the stream of a gateway that was killed goes away
-STREAM_REFRESH_S = 600.0
+TRIM_INTERVAL_S = 10.0
 
 OnEvent = Callable[[Event], None]
 
@@ -57,7 +58,7 @@ class _Waiting:
 
 
 class Dispatcher:
-    """Sends jobs and waits for their outcomes. Use between :meth:`start` and :meth:`stop`, in one event loop."""
+    """Sends jobs and waits for their outcomes; between :meth:`start` and :meth:`stop`, in one event loop."""
 
     def __init__(self, redis_url: str, gateway_id: str, *, lost_after_s: float = wire.LOST_AFTER_S) -> None:
         self.reply_to = wire.events_key(gateway_id)
@@ -66,24 +67,23 @@ class Dispatcher:
         self._waiting: dict[str, _Waiting] = {}
         self._connected = False
         self._was_lost = False
-        self._refresh_at_s = 0.0
+        self._trim_at_s = 0.0
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start reading. Redis need not be there yet: the reader keeps trying."""
         self._celery = _celery(wire.broker_url(self._redis_url))
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="celery-send")
-        self._redis = Redis.from_url(
-            self._redis_url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=CONNECT_TIMEOUT_S,
-            protocol=2,
-        )
-        # Its own connection: it blocks, and should notice a Redis host that vanished without a word.
-        self._reading = Redis.from_url(
-            self._redis_url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=2 * BLOCK_S, protocol=2
-        )
+        self._redis = self._connect(CONNECT_TIMEOUT_S)
+        self._reading = self._connect(
+            2 * BLOCK_S
+        )  # its reads block; its timeout notices a host that vanished
         self._reader = asyncio.create_task(self._read(), name="gradus-event-reader")
+
+    def _connect(self, timeout_s: float) -> Redis:
+        return Redis.from_url(
+            self._redis_url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=timeout_s, protocol=2
+        )
 
     async def stop(self) -> None:
         self._reader.cancel()
@@ -223,18 +223,19 @@ class Dispatcher:
         task.add_done_callback(self._background.discard)
 
     async def _read(self) -> None:
-        """Hand the events of this process's stream to the jobs that wait; for as long as the process lives."""
-        last_id: bytes | str = "0-0"
+        """Hand the events of this process's stream to the jobs that wait, as long as the process lives."""
+        last_id: Any = "0-0"
         while True:
             try:
                 if not self._connected:
                     await self._reading.ping()
                     self._greet()
-                answer = await self._reading.xread(
-                    {self.reply_to: last_id}, count=1000, block=int(BLOCK_S * 1000)
+                # [[stream, [(entry id, fields), ...]]], or nothing
+                answer: Any = await self._reading.xread(
+                    {self.reply_to: last_id}, count=READ_AT_ONCE, block=int(BLOCK_S * 1000)
                 )
                 if answer:
-                    await self._keep_stream()
+                    await self._trim(last_id)
             except (RedisError, OSError) as error:
                 if not self._was_lost:
                     log.warning("Redis does not answer (%s); trying again until it does", error)
@@ -254,9 +255,11 @@ class Dispatcher:
             for waiting in self._waiting.values():
                 waiting.inbox.put_nowait(_Reconnected())
 
-    async def _keep_stream(self) -> None:
-        if time.monotonic() > self._refresh_at_s:
-            self._refresh_at_s = time.monotonic() + STREAM_REFRESH_S
+    async def _trim(self, read_id: Any) -> None:
+        """Drop what was read, now and then, so that Redis holds no answers that nobody waits for."""
+        if time.monotonic() > self._trim_at_s:
+            self._trim_at_s = time.monotonic() + TRIM_INTERVAL_S
+            await self._redis.xtrim(self.reply_to, minid=read_id)
             await self._redis.expire(self.reply_to, STREAM_TTL_S)
 
     def _hand_over(self, fields: dict[bytes, bytes]) -> None:
@@ -270,7 +273,9 @@ class Dispatcher:
 
 
 _LOST = "The worker that ran this request is gone, and trying again did not help; ask again in a moment."
-_REDIS_DOWN = "The queue (Redis) cannot be reached: {error}. Searches need it; models with an upstream server still answer."
+_REDIS_DOWN = (
+    "The queue (Redis) cannot be reached: {error}. Searches need it; models behind a server still answer."
+)
 
 
 def _celery(broker: str) -> Celery:

@@ -32,6 +32,7 @@ from router.errors import CannotHonour, RouterError
 
 log = logging.getLogger(__name__)
 
+TOO_LARGE = 413
 TOO_MANY_REQUESTS = 429
 
 
@@ -100,7 +101,7 @@ class UpstreamFailed(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How an error code looks over HTTP. ``retry`` tells OpenAI's clients whether to ask again by themselves."""
+    """How an error code looks over HTTP. ``retry``: whether OpenAI's clients ask again by themselves."""
 
     status: int
     type: str
@@ -182,9 +183,10 @@ def to_http(error: Exception) -> HttpError:
     headers = {"x-should-retry": "true" if retry else "false"}
     if retry and retry_after_s is not None:
         headers["retry-after"] = f"{retry_after_s:g}"
-    body: dict[str, Any] = {
-        "error": {"message": str(error), "type": kind, "param": param, "code": error.code}
-    }
+    if status == TOO_LARGE:
+        headers["connection"] = "close"  # else the server would read the rest, to reuse the connection
+    details = {"message": str(error), "type": kind, "param": param, "code": error.code}
+    body: dict[str, Any] = {"error": details}
     if isinstance(error, GatewayError) and error.account is not None:
         body["gradus"] = error.account
     return HttpError(status, body, headers)
@@ -193,7 +195,7 @@ def to_http(error: Exception) -> HttpError:
 def install(app: FastAPI) -> None:
     """Answer every error of every route, known or not, in OpenAI's shape."""
 
-    async def known(request: Request, error: Exception) -> Response:
+    async def known(_: Request, error: Exception) -> Response:
         return to_http(error).response()
 
     async def http(request: Request, error: Exception) -> Response:

@@ -56,7 +56,7 @@ class ChatRequest(_Permissive):
     """A chat completion request as OpenAI defines it. Fields unknown here reach the model that answers."""
 
     model: str = Field(
-        description='"gradus" (default policy), "gradus/<policy>", or the name of a configured model (no routing)'
+        description='"gradus" (default policy), "gradus/<policy>", or a configured model\'s name (no routing)'
     )
     messages: list[Message] = Field(min_length=1)
     stream: bool | None = None
@@ -118,16 +118,11 @@ def _bad_field(error: ValidationError) -> BadRequest:
         return BadRequest(
             f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
         )
-    wrong_type = first["type"].endswith("_type") or first["type"] in (
-        "int_from_float",
-        "model_attributes_type",
-    )
-    message = (
-        "should not be empty" if first["type"] == "too_short" else first["msg"][0].lower() + first["msg"][1:]
-    )
-    return BadRequest(
-        f"Invalid '{param}': {message}.", code="invalid_type" if wrong_type else "invalid_value", param=param
-    )
+    code = "invalid_type" if first["type"].endswith(("_type", "int_from_float")) else "invalid_value"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "too_short":
+        message = "should not be empty"
+    return BadRequest(f"Invalid '{param}': {message}.", code=code, param=param)
 
 
 def _param(location: tuple[int | str, ...]) -> str:

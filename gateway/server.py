@@ -13,7 +13,7 @@ BACKLOG = 2048
 
 
 def run(settings: Settings) -> None:
-    """Serve on the configured host and port until SIGINT or SIGTERM; running requests get a few seconds to end.
+    """Serve on the configured host and port until SIGINT or SIGTERM; running requests get seconds to end.
 
     Logs go to stderr. Raises :class:`router.errors.ArtifactInvalid`; exits with code 3 if the port is taken.
     """

@@ -11,9 +11,10 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
-from cost_model.usage import Usage
+from cost_model.usage import Purpose, Usage
 from gateway.bill import Bill
 from gateway.dispatch import Dispatcher
 from gateway.errors import BadRequest, GatewayError, JobFailed, ModelNotFound
@@ -99,7 +100,10 @@ class Service:
         return [GRADUS, *(f"{GRADUS}/{policy}" for policy in config.policies), *config.models]
 
     def explain(self, asked: Asked) -> Plan:
-        """What would be done, and for how much; spends nothing. Raises :class:`RouterError` or :class:`GatewayError`."""
+        """What would be done, and for how much; spends nothing.
+
+        Raises :class:`RouterError` or :class:`GatewayError`.
+        """
         policy = self._policy(asked.model)
         try:
             if policy is None:
@@ -125,7 +129,7 @@ class Service:
         try:
             branch, answer = await self._follow(run)
         except GatewayError as error:
-            error.account = run.bill.account()
+            error.account = run.bill.account() if run.bill.lines else None
             raise
         return self._reply(run, branch, answer)
 
@@ -185,7 +189,7 @@ class Service:
             if listener is None:
                 body = await self._upstreams.complete(name, asked.body, run.deadline_s, reading)
             else:
-                on_open = lambda: listener.open(known_headers(run.plan))  # noqa: E731
+                on_open = partial(listener.open, known_headers(run.plan))
                 await self._upstreams.stream(
                     name, asked.body, run.deadline_s, reading, on_open, listener.chunk
                 )
@@ -193,10 +197,9 @@ class Service:
             seconds = time.perf_counter() - began_s
             run.took({"upstream": seconds})
             if reading.opened:
-                purpose = "escalation" if escalated else "direct"
-                run.bill.add(
-                    [Usage(purpose, name, 1, reading.prompt_tokens, reading.completion_tokens, seconds)]
-                )
+                purpose: Purpose = "escalation" if escalated else "direct"
+                read, written = reading.prompt_tokens, reading.completion_tokens
+                run.bill.add([Usage(purpose, name, 1, read, written, seconds)])
         return _Answer(upstream=body, reported=reading.reported, estimated=reading.estimated)
 
     def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:

@@ -21,7 +21,7 @@ class Settings:
 
 
 def load_settings(source: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the configuration (:func:`router.config.load_config`) with ``environ``, else the process's, over it.
+    """Read the configuration (:func:`router.config.load_config`), with the process's environment by default.
 
     Raises :class:`router.errors.ConfigInvalid`.
     """

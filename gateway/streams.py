@@ -18,7 +18,7 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a completion and all its chunks have in common; ``model`` is the name that the client asked for."""
+    """What a completion and all its chunks have in common; ``model`` is the name the client asked for."""
 
     id: str
     created: int
@@ -47,8 +47,8 @@ class Envelope:
 class Feed:
     """Turns what happens to one request into the events of its stream.
 
-    The chunk that ends the answer is held back until :meth:`finish`: when the client wants no usage chunk, the
-    ``gradus`` object rides on it.
+    The chunk that ends the answer is held back until :meth:`finish`: when the client wants no usage chunk,
+    the ``gradus`` object rides on it.
     """
 
     def __init__(self, envelope: Envelope, include_usage: bool) -> None:

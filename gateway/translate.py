@@ -49,7 +49,7 @@ _COMPANIONS = frozenset({"tool_choice", "parallel_tool_calls", "function_call"})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A checked request. ``body`` is the JSON object as it came; ``params`` says where each need was found."""
+    """A checked request. ``body`` is the JSON object as it came; ``params`` says where each need was."""
 
     model: str
     query: Query
@@ -171,7 +171,7 @@ def headers_of(gradus: Mapping[str, Any]) -> dict[str, str]:
 
 
 def known_headers(plan: Plan) -> dict[str, str]:
-    """What the headers of a stream can say before anything is generated: the decision, if it is one already."""
+    """What the headers of a stream can say before anything is generated: the decision, if there is one."""
     if len(plan.branches) > 1:
         return {}
     chosen = plan.branches[0].chosen

@@ -104,7 +104,7 @@ async def _disconnected(request: Request) -> None:
 
 
 def _completion(envelope: Envelope, reply: Reply) -> dict[str, Any]:
-    """The response body: a server's own completion with our account of it, or one made of the answer's text."""
+    """The response body: a server's own completion under our account, or one made of the answer's text."""
     if reply.upstream is not None:
         return {**reply.upstream, **envelope.completion(), "usage": reply.usage, "gradus": reply.gradus}
     message = {"role": "assistant", "content": reply.text, "refusal": None}

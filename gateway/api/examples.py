@@ -65,8 +65,8 @@ COMPLETION: dict[str, Any] = {
     "gradus": GRADUS,
 }
 
-STREAM = """data: {"id":"chatcmpl-1f0c","object":"chat.completion.chunk","created":1767225600,"model":"gradus",\
-"choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}
+STREAM = """data: {"id":"chatcmpl-1f0c","object":"chat.completion.chunk","created":1767225600,\
+"model":"gradus","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}
 
 : gradus probe 16/16
 
@@ -158,7 +158,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "A large model's server cannot be used",
         "server_error",
         "upstream_failed",
-        "The server of model 'large' cannot be used: connection refused. Check its base_url, or ask again later.",
+        "The server of model 'large' cannot be used: refused. Ask again, or check its base_url.",
     ),
     503: _error(
         "Redis or the worker is gone; ask again after the seconds in `retry-after`",

@@ -64,4 +64,4 @@ def _warnings(state: GatewayState) -> Iterator[str]:
 def _no_large(config: Config) -> Iterator[str]:
     for name, policy in config.policies.items():
         if policy.large is None:
-            yield f"Policy {name} has no large model: hard queries have nowhere to go (set GRADUS_LARGE_MODEL)."
+            yield f"Policy {name} has no large model (GRADUS_LARGE_MODEL): hard queries have nowhere to go."

@@ -19,7 +19,7 @@ from router.config import Config, LiteLLMModel, OpenAIModel
 
 CHARACTERS_PER_TOKEN = 4  # a rough English average, used only where a server counts nothing
 BAD_REQUEST_STATUSES = {400, 413, 415, 422}
-AUTH_STATUSES = {401, 403}
+UNAUTHORIZED = 401
 TOO_MANY = 429
 
 
@@ -86,7 +86,7 @@ class Upstreams:
     async def complete(self, name: str, body: Mapping[str, Any], deadline_s: float, reading: Reading) -> Json:
         """Ask the model for a whole answer; ``deadline_s`` is on the event loop's clock.
 
-        Raises :class:`KeyMissing`, :class:`UpstreamRejected`, :class:`UpstreamFailed` or :class:`DeadlineExceeded`.
+        Raises :class:`KeyMissing`, :class:`UpstreamError` or :class:`DeadlineExceeded`.
         """
         engine, call = self._call(name, body)
         async with self._named_errors(name, deadline_s):
@@ -122,7 +122,7 @@ class Upstreams:
     def _call(self, name: str, body: Mapping[str, Any]) -> tuple[UpstreamEngine, Call]:
         if variable := self.missing_keys().get(name):
             raise KeyMissing(
-                f"Model '{name}' needs an API key in the environment variable {variable}, and the gateway has none; "
+                f"Model '{name}' needs an API key, and the gateway's environment has none in {variable}; "
                 f"set {variable} and start the gateway again."
             )
         model = self._models[name]
@@ -144,13 +144,13 @@ class Upstreams:
             ) from error
         except Unreachable as error:
             raise UpstreamFailed(
-                f"The server of model '{name}' cannot be used: {error}. Check its base_url, or ask again later."
+                f"The server of model '{name}' cannot be used: {error}. Ask again, or check its base_url."
             ) from error
         except Refusal as refusal:
             raise self._refused(name, refusal) from refusal
 
     def _refused(self, name: str, refusal: Refusal) -> GatewayError:
-        if refusal.status in AUTH_STATUSES:
+        if refusal.status == UNAUTHORIZED:  # its message may quote the key
             variable = self._models[name].api_key_env
             advice = f"check the key in {variable}" if variable else "configure its api_key_env"
             return UpstreamFailed(f"The server of model '{name}' refused the gateway's API key; {advice}.")

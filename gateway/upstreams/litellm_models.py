@@ -49,10 +49,11 @@ TRANSLATED = frozenset(
         "safety_identifier",
     ]
 )
+ENVELOPE = frozenset({"model", "stream", "stream_options"})
 
 
 def price_map() -> Mapping[str, Mapping[str, Any]]:
-    """litellm's prices as its package ships them: read from the file, so without importing it or a network."""
+    """litellm's prices as its package ships them; from the file, so without its import or a network."""
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:
         return {}
@@ -111,7 +112,7 @@ class LiteLLMModels:
 
 def _litellm() -> Any:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or the import asks the network for prices
-    litellm = importlib.import_module("litellm")
+    litellm: Any = importlib.import_module("litellm")
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     return litellm

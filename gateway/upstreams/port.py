@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to an upstream model: where, under which name and key, and the body as the client sent it."""
+    """One request to an upstream model: where, under which name and key, and the body as it came."""
 
     model: str
     base_url: str | None
@@ -40,7 +40,7 @@ class Unreachable(Exception):
 
 
 class UpstreamEngine(Protocol):
-    """Speaks to one kind of server, in OpenAI's JSON objects. Raises :class:`Refusal` or :class:`Unreachable`."""
+    """Speaks to one kind of server, in OpenAI's JSON. Raises :class:`Refusal` or :class:`Unreachable`."""
 
     async def complete(self, call: Call) -> Json:
         """A chat completion object."""

@@ -48,7 +48,7 @@ verifiers:
     path: nowhere
     context_tokens: 512
     parameters: 500
-    price: {{usd_per_million_tokens: 3}}
+    price: {{usd_per_million_tokens: 0.3}}
 policies:
   default: &default
     small: small

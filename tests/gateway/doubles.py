@@ -1,8 +1,9 @@
-"""What the gateway talks to, playing scripts: a worker behind the real queue, and an OpenAI-compatible server."""
+"""What the gateway talks to, playing scripts: a worker behind the real queue, an OpenAI-compatible server."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import queue
 import socket
@@ -17,10 +18,11 @@ import redis
 import uvicorn
 from fastapi import FastAPI, Request
 from kombu import Connection
+from kombu.exceptions import OperationalError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
-from cost_model.usage import Usage
+from cost_model.usage import Purpose, Usage
 from router import wire
 from router.policy import replan
 from router.types import Decision, Evidence, Failure, Job, Outcome
@@ -95,7 +97,7 @@ def search(delivery: Delivery, p_right: float = 0.9, text: str = "3 + 4 = 7\nThe
     job = delivery.job
     if not job.plan.probe_samples:
         model = job.plan.branches[0].chosen.model
-        purpose = "escalation" if job.escalated else "direct"
+        purpose: Purpose = "escalation" if job.escalated else "direct"
         if job.stream:
             for line in text.splitlines(keepends=True):
                 delivery.say(line)
@@ -169,6 +171,8 @@ class ScriptedWorker:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
+        with contextlib.suppress(OperationalError), Connection(wire.broker_url(self._url)) as connection:
+            connection.SimpleQueue(wire.QUEUE, serializer="json").put({})  # wakes it up
         self._thread.join(GIVE_UP_S)
         self._client.close()
 
@@ -184,16 +188,16 @@ class ScriptedWorker:
             jobs = connection.SimpleQueue(wire.QUEUE, serializer="json")
             while not self._stopping.is_set():
                 try:
-                    message = jobs.get(timeout=0.1)
+                    message = jobs.get(timeout=1)
                 except queue.Empty:
                     continue
                 message.ack()
+                if self._stopping.is_set():
+                    return
                 job = wire.load_job(message.payload[0][0])
                 self.jobs.append(job)
                 self.headers.append(message.headers)
-                threading.Thread(
-                    target=self.script, args=(Delivery(job, self._client),), daemon=True
-                ).start()
+                threading.Thread(target=self.script, args=(Delivery(job, self._client),), daemon=True).start()
 
 
 def completion(text: str = "The answer is 7.", **more: Any) -> dict[str, Any]:
@@ -202,9 +206,7 @@ def completion(text: str = "The answer is 7.", **more: Any) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1,
         "model": "double-2026-01-01",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        ],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {
             "prompt_tokens": 11,
             "completion_tokens": 7,

@@ -1,0 +1,116 @@
+"""Redis that is away, comes late or restarts: searches say so or wait; what needs no queue answers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import redis
+
+from gateway.redis_server import redis_command
+from gateway.settings import Settings
+from router import wire
+from tests.gateway.conftest import Configure
+from tests.gateway.doubles import ScriptedWorker, until
+
+MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
+
+
+def ask(client: openai.OpenAI, model: str = "gradus", **options: Any) -> Any:
+    return client.chat.completions.create(model=model, messages=MESSAGES, **options)
+
+
+def refused(client: openai.OpenAI, **options: Any) -> openai.APIStatusError:
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(client, **options)
+    return caught.value
+
+
+@dataclass
+class OwnRedis:
+    """A Redis to start and to kill."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/r.sock"
+
+    def start(self) -> None:
+        command = redis_command(self.folder / "r.sock", self.folder)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
+
+
+@pytest.fixture
+def own_redis() -> Iterator[OwnRedis]:
+    own = OwnRedis(Path(tempfile.mkdtemp(prefix="gradus-test-")))  # short: socket paths end at 107 characters
+    yield own
+    own.kill()
+    shutil.rmtree(own.folder, ignore_errors=True)
+
+
+def test_redis_may_be_away_come_late_and_restart(
+    own_redis: OwnRedis, configure: Configure, start: Callable[[Settings], str]
+) -> None:
+    url = start(configure(GRADUS_REDIS_URL=own_redis.url))
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client:
+        # It is away: searches say so, models with a server answer.
+        error = refused(client)
+        assert (error.status_code, error.code) == (503, "queue_unavailable")
+        assert "Redis" in error.message
+        assert float(error.response.headers["retry-after"]) > 0
+        assert refused(client, stream=True).code == "queue_unavailable"
+        assert ask(client, "remote").choices[0].message.content
+        assert httpx.get(f"{url}/readyz").status_code == 503
+        assert httpx.get(f"{url}/healthz").status_code == 200
+
+        for _ in range(2):  # it comes late, and restarts
+            own_redis.start()
+            with ScriptedWorker(own_redis.url):
+                assert ask(client).choices[0].message.content
+            own_redis.kill()
+            assert refused(client).code == "queue_unavailable"
+
+
+def test_a_job_that_waited_in_a_redis_that_lost_everything_is_sent_again(
+    own_redis: OwnRedis, configure: Configure, start: Callable[[Settings], str]
+) -> None:
+    own_redis.start()
+    url = start(configure(GRADUS_REDIS_URL=own_redis.url))
+    answers: list[Any] = []
+    with (
+        openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client,
+        redis.Redis.from_url(own_redis.url) as queue,
+    ):
+        asking = threading.Thread(target=lambda: answers.append(ask(client)))
+        asking.start()
+        until(lambda: queue.llen(wire.QUEUE))  # sent, and nobody takes it
+        own_redis.kill()
+        own_redis.start()
+        with ScriptedWorker(own_redis.url):
+            asking.join(20)
+
+    assert answers[0].choices[0].message.content

@@ -1,0 +1,198 @@
+"""Workers and clients that go away: every request ends, with an answer or a named error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import redis
+
+from router import wire
+from tests.gateway.doubles import (
+    PROBE,
+    Delivery,
+    ScriptedWorker,
+    easy,
+    failing,
+)
+
+MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
+
+
+def ask(client: openai.OpenAI, model: str = "gradus", **options: Any) -> Any:
+    return client.chat.completions.create(model=model, messages=MESSAGES, **options)
+
+
+def refused(client: openai.OpenAI, model: str = "gradus", **options: Any) -> openai.APIStatusError:
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(client, model, **options)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("context_length_exceeded", 400),
+        ("deadline_exceeded", 504),
+        ("engine_failed", 500),
+        ("model_unavailable", 503),
+        ("something_new", 500),
+    ],
+)
+def test_a_failed_job_is_its_own_error_and_says_what_it_spent(
+    client: openai.OpenAI, worker: ScriptedWorker, code: str, status: int
+) -> None:
+    worker.script = failing(code, "this is why")
+
+    error = refused(client)
+
+    assert "this is why" in error.message
+    assert (error.status_code, error.code) == (status, code)
+    spent = error.response.json()["gradus"]
+    assert spent["tokens"]["probe"] == PROBE.total_tokens
+    assert spent["cost_usd"] == "0.00042"
+
+
+def test_a_silent_worker_is_lost_and_the_job_is_sent_once_more(
+    client: openai.OpenAI, worker: ScriptedWorker
+) -> None:
+    def dies_once(delivery: Delivery) -> None:
+        if len(worker.jobs) > 1:
+            easy(delivery)
+        else:
+            delivery.start()
+
+    worker.script = dies_once
+
+    answer = ask(client)
+
+    assert answer.choices[0].message.content
+    assert len(worker.jobs) == 2
+    assert worker.jobs[0] == worker.jobs[1]
+
+
+def test_a_job_lost_twice_is_an_error_that_says_when_to_ask_again(
+    client: openai.OpenAI, worker: ScriptedWorker
+) -> None:
+    worker.script = Delivery.start
+
+    error = refused(client)
+
+    assert (error.status_code, error.code) == (503, "worker_lost")
+    assert float(error.response.headers["retry-after"]) > 0
+    assert len(worker.jobs) == 2
+
+
+def test_a_quiet_worker_that_holds_its_lease_is_not_lost(
+    client: openai.OpenAI, worker: ScriptedWorker, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as lease:
+
+        def quiet(delivery: Delivery) -> None:
+            key = wire.lease_key(delivery.job.id)
+            lease.set(key, "w1")
+            delivery.start()
+            threading.Event().wait(0.8)  # more than the gateway's patience
+            easy(delivery)
+
+        worker.script = quiet
+
+        assert ask(client).choices[0].message.content
+
+    assert len(worker.jobs) == 1
+
+
+def test_a_stream_that_said_something_is_not_started_again(
+    client: openai.OpenAI, worker: ScriptedWorker
+) -> None:
+    def dies_speaking(delivery: Delivery) -> None:
+        delivery.start()
+        delivery.say("3 + 4 = ")
+
+    worker.script = dies_speaking
+
+    with pytest.raises(openai.APIError, match="is gone"):
+        list(ask(client, "big", stream=True))
+
+    assert len(worker.jobs) == 1
+
+
+def test_a_failure_in_mid_stream_is_the_last_event(url: str, worker: ScriptedWorker) -> None:
+    worker.script = failing("engine_failed", "out of memory")
+
+    body = {"model": "gradus", "messages": MESSAGES, "stream": True}
+    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
+        events = [line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: ")]
+
+    last = json.loads(events[-1])
+    assert answer.status_code == 200
+    assert last["error"]["code"] == "engine_failed"
+    assert last["gradus"]["tokens"]["probe"] == PROBE.total_tokens
+
+
+def test_without_a_worker_the_deadline_ends_the_wait_and_says_what_to_do(client: openai.OpenAI) -> None:
+    error = refused(client, "gradus/hasty")
+
+    assert (error.status_code, error.code) == (504, "deadline_exceeded")
+    assert "gradus worker" in error.message
+    assert error.response.headers["x-should-retry"] == "false"
+
+
+def test_a_worker_that_is_too_slow_meets_the_deadline_and_a_cancel(
+    client: openai.OpenAI, worker: ScriptedWorker
+) -> None:
+    cancelled = threading.Event()
+
+    def slow(delivery: Delivery) -> None:
+        delivery.start()
+        stop = threading.Event()
+        while not cancelled.is_set() and not stop.wait(0.1):
+            delivery.emit(wire.Event("beat", delivery.job.id))
+            if delivery._client.exists(wire.cancel_key(delivery.job.id)):
+                cancelled.set()
+
+    worker.script = slow
+
+    error = refused(client, "gradus/hasty")
+
+    assert (error.status_code, error.code) == (504, "deadline_exceeded")
+    assert cancelled.wait(5)
+
+
+def test_a_job_must_end_before_its_client_gives_up(client: openai.OpenAI, worker: ScriptedWorker) -> None:
+    before_unix_s = time.time()
+
+    ask(client)
+
+    deadline_s = 20  # of the policy
+    assert worker.jobs[0].deadline_unix_s < before_unix_s + deadline_s
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_cancels_its_job(url: str, worker: ScriptedWorker, stream: bool) -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def waits(delivery: Delivery) -> None:
+        delivery.start()
+        begun.set()
+        delivery.wait_for_cancel()
+        cancelled.set()
+
+    worker.script = waits
+
+    async def leave() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            body = {"model": "gradus", "messages": MESSAGES, "stream": stream}
+            asking = asyncio.create_task(http.post("/v1/chat/completions", json=body))
+            await asyncio.to_thread(begun.wait, 10)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    asyncio.run(leave())
+    assert cancelled.wait(10)
