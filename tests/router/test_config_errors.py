@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from router.config import load_config
 from router.errors import ConfigInvalid
@@ -309,3 +312,34 @@ def test_a_large_model_from_the_environment_does_not_overwrite_one_of_the_file(t
         "$GRADUS_LARGE_MODEL: adds a model named 'large', but the file has one already; rename that, or "
         "unset the variable"
     )
+
+
+LINES = YAML.splitlines(keepends=True)
+edits = st.one_of(
+    st.tuples(
+        st.integers(0, len(LINES) - 1), st.sampled_from(["", "- x\n", "  ? {}\n", "\t\n", "  - 1: 2\n"])
+    ),
+    st.tuples(
+        st.integers(0, len(LINES) - 1),
+        st.sampled_from(
+            [*LINES, "    price: !!python/name:os.system x\n", "  a: 2020-01-01\n", "  <<: []\n"]
+        ),
+    ),
+    st.tuples(st.integers(0, len(LINES) - 1), st.text(max_size=12).map(lambda text: f"    {text}\n")),
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(edits, min_size=1, max_size=3))
+def test_whatever_is_written_is_read_or_refused_with_its_source(edits: list[tuple[int, str]]) -> None:
+    lines = list(LINES)
+    for index, line in edits:
+        lines[index] = line
+    with TemporaryDirectory() as folder:
+        file = write(Path(folder), "".join(lines).encode("utf-8", "replace").decode())
+        try:
+            load_config(file, {})
+            message = str(file)
+        except ConfigInvalid as error:
+            message = str(error)
+        assert message.startswith(str(file))
