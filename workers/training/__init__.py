@@ -1,1 +1,3 @@
-"""Abacus, the embedded models: tasks, language-model training, rollouts, the process reward model and the report."""
+"""Abacus, the embedded models: tasks, language-model training, rollouts, the process reward model and the
+report.
+"""

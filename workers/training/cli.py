@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
 import typer
 
 from workers.training import files
+from workers.training.errors import TrainingError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train the embedded Abacus models. Every command is seeded and goes on where a killed one stopped.",
 )
+P = ParamSpec("P")
+DEFAULT_PROBLEMS = 150_000
+DEFAULT_STEPS = 2600
 
 
 class Size(StrEnum):
@@ -25,43 +31,130 @@ class Size(StrEnum):
 
 
 DataDir = Annotated[Path, typer.Option(help="Where data, checkpoints and samples are kept.")]
+ModelsDir = Annotated[Path, typer.Option(help="Where the model folders are written.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes torch's own choice.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads of a process.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes that share a training step.")]
+Problems = Annotated[int, typer.Option(min=200, help="Distinct problems over all splits.")]
+Steps = Annotated[
+    int, typer.Option(min=1, help="Training steps (decay included), at most one pass over the data.")
+]
+Questions = Annotated[int, typer.Option(min=20, help="Questions to label by rollouts.")]
+HeldOut = Annotated[int, typer.Option(min=20, help="Held-out questions to measure.")]
 
 
-def _start(data_dir: Path, threads: int) -> Path:
-    """Common start: the data folder expanded, torch told how many threads to use."""
-    import torch
+def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """What a user can act on is one line and exit code 2."""
 
-    if threads:
-        torch.set_num_threads(threads)
-    return data_dir.expanduser()
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TrainingError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+    return run
 
 
-@app.command(epilog="Example: gradus train data --problems 100000 --seed 1")
+def _say(result: object) -> None:
+    typer.echo(json.dumps(result, default=str))
+
+
+@app.command(epilog="Example: gradus train data --problems 150000 --seed 1")
+@one_line_errors
 def data(
-    data_dir: DataDir = files.DEFAULT_DATA_DIR,
-    seed: Seed = 1,
-    problems: Annotated[int, typer.Option(min=200, help="Distinct problems over all splits.")] = 110_000,
+    data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1, problems: Problems = DEFAULT_PROBLEMS
 ) -> None:
     """Generate the problems, split them, train the tokenizer."""
     from workers.training.data import build
 
-    typer.echo(json.dumps(build(data_dir.expanduser(), seed, problems)))
+    _say(build(data_dir.expanduser(), seed, problems))
 
 
-@app.command(epilog="Example: gradus train lm --size small")
+@app.command(epilog="Example: gradus train lm --size large --processes 2")
+@one_line_errors
 def lm(
     size: Annotated[Size, typer.Option(help="Which model.")],
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
+    models_dir: ModelsDir = files.MODELS_DIR,
     seed: Seed = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 1,
-    steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps (decay included).")] = None,
-    threads: Threads = 0,
+    steps: Steps = DEFAULT_STEPS,
+    processes: Processes = 2,
+    threads: Threads = 1,
 ) -> None:
-    """Train one language model; the same examples in the same order for both sizes."""
+    """Train one language model and export it; the same examples in the same order for both sizes."""
+    from workers.training.exporting import export_lm
     from workers.training.lm import LEARNING_RATES, LmSettings, train
 
-    folder = _start(data_dir, threads)
-    settings = LmSettings(seed=seed, epochs=epochs, steps=steps, learning_rate=LEARNING_RATES[size.value])
-    typer.echo(json.dumps(train(folder, size.value, settings)))
+    folder = data_dir.expanduser()
+    settings = LmSettings(seed=seed, steps=steps, learning_rate=LEARNING_RATES[size.value])
+    result = train(folder, size.value, settings, processes=processes, threads=threads)
+    _say({**result, "exported": export_lm(folder, size.value, models_dir)})
+
+
+@app.command(epilog="Example: gradus train rollouts --questions 1200")
+@one_line_errors
+def rollouts(
+    data_dir: DataDir = files.DEFAULT_DATA_DIR,
+    seed: Seed = 1,
+    questions: Questions = 1200,
+    threads: Threads = 2,
+) -> None:
+    """Sample solutions of fresh problems with the small model and label their steps by rollouts."""
+    from workers.training.pipeline import make_rollouts
+
+    _say(make_rollouts(data_dir.expanduser(), seed, questions, threads))
+
+
+@app.command(epilog="Example: gradus train prm")
+@one_line_errors
+def prm(
+    data_dir: DataDir = files.DEFAULT_DATA_DIR,
+    models_dir: ModelsDir = files.MODELS_DIR,
+    seed: Seed = 1,
+    threads: Threads = 2,
+) -> None:
+    """Train the process reward model on the rollouts, choose its aggregation on the validation split, export
+    it.
+    """
+    from workers.training.pipeline import make_prm
+
+    _say(make_prm(data_dir.expanduser(), models_dir, seed, threads))
+
+
+@app.command(epilog="Example: gradus train report --questions 600")
+@one_line_errors
+def report(
+    data_dir: DataDir = files.DEFAULT_DATA_DIR,
+    models_dir: ModelsDir = files.MODELS_DIR,
+    output: Annotated[
+        Path, typer.Option(help="The report; its plot goes into a folder of that name.")
+    ] = Path("docs/abacus.md"),
+    seed: Seed = 1,
+    questions: HeldOut = 600,
+    threads: Threads = 2,
+) -> None:
+    """Measure the exported models on held-out problems; write docs/abacus.md and models/calibration.json."""
+    from workers.training.pipeline import make_report
+
+    _say(make_report(data_dir.expanduser(), models_dir, output, seed, questions, threads))
+
+
+@app.command(epilog="Example: gradus train abacus --processes 2   (a few hours on two cores)")
+@one_line_errors
+def abacus(
+    data_dir: DataDir = files.DEFAULT_DATA_DIR,
+    models_dir: ModelsDir = files.MODELS_DIR,
+    seed: Seed = 1,
+    problems: Problems = DEFAULT_PROBLEMS,
+    steps: Steps = DEFAULT_STEPS,
+    processes: Processes = 2,
+) -> None:
+    """Everything in order: data, lm (small, large), rollouts, prm, report."""
+    data(data_dir, seed, problems)
+    lm(Size.small, data_dir, models_dir, seed, steps, processes)
+    lm(Size.large, data_dir, models_dir, seed, steps, processes)
+    rollouts(data_dir, seed, threads=processes)
+    prm(data_dir, models_dir, seed, threads=processes)
+    report(data_dir, models_dir, seed=seed, threads=processes)

@@ -1,4 +1,6 @@
-"""`gradus train data`: problems of each split as JSON lines, the tokenizer, and the training tokens as flat arrays."""
+"""`gradus train data`: problems of each split as JSON lines, the tokenizer, and the training tokens as flat
+arrays.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ SYSTEM_PROMPTS = (
 
 @dataclass(frozen=True)
 class TokenArrays:
-    """Examples back to back: `ids[offsets[i]:offsets[i + 1]]` is one, `written` marks what the assistant wrote."""
+    """Examples back to back: `ids[offsets[i]:offsets[i + 1]]` is one, `written` marks what the assistant
+    wrote.
+    """
 
     ids: np.ndarray
     written: np.ndarray
@@ -58,7 +62,9 @@ def load_tokens(data_dir: Path) -> TokenArrays:
 
 
 def training_chats(problems: list[Problem], seed: int) -> Iterator[list[dict[str, str]]]:
-    """Most chats are one question; a few have a system prompt or an earlier question, so those do not confuse."""
+    """Most chats are one question; a few have a system prompt or an earlier question, so those do not
+    confuse.
+    """
     rng = random.Random(f"chats:{seed}")
     index = 0
     while index < len(problems):
@@ -113,7 +119,7 @@ def build(data_dir: Path, seed: int, problems: int) -> dict[str, Any]:
         "settings": settings,
         "problems": {split: len(members) for split, members in by_split.items()},
         "examples": len(arrays.lengths),
-        "tokens": int(len(arrays.ids)),
+        "tokens": len(arrays.ids),
         "solution_tokens": int(arrays.written.sum()),
         "vocabulary": len(tokenizer),
     }

@@ -24,7 +24,9 @@ def export_lm(data_dir: Path, size: str, models_dir: Path = files.MODELS_DIR) ->
     return folder
 
 
-def export_prm(model: Any, tokenizer: Any, trained: str, aggregation: str, models_dir: Path = files.MODELS_DIR) -> Path:
+def export_prm(
+    model: Any, tokenizer: Any, trained: str, aggregation: str, models_dir: Path = files.MODELS_DIR
+) -> Path:
     """Write `abacus-prm`, with what a verifier has to know to read its scores."""
     folder = models_dir / "abacus-prm"
     export(model, tokenizer, folder, prm_card(parameter_count(model), trained, aggregation))

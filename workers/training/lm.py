@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import multiprocessing
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -17,6 +18,7 @@ from workers.training import files
 from workers.training.data import TokenArrays, load_tokenizer, load_tokens
 from workers.training.errors import TrainingError
 from workers.training.models import SHAPES, Shape, new_model, parameter_count
+from workers.training.team import Team, adopt_gradients, finish_step, make_team, owned, reduce_gradients
 
 IGNORED = -100
 # The wider model wants the smaller steps.
@@ -25,7 +27,9 @@ LEARNING_RATES = {"small": 8e-3, "large": 5e-3}
 
 @dataclass(frozen=True)
 class LmSettings:
-    """What fixes a run; the learning rate is constant, then falls linearly over the last `decay` of the steps."""
+    """What fixes a run; the learning rate is constant, then falls linearly over the last `decay` of the
+    steps.
+    """
 
     seed: int = 1
     epochs: int = 1
@@ -35,7 +39,6 @@ class LmSettings:
     decay: float = 0.3
     weight_decay: float = 0.05
     steps: int | None = None
-    use_muon: bool = True
 
 
 def epoch_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -43,7 +46,8 @@ def epoch_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch: int)
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
     batches: list[np.ndarray] = []
-    # Sorting the whole epoch would put every short problem side by side; sorting a window keeps batches mixed in kind.
+    # Sorting the whole epoch would put every short problem side by side; sorting a window keeps batches mixed
+    # in kind.
     window = 4096
     for start in range(0, len(order), window):
         part = order[start : start + window]
@@ -71,10 +75,10 @@ def collate(arrays: TokenArrays, members: np.ndarray, pad_id: int) -> tuple[torc
 
 
 def batch_loss(model: Any, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the written tokens; the output layer runs on those positions only."""
+    """Summed cross-entropy of the written tokens; the output layer runs on those positions only."""
     hidden = model.model(input_ids=inputs, use_cache=False).last_hidden_state
     kept = targets != IGNORED
-    return functional.cross_entropy(model.lm_head(hidden[kept]).float(), targets[kept])
+    return functional.cross_entropy(model.lm_head(hidden[kept]).float(), targets[kept], reduction="sum")
 
 
 def rate_factor(step: int, total_steps: int, settings: LmSettings) -> float:
@@ -85,16 +89,39 @@ def rate_factor(step: int, total_steps: int, settings: LmSettings) -> float:
     return float(min(1.0, rise, fall))
 
 
-def make_optimizers(model: Any, settings: LmSettings) -> list[torch.optim.Optimizer]:
+def make_optimizers(named: dict[str, Any], settings: LmSettings) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers, AdamW for embeddings and norms."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     rate, weight_decay = settings.learning_rate, settings.weight_decay
-    if not settings.use_muon:
-        return [torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=weight_decay)]
-    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=weight_decay, ns_steps=3, adjust_lr_fn="match_rms_adamw")
-    adam = torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
-    return [muon, adam]
+    matrices = [p for name, p in named.items() if p.ndim == 2 and "embed" not in name]
+    others = [p for name, p in named.items() if p.ndim != 2 or "embed" in name]
+    made: list[torch.optim.Optimizer] = []
+    if matrices:
+        made.append(
+            # Three Newton-Schulz rounds instead of five: on a CPU they are a third of a step, and lose
+            # nothing here.
+            torch.optim.Muon(
+                matrices, lr=rate, weight_decay=weight_decay, ns_steps=3, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    if others:
+        made.append(torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0))
+    return made
+
+
+def optimizer_states(named: dict[str, Any], optimizers: list[torch.optim.Optimizer]) -> dict[str, Any]:
+    """What the optimizers know of each parameter, by its name: whoever owns it next finds it again."""
+    return {name: o.state[p] for name, p in named.items() for o in optimizers if p in o.state}
+
+
+def restore_optimizers(
+    named: dict[str, Any], optimizers: list[torch.optim.Optimizer], states: dict[str, Any]
+) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                name = next(n for n, p in named.items() if p is parameter)
+                if name in states:
+                    optimizer.state[parameter] = states[name]
 
 
 def _batches_from(arrays: TokenArrays, settings: LmSettings, start: int) -> Iterator[np.ndarray]:
@@ -121,79 +148,161 @@ def load_trained(data_dir: Path, size: str, shape: Shape | None = None) -> tuple
     return model.eval(), state
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What one process of a run is told."""
+
+    data_dir: Path
+    size: str
+    settings: LmSettings
+    start_step: int
+    start_tokens: int
+    last_step: int
+    total_steps: int
+    checkpoint_seconds: float
+    show_progress: bool
+
+
+def _work(rank: int, job: _Job, model: Any, team: Team, threads: int) -> None:
+    """The training loop of one process; process 0 also logs and writes the checkpoints."""
+    torch.set_num_threads(threads)
+    settings, folder = job.settings, run_dir(job.data_dir, job.size)
+    arrays, pad_id = load_tokens(job.data_dir), load_tokenizer(job.data_dir).pad_token_id
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    mine = owned(parameters, rank, team.size)
+    named = {names[index]: parameters[index] for index in mine}
+    optimizers = make_optimizers(named, settings)
+    checkpoint_path = folder / "checkpoint.pt"
+    if checkpoint_path.exists():
+        restore_optimizers(named, optimizers, torch.load(checkpoint_path, weights_only=True)["optimizer"])
+    adopt_gradients(parameters, team, rank)
+    step, tokens = job.start_step, job.start_tokens
+
+    def checkpoint() -> None:
+        """Every process hands its optimizer state over in a file; process 0 writes one checkpoint."""
+        part = folder / f"optimizer-{rank}.pt"
+        files.replace_file(part, lambda target: torch.save(optimizer_states(named, optimizers), target))
+        team.wait()
+        if rank == 0:
+            states: dict[str, Any] = {}
+            for other in range(team.size):
+                handed = folder / f"optimizer-{other}.pt"
+                states |= torch.load(handed, weights_only=True)
+                handed.unlink()
+            state = {
+                "model": model.state_dict(),
+                "optimizer": states,
+                "step": step,
+                "tokens": tokens,
+                "total_steps": job.total_steps,
+                "settings": asdict(settings),
+            }
+            files.replace_file(checkpoint_path, lambda target: torch.save(state, target))
+        team.wait()
+
+    model.train()
+    last_saved = time.monotonic()
+    progress = tqdm(
+        total=job.total_steps,
+        initial=step,
+        unit="step",
+        disable=rank > 0 or not job.show_progress,
+        desc=f"lm {job.size}",
+    )
+    for members in _batches_from(arrays, settings, step):
+        if step >= job.last_step:
+            break
+        started = time.monotonic()
+        targets_in_batch = sum(
+            int(arrays.written[arrays.offsets[m] + 1 : arrays.offsets[m + 1]].sum()) for m in members
+        )
+        share = members[rank :: team.size]
+        loss_sum = torch.zeros(())
+        if len(share):
+            inputs, targets = collate(arrays, share, pad_id)
+            with torch.autocast("cpu", torch.bfloat16):
+                loss_sum = batch_loss(model, inputs, targets) / targets_in_batch
+            loss_sum.backward()
+        loss = reduce_gradients(team, rank, mine, loss_sum.item(), max_norm=1.0)
+        factor = rate_factor(step, job.total_steps, settings)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * factor
+            optimizer.step()
+        # Every process must come to the same decision, and clocks differ: process 0 says whether to save.
+        if rank == 0:
+            team.figures[0, 2] = float(time.monotonic() - last_saved > job.checkpoint_seconds)
+        finish_step(team, rank, mine)
+        step += 1
+        tokens += int(arrays.lengths[members].sum())
+        if rank == 0:
+            row = {
+                "step": step,
+                "tokens": tokens,
+                "loss": round(loss, 4),
+                "rate_factor": round(factor, 4),
+                "seconds": round(time.monotonic() - started, 3),
+            }
+            files.append_json_line(folder / "metrics.jsonl", row)
+            progress.set_postfix(loss=row["loss"])
+            progress.update()
+        if bool(team.figures[0, 2]):
+            checkpoint()
+            last_saved = time.monotonic()
+    progress.close()
+    checkpoint()
+
+
 def train(
     data_dir: Path,
     size: str,
     settings: LmSettings,
     *,
     shape: Shape | None = None,
+    processes: int = 1,
+    threads: int = 1,
     stop_after_steps: int | None = None,
     checkpoint_seconds: float = 120.0,
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Train one model over the data; a later call goes on from the last checkpoint."""
-    tokenizer, arrays = load_tokenizer(data_dir), load_tokens(data_dir)
-    folder = run_dir(data_dir, size)
-    checkpoint_path = folder / "checkpoint.pt"
-    model = new_model(shape or SHAPES[size], tokenizer, settings.seed)
-    optimizers = make_optimizers(model, settings)
-    available = sum(
-        len(epoch_batches(arrays.lengths, settings.batch_tokens, settings.seed, e)) for e in range(settings.epochs)
-    )
+    lengths = load_tokens(data_dir).lengths
+    model = new_model(shape or SHAPES[size], load_tokenizer(data_dir), settings.seed)
+    batches = [
+        epoch_batches(lengths, settings.batch_tokens, settings.seed, e) for e in range(settings.epochs)
+    ]
+    available = sum(len(one) for one in batches)
     total_steps = min(available, settings.steps or available)
+    last_step = min(total_steps, stop_after_steps or total_steps)
+    checkpoint_path = run_dir(data_dir, size) / "checkpoint.pt"
     step, tokens = 0, 0
     if checkpoint_path.exists():
         state = torch.load(checkpoint_path, weights_only=True)
         model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
         step, tokens = int(state["step"]), int(state["tokens"])
-
-    def checkpoint() -> None:
-        state = {
-            "model": model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "step": step,
-            "tokens": tokens,
-            "total_steps": total_steps,
-            "settings": asdict(settings),
-        }
-        files.replace_file(checkpoint_path, lambda target: torch.save(state, target))
-
-    model.train()
-    last_saved = time.monotonic()
-    progress = tqdm(total=total_steps, initial=step, unit="step", disable=not show_progress, desc=f"lm {size}")
-    for members in _batches_from(arrays, settings, step):
-        if step >= total_steps or (stop_after_steps is not None and step >= stop_after_steps):
-            break
-        started = time.monotonic()
-        inputs, targets = collate(arrays, members, tokenizer.pad_token_id)
-        factor = rate_factor(step, total_steps, settings)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = batch_loss(model, inputs, targets)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        step += 1
-        tokens += int(arrays.lengths[members].sum())
-        row = {
-            "step": step,
-            "tokens": tokens,
-            "loss": round(loss.item(), 4),
-            "rate_factor": round(factor, 4),
-            "padded_tokens": inputs.numel(),
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        files.append_json_line(folder / "metrics.jsonl", row)
-        progress.set_postfix(loss=row["loss"])
-        progress.update()
-        if time.monotonic() - last_saved > checkpoint_seconds:
-            checkpoint()
-            last_saved = time.monotonic()
-    progress.close()
-    checkpoint()
-    return {"step": step, "total_steps": total_steps, "tokens": tokens, "parameters": parameter_count(model)}
+    else:
+        run_dir(data_dir, size).mkdir(parents=True, exist_ok=True)
+    if processes > 1:
+        model.share_memory()
+    team = make_team(processes, list(model.parameters()))
+    job = _Job(
+        data_dir, size, settings, step, tokens, last_step, total_steps, checkpoint_seconds, show_progress
+    )
+    others = [
+        multiprocessing.get_context("spawn").Process(
+            target=_work, args=(rank, job, model, team, threads), daemon=True
+        )
+        for rank in range(1, processes)
+    ]
+    for other in others:
+        other.start()
+    _work(0, job, model, team, threads)
+    for other in others:
+        other.join()
+    done = torch.load(checkpoint_path, weights_only=True)
+    return {
+        "step": done["step"],
+        "total_steps": total_steps,
+        "tokens": done["tokens"],
+        "parameters": parameter_count(model),
+    }

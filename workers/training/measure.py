@@ -1,4 +1,6 @@
-"""Many samples of held-out problems, and what they say: pass@k, majority, verifier-weighted best-of-N, difficulty."""
+"""Many samples of held-out problems, and what they say: pass@k, majority, verifier-weighted best-of-N,
+difficulty.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def majority_answer(answers: Sequence[str | None]) -> str | None:
 
 
 def weighted_answer(answers: Sequence[str | None], scores: Sequence[float]) -> str | None:
-    """Best-of-N weighted (Snell et al., Algorithm 2): the answer whose samples have the largest sum of scores."""
+    """Best-of-N weighted (Snell et al., Algorithm 2): the answer whose samples have the largest sum of
+    scores.
+    """
     totals: defaultdict[str, float] = defaultdict(float)
     for answer, score in zip(answers, scores, strict=True):
         if answer is not None:
@@ -41,7 +45,7 @@ def weighted_answer(answers: Sequence[str | None], scores: Sequence[float]) -> s
 
 
 def quintile_of(pass_rates: Sequence[float]) -> np.ndarray:
-    """0 for the easiest fifth of the questions to 4 for the hardest, by pass@1 (Snell et al., section 3.2)."""
+    """0 for the easiest fifth of the questions to 4 for the hardest, by pass@1 (Snell et al., 3.2)."""
     order = np.argsort(-np.asarray(pass_rates), kind="stable")
     quintiles = np.empty(len(order), np.int64)
     for rank, part in enumerate(np.array_split(order, 5)):
@@ -60,7 +64,7 @@ def draw_samples(
     seed: int,
     label: str,
 ) -> list[dict[str, Any]]:
-    """`samples` solutions of every problem as rows of a JSON-lines file; rows that are there already are kept.
+    """`samples` solutions of every problem, as rows of a JSON-lines file; rows already there are kept.
 
     A row is {"question", "answer", "texts", "tokens"}: a text without its end token was cut off at the limit.
     """
@@ -68,7 +72,9 @@ def draw_samples(
     order = np.argsort([len(p.question) for p in problems], kind="stable").tolist()
     chunks = [order[begin : begin + CHUNK_QUESTIONS] for begin in range(0, len(order), CHUNK_QUESTIONS)]
     rows = {int(row["index"]): row for row in files.read_json_lines(path)} if path.exists() else {}
-    if any(len(row["texts"]) != samples or row["question"] != problems[i].question for i, row in rows.items()):
+    if any(
+        len(row["texts"]) != samples or row["question"] != problems[i].question for i, row in rows.items()
+    ):
         raise TrainingError(f"{path} holds samples of something else; move it away")
     # A chunk that a kill cut short is drawn again as a whole, so its seed gives the same samples.
     whole = [chunk for chunk in chunks if all(index in rows for index in chunk)]

@@ -52,7 +52,8 @@ def _walk(node: ast.AST, lines: list[str]) -> Fraction:
         value = _walk(node.operand, lines)
         if isinstance(node.op, ast.UAdd):
             return value
-        # A sign in front of a bracket is an operation of its own; in front of a number it is part of the number.
+        # A sign in front of a bracket is an operation of its own; in front of a number it is part of the
+        # number.
         if not isinstance(node.operand, ast.Constant):
             lines.append(operation_line(Fraction(0), "-", value)[0])
         return -value
@@ -66,7 +67,9 @@ def _walk(node: ast.AST, lines: list[str]) -> Fraction:
 
 
 def expression_steps(expression: str) -> tuple[tuple[str, ...], Fraction]:
-    """Evaluate an expression by Python's precedence, left to right; the lines of its operations and its value."""
+    """Evaluate an expression by Python's precedence, left to right; the lines of its operations and its
+    value.
+    """
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:

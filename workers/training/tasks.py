@@ -1,7 +1,7 @@
 """A seeded stream of problems from reasoning-gym, as chat messages with solutions in steps.
 
-The split of a problem is a hash of its normalised text, so the four splits share no problem by construction, whatever
-the seed and the number of problems.
+The split of a problem is a hash of its normalised text, so the four splits share no problem by construction,
+whatever the seed and the number of problems.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The tokenizer of the Abacus models: digits alone, a newline alone, common words whole, any byte as a fallback."""
+"""The tokenizer of the Abacus models: digits alone, a newline alone, common words whole, any byte as a
+fallback.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ BOS, END, PAD = "<|bos|>", "<|end|>", "<|pad|>"
 ROLES = ("system", "user", "assistant")
 SPECIAL_TOKENS = (PAD, BOS, END, *(f"<|{role}|>" for role in ROLES))
 
-# Lines are split off first: a solution cut at a line end is then a token-prefix of the whole solution, which rollouts
-# and step scores rely on. An operator keeps the spaces around it, so `12 + 35` costs five tokens.
+# Lines are split off first: a solution cut at a line end is then a token-prefix of the whole solution, which
+# rollouts and step scores rely on. An operator keeps the spaces around it, so `12 + 35` costs five tokens.
 _PIECES = r"\n|[0-9]| [-+*/=] | ?[\p{L}]+|[^\S\n]|[^\s\p{L}0-9]"
 
 CHAT_TEMPLATE = (

@@ -1,4 +1,6 @@
-"""Steps of natural-language problems, extracted from the explanation that reasoning-gym gives and checked one by one."""
+"""Steps of natural-language problems, extracted from the explanation that reasoning-gym gives and checked one
+by one.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ def _plain(line: str) -> str:
 def explanation_steps(explanation: str, answer: str) -> tuple[str, ...]:
     """Every `expression = number` of an explanation, one operation a line.
 
-    Raises UnwritableError where an equation does not hold or the last one is not the answer, so a template whose
-    explanation is wrong or not arithmetic never reaches the data.
+    Raises UnwritableError where an equation does not hold or the last one is not the answer, so a template
+    whose explanation is wrong or not arithmetic never reaches the data.
     """
     lines: list[str] = []
     value: Fraction | None = None

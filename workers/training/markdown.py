@@ -1,0 +1,192 @@
+"""The text of docs/abacus.md from the numbers of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_QUINTILES = ("easiest", "2", "3", "4", "hardest")
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join([_row(*header), _row(*["---"] * len(header)), *(_row(*row) for row in rows)])
+
+
+def wanted(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Each aim of the models: what was wanted, what came out, and whether it is met."""
+    small, large = numbers["small"], numbers["large"]
+    easiest, hardest = small["pass_1_by_quintile"][0], small["pass_1_by_quintile"][4]
+    coverage = small["pass_16"] - small["pass_1"]
+    gap = large["pass_1"] - small["pass_1"]
+    gain = numbers["weighted_16"] - numbers["majority_16"]
+    error = numbers["weighted_minus_majority_se"]
+    return [
+        ("small pass@1, easiest quintile", "≥ 0.85", _percent(easiest), easiest >= 0.85),
+        ("small pass@1, hardest quintile", "≤ 0.15", _percent(hardest), hardest <= 0.15),
+        ("small pass@16 − pass@1, overall", "≥ 0.20", _percent(coverage), coverage >= 0.2),
+        ("large − small, pass@1 overall", "≥ 0.20", _percent(gap), gap >= 0.2),
+        ("weighted best-of-16 − majority of 16", "> 0", f"{gain:+.3f} (s.e. {error:.3f})", gain > 0),
+    ]
+
+
+def render(numbers: dict[str, Any], plot: str) -> str:
+    small, large, steps = numbers["small"], numbers["large"], numbers["steps"]
+    calibration, prm = numbers["calibration"], numbers["prm_training"]
+    settings = numbers["settings"]
+    parameters, training = numbers["parameters"], numbers["training"]
+
+    def quintile_row(label: str, overall: float, values: Sequence[float]) -> list[str]:
+        return [label, _percent(overall), *(_percent(value) for value in values)]
+
+    accuracy = _table(
+        ["", "overall", *_QUINTILES],
+        [
+            quintile_row("abacus-small pass@1", small["pass_1"], small["pass_1_by_quintile"]),
+            quintile_row(
+                "abacus-small majority of 16", numbers["majority_16"], numbers["majority_16_by_quintile"]
+            ),
+            quintile_row(
+                "abacus-small weighted best-of-16", numbers["weighted_16"], numbers["weighted_16_by_quintile"]
+            ),
+            quintile_row("abacus-small pass@16", small["pass_16"], small["pass_16_by_quintile"]),
+            quintile_row("abacus-large pass@1", large["pass_1"], large["pass_1_by_quintile"]),
+            quintile_row("abacus-large pass@16", large["pass_16"], large["pass_16_by_quintile"]),
+        ],
+    )
+    aims = _table(
+        ["aim", "wanted", "came out", "met"],
+        [[name, aim, value, "yes" if met else "**no**"] for name, aim, value, met in wanted(numbers)],
+    )
+    models = _table(
+        ["model", "parameters", "tokens seen", "steps"],
+        [
+            *(
+                [
+                    f"abacus-{size}",
+                    f"{parameters[size]:,}",
+                    f"{training[size]['tokens']:,}",
+                    f"{training[size]['steps']:,}",
+                ]
+                for size in ("small", "large")
+            ),
+            [
+                "abacus-prm",
+                f"{parameters['prm']:,}",
+                f"{prm.get('solutions', 0):,} distinct solutions of {prm.get('questions', 0):,} questions",
+                f"best epoch {prm.get('best_epoch', '–')}",
+            ],
+        ],
+    )
+    bins = _table(
+        [
+            "bin",
+            "share of questions",
+            "questions",
+            "small pass@1",
+            "small weighted best-of-16",
+            "large pass@1",
+        ],
+        [
+            [
+                name,
+                _percent(one["share"]),
+                one["questions"],
+                _percent(one["p_right_small_pass_1"]),
+                _percent(one["p_right_small_weighted_best_of_16"]),
+                _percent(one["p_right_large_pass_1"]),
+            ]
+            for name, one in calibration["bins"].items()
+        ],
+    )
+    families = _table(
+        ["family", "questions", "small pass@1", "large pass@1"],
+        [
+            [name, one["questions"], _percent(one["small"]), _percent(one["large"])]
+            for name, one in numbers["families"].items()
+        ],
+    )
+    aggregations = _table(
+        ["aggregation over steps", "weighted best-of-16", "AUC of the final answer"],
+        [
+            [name, _percent(one["weighted_best_of_16"]), _percent(one["auc"])]
+            for name, one in prm.get("table", {}).items()
+        ],
+    )
+    ratio = parameters["large"] / parameters["small"]
+    tokens = calibration["mean_completion_tokens"]
+    return f"""# Abacus: what the embedded models can do
+
+Written by `gradus train report`; do not edit. Everything is measured on the exported float16 folders in
+`workers/models/`, on {numbers["questions"]} held-out problems of the test split, sampled at temperature
+{numbers["temperature"]}, which is also the temperature of their `generation_config.json`.
+
+![Accuracy by difficulty quintile]({plot})
+
+## Wanted, and what came out
+
+{aims}
+
+## Models
+
+{models}
+
+The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). Both were
+trained on the same examples in the same order: {numbers["data"]["problems"]["train"]:,} training problems
+were generated, and the steps above saw the tokens above, prompts included; the loss is on the solutions only.
+
+## Accuracy by difficulty
+
+{accuracy}
+
+Quintiles are of the small model's pass@1 over {settings["small_samples"] // 2} samples; its numbers in the
+table come from {settings["small_samples"] // 2} *other* samples of the same questions, so that the ranking
+does not flatter them. pass@k is the unbiased estimator 1 − C(n − c, k) / C(n, k). Majority and weighted
+best-of-16 are averaged over the groups of 16 among those samples. The large model has
+{settings["large_samples"]} samples a question. The unweighted best of 16 gets {_percent(numbers["best_16"])}.
+
+By family:
+
+{families}
+
+## The process reward model
+
+Right against wrong final answers, over all samples: AUC {_percent(numbers["answer_auc"])} (aggregation
+`{numbers["aggregation"]}`). Per step, against fresh rollouts of {settings["rollout_questions"]} test problems
+({steps["steps"]:,} steps before the answer line; positive is a rollout share of at least one half): AUC
+{_percent(steps["auc"])}, correlation with the soft label {_percent(steps["correlation"])}.
+
+The aggregation was chosen on the validation split:
+
+{aggregations}
+
+## Calibration
+
+For the router, on {calibration["questions"]} problems of the calibration split
+(`workers/models/calibration.json`): the bins of Algorithm 6 on the mean verifier score of 16 probes, and what
+each way of answering gets right there.
+
+{bins}
+
+A completion has {tokens["small"]} tokens in the mean from the small model and {tokens["large"]} from the
+large one.
+
+## Reproduce
+
+```
+pip install 'gradus[train]'
+gradus train data --problems {numbers["data"]["settings"]["problems"]} --seed
+{numbers["data"]["settings"]["seed"]} gradus train lm --size small --steps {training["small"]["steps"]} gradus
+train lm --size large --steps {training["large"]["steps"]} gradus train rollouts --questions
+{prm.get("rollout_questions", 1200)} gradus train prm gradus train report --questions {numbers["questions"]}
+```
+
+`gradus train abacus` runs them in order. Each goes on where it was killed.
+"""
