@@ -83,5 +83,6 @@ def _continue(beams: Sequence[Beam], generate: Generate, score: Score) -> list[B
         for one, completion in zip(beams, completions, strict=True)
         if completion.ended != "cancelled"
     ]
-    scored = score([text for text, _ in grown]) if grown else ()
-    return [Beam(text, ended, judgement) for (text, ended), judgement in zip(grown, scored, strict=True)]
+    distinct = list(dict.fromkeys(text for text, _ in grown))  # continuations often agree
+    judgements = dict(zip(distinct, score(distinct), strict=True)) if distinct else {}
+    return [Beam(text, ended, judgements[text]) for text, ended in grown]

@@ -127,3 +127,10 @@ def test_no_round_asks_for_more_than_the_budget(
         later = [batch for batch in player.asked if any(batch)]
         assert all(len(set(batch)) <= max(1, samples // width) for batch in later)
     assert all(len(split_steps(one.text)) == 3 for one in result.candidates)
+
+
+def test_continuations_that_agree_are_judged_once() -> None:
+    player, judge = Player(["first 9\nthen 9\nThe answer is 99."]), Judge(digits)
+    result = beam(StrategySpec("beam", samples=4), player.generate, judge.score, ())
+    assert [len(batch) for batch in judge.seen] == [1, 1, 1]
+    assert [one.answer for one in result.candidates] == ["99"] * 4
