@@ -42,11 +42,11 @@ def redis_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_url(redis_server: str) -> Iterator[str]:
+def redis_url(redis_server: str) -> str:
     """The URL (redis-py's form) of an empty Redis."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
-    yield redis_server
+    return redis_server
 
 
 def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
