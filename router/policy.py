@@ -8,6 +8,8 @@ and takes the better one. What the probe costs is spent in either case, so it en
 cost of the plan. A cost that nobody knows cannot be weighed: where a price is missing, the large model is
 taken for hard and very hard queries if it is right more often, and the small one for the others.
 
+Where the large model wins in every bin, nothing is probed: there is nothing to decide.
+
 Under a cap (``max_cost_usd``) an alternative whose worst case is unknown or too high is not allowed. If that
 leaves nothing in a bin, the probe's samples vote without further search; if even the probe is too expensive,
 the large model answers directly, or else the small one; if that is too expensive too, the query is refused.
@@ -25,6 +27,7 @@ from router.errors import CannotHonour, CapExceeded, PromptTooLong, UnknownPolic
 from router.market import Expectation, Market, Outlook
 from router.pricing import Ask, ask_of, direct_answer, probe_price, search, vote
 from router.probe import difficulty_of
+from router.reasons import listed, nowhere_to_go, usd, why
 from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, Query
 
 BY_NAME = "direct"
@@ -51,8 +54,10 @@ def plan(query: Query, policy_name: str, market: Market, *, prompt_tokens: int |
     large = policy.large if policy.large and _reads(market, policy.large, ask) else None
     if policy.probe_samples:
         probing = _probing(policy_name, market, ask, large)
-        if probing is not None:
+        if probing is not None and any(branch.chosen.route == "small" for branch in probing.branches):
             return probing
+        if probing is not None and large:
+            return _without_asking(policy_name, market, ask, large, probing)
     return _without_probe(policy_name, market, ask, large)
 
 
@@ -67,7 +72,7 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
         raise UnknownPolicy(f"there is no model {model_name!r}; there are {known}")
     if query.needs and model.engine == "transformers":
         raise CannotHonour(
-            f"{_listed(query.needs)}: {model_name} runs in a worker, where that cannot be honoured; leave it "
+            f"{listed(query.needs)}: {model_name} runs in a worker, where that cannot be honoured; leave it "
             "out, or ask an upstream model",
             query.needs,
         )
@@ -134,13 +139,24 @@ def _without_probe(policy_name: str, market: Market, ask: Ask, large: str | None
     return _one_branch(policy_name, branch, policy)
 
 
+def _without_asking(policy_name: str, market: Market, ask: Ask, large: str, probing: Plan) -> Plan:
+    """One branch, of a query whose difficulty changes nothing: a probe would be spent for no decision."""
+    answer = direct_answer(market, "large", large, market.average[policy_name].large, ask)
+    reason = (
+        f"not probed, which saves {usd(probing.probe_cost_usd)}: {large} is better in every bin "
+        f"({probing.branches[0].reason})"
+    )
+    branch = Branch(None, answer, (), reason)
+    return _one_branch(policy_name, branch, market.config.policies[policy_name])
+
+
 def _only_large(policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
     """One branch, of a query that the small model cannot serve."""
     policy = market.config.policies[policy_name]
     models = [name for name in (policy.small, policy.large) if name]
     if needs and (policy.large is None or market.config.models[policy.large].engine == "transformers"):
         raise CannotHonour(
-            f"{_listed(needs)}: a search cannot honour that, and policy {policy_name!r} has no upstream "
+            f"{listed(needs)}: a search cannot honour that, and policy {policy_name!r} has no upstream "
             "model that could; leave it out, or configure a large model of engine openai or litellm",
             needs,
         )
@@ -150,7 +166,7 @@ def _only_large(policy_name: str, market: Market, ask: Ask, needs: Sequence[str]
     if not _allowed(answer.worst_case_cost_usd, policy.max_cost_usd):
         _over_cap(policy_name, policy.max_cost_usd, [answer])
     reason = (
-        f"{_listed(needs)}: a search cannot honour that, so {policy.large} answers"
+        f"{listed(needs)}: a search cannot honour that, so {policy.large} answers"
         if needs
         else f"the prompt of about {ask.prompt.expected} tokens is longer than {policy.small} reads"
     )
@@ -169,19 +185,11 @@ def _branch(
     allowed = [way for way in ways if _allowed(way.worst_case_cost_usd, cap_usd)]
     chosen = _best(allowed, policy.usd_per_right_answer, outlook) if allowed else spare
     rejected = tuple(way for way in ways if way is not chosen)
-    where = _words(outlook.difficulty_bin)
-    if not allowed:
-        reason = f"{where}: {_say(spare)}, because anything more may cost too much"
-    elif rejected:
-        reason = (
-            f"{where}: {_say(chosen)}; rather than {' or '.join(map(_say, rejected))}; "
-            f"a right answer is worth {usd(policy.usd_per_right_answer)}"
-        )
-    else:
-        reason = f"{where}: {_say(chosen)}; there is no other way"
-    if len(allowed) < len(ways):
-        reason += f"; the cap is {usd(policy.max_cost_usd)}"
-    return Branch(outlook.difficulty_bin, chosen, rejected, reason, _notice(policy_name, policy, outlook))
+    cut = len(allowed) < len(ways)
+    reason = why(outlook.difficulty_bin, policy, chosen, rejected, cut)
+    return Branch(
+        outlook.difficulty_bin, chosen, rejected, reason, nowhere_to_go(policy_name, policy, outlook)
+    )
 
 
 def _best(ways: Sequence[Alternative], usd_per_right: Decimal, outlook: Outlook) -> Alternative:
@@ -190,15 +198,6 @@ def _best(ways: Sequence[Alternative], usd_per_right: Decimal, outlook: Outlook)
         hard = outlook.difficulty_bin in (Bin.HARD, Bin.VERY_HARD)
         return max(ways, key=_accuracy) if hard else ways[0]
     return max(ways, key=lambda way: usd_per_right * Decimal(way.accuracy) - (way.expected_cost_usd or 0))
-
-
-def _notice(policy_name: str, policy: Policy, outlook: Outlook) -> str | None:
-    if policy.large is not None or outlook.difficulty_bin not in (Bin.HARD, Bin.VERY_HARD):
-        return None
-    return (
-        f"this query looks {_words(outlook.difficulty_bin)} for {policy.small}, and had nowhere to go: "
-        f"policy {policy_name!r} has no large model (GRADUS_LARGE_MODEL names one)"
-    )
 
 
 def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) -> Plan:
@@ -271,23 +270,3 @@ def _max_usd(chosen: Sequence[Alternative]) -> Decimal | None:
 
 def _accuracy(way: Alternative) -> float:
     return way.accuracy
-
-
-def _say(way: Alternative) -> str:
-    spec = way.strategy
-    how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
-    cost = usd(way.expected_cost_usd)
-    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}"
-
-
-def _words(difficulty_bin: Bin | None) -> str:
-    return "any difficulty" if difficulty_bin is None else difficulty_bin.replace("_", " ")
-
-
-def _listed(needs: Sequence[str]) -> str:
-    return ", ".join(needs)
-
-
-def usd(amount: Decimal | None) -> str:
-    """For people: two significant digits, never in scientific notation."""
-    return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.2g}'):f}"

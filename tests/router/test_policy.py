@@ -67,7 +67,7 @@ def test_a_plan_has_a_branch_for_every_bin_and_follows_algorithm_6_where_it_sear
     [
         ("0.001", ["small", "large", "large", "large"]),
         ("0.02", ["small", "large", "large", "large"]),
-        ("10", ["large", "large", "large", "large"]),
+        ("10", ["large"]),  # nothing to decide, so nothing to probe
     ],
 )
 def test_the_more_a_right_answer_is_worth_the_more_bins_go_to_the_large_model(
@@ -89,12 +89,26 @@ def test_where_a_right_answer_is_worth_nothing_only_money_counts(tmp_path: Path)
 def test_no_rejected_alternative_is_worth_more_than_the_chosen_one(worth: Decimal) -> None:
     changed = _config(usd_per_right_answer=worth)
     decided = plan(query(), "default", open_market(changed, calibration=calibration()))
-    for branch in decided.branches:
+    for branch in decided.branches if decided.probe_samples else ():
         values = [
             worth * Decimal(way.accuracy) - (way.expected_cost_usd or 0)
             for way in (branch.chosen, *branch.rejected)
         ]
         assert values[0] == max(values)
+
+
+def test_nothing_is_probed_where_the_large_model_wins_every_bin(tmp_path: Path) -> None:
+    probed = _plan(tmp_path)
+    decided = _plan(tmp_path, env={WORTH: "10"})
+    assert decided.probe_samples == 0
+    assert decided.probe_cost_usd == 0
+    assert [branch.chosen.model for branch in decided.branches] == ["big"]
+    assert decided.expected_cost_usd is not None
+    assert probed.expected_cost_usd is not None
+    assert decided.expected_cost_usd < probed.expected_cost_usd
+    assert decided.branches[0].reason.startswith(
+        "not probed, which saves $0.0088: big is better in every bin"
+    )
 
 
 def test_a_majority_verifier_votes_everywhere_and_costs_nothing(tmp_path: Path) -> None:

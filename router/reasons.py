@@ -1,0 +1,57 @@
+"""Decisions in words, with their numbers: for people who ask why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from router.config import Policy
+from router.market import Outlook
+from router.types import Alternative, Bin
+
+
+def why(
+    difficulty_bin: Bin | None,
+    policy: Policy,
+    chosen: Alternative,
+    rejected: Sequence[Alternative],
+    cut: bool,
+) -> str:
+    """Why ``chosen`` was taken and not ``rejected``; ``cut`` if the cap had a say in it."""
+    reason = f"{_words(difficulty_bin)}: {_say(chosen)}"
+    if rejected:
+        worth = usd(policy.usd_per_right_answer)
+        reason += f"; rather than {' or '.join(map(_say, rejected))}; a right answer is worth {worth}"
+    else:
+        reason += "; there is no other way"
+    return reason + (f"; the cap is {usd(policy.max_cost_usd)}" if cut else "")
+
+
+def nowhere_to_go(policy_name: str, policy: Policy, outlook: Outlook) -> str | None:
+    """What the client of a hard query is told where there is no large model."""
+    if policy.large is not None or outlook.difficulty_bin not in (Bin.HARD, Bin.VERY_HARD):
+        return None
+    return (
+        f"this query looks {_words(outlook.difficulty_bin)} for {policy.small}, and had nowhere to go: "
+        f"policy {policy_name!r} has no large model (GRADUS_LARGE_MODEL names one)"
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def usd(amount: Decimal | None) -> str:
+    """For people: two significant digits, never in scientific notation."""
+    return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.2g}'):f}"
+
+
+def _say(way: Alternative) -> str:
+    spec = way.strategy
+    how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
+    cost = usd(way.expected_cost_usd)
+    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}"
+
+
+def _words(difficulty_bin: Bin | None) -> str:
+    return "any difficulty" if difficulty_bin is None else difficulty_bin.replace("_", " ")
