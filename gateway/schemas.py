@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from gateway.errors import BadRequest
@@ -17,20 +17,22 @@ class _Permissive(BaseModel):
 
 
 class Message(_Permissive):
-    """A chat message; ``content`` is text, a list of parts, or null beside tool calls."""
+    """A chat message; ``content`` is text, a list of parts, or (of an assistant) null beside tool calls."""
 
     role: Role
     content: Any = Field(
-        None, json_schema_extra={"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "null"}]}
+        None,
+        validate_default=True,
+        json_schema_extra={"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "null"}]},
     )
 
     @field_validator("content")
     @classmethod
-    def _text_or_parts(cls, content: Any) -> Any:
-        if content is None or isinstance(content, str):
+    def _text_or_parts(cls, content: Any, info: ValidationInfo) -> Any:
+        if isinstance(content, str) or (content is None and info.data.get("role") in (None, "assistant")):
             return content
         if not isinstance(content, list):
-            raise PydanticCustomError("invalid_type", "should be a text, a list of content parts, or null")
+            raise PydanticCustomError("invalid_type", "should be a text or a list of content parts")
         for index, part in enumerate(content):
             if not isinstance(part, dict) or not isinstance(part.get("type"), str):
                 raise PydanticCustomError(

@@ -126,11 +126,11 @@ def _message_needs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message with text parts joined: what the chat templates of open models read."""
-    content = message.get("content")
+    """The message as the chat templates of open models read it: one text, and "system" by its old name."""
+    role, content = message["role"], message.get("content")
     if isinstance(content, list) and all(part["type"] == "text" for part in content):
-        return {**message, "content": "".join(part["text"] for part in content)}
-    return message
+        content = "".join(part["text"] for part in content)
+    return {**message, "role": "system" if role == "developer" else role, "content": content or ""}
 
 
 def gradus_object(

@@ -75,6 +75,8 @@ def test_a_body_that_is_no_json_object_is_refused(url: str, content: bytes | str
         ({"messages": [{"content": "hello"}]}, "missing_required_parameter", "messages[0].role"),
         ({"messages": [{"role": "king", "content": "hello"}]}, "invalid_value", "messages[0].role"),
         ({"messages": [{"role": "user", "content": 3}]}, "invalid_type", "messages[0].content"),
+        ({"messages": [{"role": "user", "content": None}]}, "invalid_type", "messages[0].content"),
+        ({"messages": [{"role": "user"}]}, "invalid_type", "messages[0].content"),
         (
             {"messages": [*HELLO, {"role": "user", "content": ["hello"]}]},
             "invalid_type",

@@ -1,0 +1,85 @@
+"""The bill: every line priced exactly, unknown never taken for free, and sums that are sums."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cost_model.usage import Purpose, Usage
+from gateway.bill import PURPOSES, Bill, decimal_text
+from router.config import load_config
+from router.market import Market, open_market
+from tests.gateway.conftest import CONFIG
+
+PURPOSE = st.sampled_from(["probe", "candidate", "direct", "escalation"])
+LINE = st.builds(
+    Usage,
+    purpose=PURPOSE,
+    model=st.sampled_from(["small", "big", "remote"]),
+    calls=st.integers(0, 64),
+    prompt_tokens=st.integers(0, 10**6),
+    completion_tokens=st.integers(0, 10**6),
+) | st.builds(Usage, purpose=st.just("verifier"), model=st.just("prm"), prompt_tokens=st.integers(0, 10**6))
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    path: Path = tmp_path_factory.mktemp("bill") / "gradus.yaml"
+    path.write_text(CONFIG.format(upstream="http://127.0.0.1:9"))
+    return open_market(load_config(path, {}))
+
+
+@given(lines=st.lists(LINE, max_size=8))
+def test_the_account_is_the_sum_of_its_lines(market: Market, lines: list[Usage]) -> None:
+    bill = Bill(market)
+    bill.add(lines)
+
+    account, usage = bill.account(), bill.usage()
+    assert usage["total_tokens"] == sum(line.total_tokens for line in lines)
+    assert sum(account["tokens"].values()) == usage["total_tokens"]
+    assert Decimal(account["cost_usd"]) == sum(Decimal(line["cost_usd"]) for line in account["lines"])
+    assert account["flops"] == sum(line["flops"] for line in account["lines"])
+    for line in account["lines"]:
+        of_purpose = [
+            each for each in lines if each.purpose == line["purpose"] and each.model == line["model"]
+        ]
+        assert line["prompt_tokens"] == sum(each.prompt_tokens for each in of_purpose)
+
+
+@given(lines=st.lists(LINE, max_size=4), tokens=st.integers(1, 1000))
+def test_one_unknown_price_makes_the_whole_cost_unknown(
+    market: Market, lines: list[Usage], tokens: int
+) -> None:
+    bill = Bill(market)
+    bill.add([*lines, Usage("direct", "lite", 1, tokens, 0)])
+
+    assert bill.account()["cost_usd"] is None
+    assert bill.account()["flops"] is None
+
+
+def test_an_empty_bill_is_nothing_and_knows_it(market: Market) -> None:
+    account = Bill(market).account()
+
+    assert (account["cost_usd"], account["flops"], account["lines"]) == ("0", 0, [])
+
+
+def test_every_purpose_has_a_name_in_replies() -> None:
+    assert set(PURPOSES) == set(Purpose.__args__)  # type: ignore[attr-defined]
+
+
+@given(amount=st.decimals(min_value=0, max_value=10**6, places=15, allow_nan=False))
+def test_amounts_are_plain_digits_of_the_same_value(amount: Decimal) -> None:
+    text = decimal_text(amount)
+
+    assert text is not None
+    assert Decimal(text) == amount
+    assert "e" not in text.lower()
+    assert not (("." in text) and text.endswith("0"))
+
+
+def test_an_unknown_amount_stays_unknown() -> None:
+    assert decimal_text(None) is None

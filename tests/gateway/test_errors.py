@@ -1,0 +1,66 @@
+"""The one table of errors: every code of the project is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from gateway.errors import TABLE, GatewayError, UpstreamRejected, to_http
+from router.errors import ConfigInvalid, RouterError
+from router.wire import Event
+from tests.gateway.doubles import Delivery, ScriptedWorker
+from workers.errors import WorkerError
+
+
+def _all(root: type[Exception]) -> Iterator[type[Exception]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _all(child)
+
+
+@pytest.mark.parametrize("root", [GatewayError, RouterError, WorkerError])
+def test_every_code_of_the_project_has_a_row(root: type[Exception]) -> None:
+    missing = {error.__name__: error.code for error in _all(root) if error.code not in TABLE}  # type: ignore[attr-defined]
+
+    assert missing == {}
+
+
+def test_a_servers_own_code_and_status_reach_the_client() -> None:
+    answer = to_http(UpstreamRejected("no", code="content_filter", status=400, param="messages"))
+
+    assert answer.status == 400
+    assert answer.body == {
+        "error": {
+            "message": "no",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "content_filter",
+        }
+    }
+
+
+def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
+    retried = {code for code, row in TABLE.items() if row.retry}
+
+    assert retried == {"queue_unavailable", "worker_lost", "model_unavailable", "upstream_failed"}
+
+
+def test_errors_of_the_router_keep_their_message() -> None:
+    answer = to_http(ConfigInvalid("is wrong", source="g.yaml", line=3))
+
+    assert (answer.status, answer.body["error"]["message"]) == (500, "g.yaml:3: is wrong")
+
+
+def test_the_unexpected_is_an_error_that_shows_no_insides(url: str, worker: ScriptedWorker) -> None:
+    def nonsense(delivery: Delivery) -> None:
+        delivery.emit(Event("progress", delivery.job.id, {}))
+
+    worker.script = nonsense
+    body = {"model": "gradus", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body)
+
+    assert "internal_error" in answer.text
+    assert "KeyError" not in answer.text

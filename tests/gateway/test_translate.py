@@ -1,0 +1,116 @@
+"""Bodies to queries: what is kept, what is needed, and where it was found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import schemas, translate
+from gateway.translate import Asked
+
+USER = {"role": "user", "content": "hello"}
+
+
+def read(**fields: Any) -> Asked:
+    body = {"model": "gradus", "messages": [USER], **fields}
+    return translate.read(*schemas.parse(json.dumps(body).encode()))
+
+
+def test_a_plain_request_needs_nothing() -> None:
+    asked = read(
+        user="me", seed=1, stream=False, n=1, response_format={"type": "text"}, tools=[], logprobs=False
+    )
+
+    assert asked.query.needs == ()
+    assert asked.not_honoured == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "need", "param"),
+    [
+        ({"tools": [{"type": "function"}]}, "tools", "tools"),
+        ({"functions": [{"name": "f"}]}, "functions", "functions"),
+        ({"response_format": {"type": "json_schema"}}, "response_format", "response_format"),
+        ({"n": 3}, "n", "n"),
+        ({"top_logprobs": 2}, "top_logprobs", "top_logprobs"),
+        ({"modalities": ["text", "audio"]}, "modalities", "modalities"),
+        ({"web_search_options": {}}, "web_search_options", "web_search_options"),
+        (
+            {
+                "messages": [
+                    USER,
+                    {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "file"}]},
+                ]
+            },
+            "file content",
+            "messages[1].content[1]",
+        ),
+        (
+            {"messages": [USER, {"role": "assistant", "tool_calls": [{"id": "1"}]}]},
+            "tool messages",
+            "messages[1]",
+        ),
+    ],
+)
+def test_features_of_large_models_are_needs_with_their_place(
+    fields: dict[str, Any], need: str, param: str
+) -> None:
+    asked = read(**fields)
+
+    assert asked.query.needs == (need,)
+    assert asked.params == {need: param}
+
+
+def test_what_it_knows_not_is_kept_for_the_model_that_answers_and_named_for_workers() -> None:
+    asked = read(top_k=3, min_p=None, tool_choice="auto", metadata={"a": "b"})
+
+    assert asked.body["top_k"] == 3
+    assert asked.query.extra == {"top_k": 3, "min_p": None, "tool_choice": "auto", "metadata": {"a": "b"}}
+    assert asked.not_honoured == ("top_k",)
+
+
+def test_chat_templates_get_one_text_and_roles_they_know() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    asked = read(
+        messages=[
+            {"role": "developer", "content": "be brief"},
+            {"role": "assistant", "content": None},
+            {"role": "user", "content": parts, "name": "ann"},
+        ]
+    )
+
+    assert asked.query.messages == (
+        {"role": "system", "content": "be brief"},
+        {"role": "assistant", "content": ""},
+        {"role": "user", "content": "ab", "name": "ann"},
+    )
+    assert asked.body["messages"][0]["role"] == "developer"
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"), [("a", ("a",)), (["a", "b"], ("a", "b")), (None, ()), ([], ())]
+)
+def test_stop_is_one_text_or_some(stop: Any, expected: tuple[str, ...]) -> None:
+    assert read(stop=stop).query.sampling.stop == expected
+
+
+@given(
+    extra=st.dictionaries(
+        st.text(min_size=1, max_size=8).map(lambda name: f"x_{name}"),
+        st.none()
+        | st.booleans()
+        | st.integers(-9, 9)
+        | st.text(max_size=5)
+        | st.lists(st.integers(0, 3), max_size=2),
+        max_size=4,
+    )
+)
+def test_no_unknown_field_is_ever_lost(extra: dict[str, Any]) -> None:
+    asked = read(**extra)
+
+    assert {name: asked.query.extra[name] for name in extra} == extra
+    assert {name: asked.body[name] for name in extra} == extra
