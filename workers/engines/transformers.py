@@ -33,7 +33,8 @@ _POLL_S = 0.05
 
 _MAX_SEQUENCES = 256
 _STEP_TOKENS = 1024
-_CPU_CACHE_SHARE = 1 / 8
+_CPU_CACHE_SHARE = 1 / 32
+"""Of all memory, for each model: a CPU soon has more sequences than it can serve in time."""
 _GPU_CACHE_SHARE = 1 / 2
 
 
@@ -212,11 +213,11 @@ def _end_tokens(network: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _limits(network: Any, place: torch.device, context_tokens: int) -> Limits:
-    """As many tokens as all sequences can have, within a share of the memory."""
+    """Room for all sequences at half the context each, within a share of the memory, and for 4 whole ones."""
     if place.type == "cuda":
         memory = torch.cuda.mem_get_info(place)[0] * _GPU_CACHE_SHARE
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * _CPU_CACHE_SHARE
     affordable = int(memory / bytes_per_token(network))
-    wanted = _MAX_SEQUENCES * context_tokens
-    return Limits(_MAX_SEQUENCES, _STEP_TOKENS, max(2 * context_tokens, min(wanted, affordable)))
+    wanted = _MAX_SEQUENCES * context_tokens // 2
+    return Limits(_MAX_SEQUENCES, _STEP_TOKENS, max(4 * context_tokens, min(wanted, affordable)))
