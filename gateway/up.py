@@ -27,7 +27,7 @@ from gateway.redis_server import redis_command
 
 READY_TIMEOUT_S = 180.0
 WATCH_INTERVAL_S = 0.25
-STOP_GRACE_S = 10.0
+STOP_GRACE_S = 20.0
 
 
 class PortTaken(Exception):
