@@ -3,7 +3,8 @@
     python -m benchmarks.concurrency
     python -m benchmarks.concurrency --path embedded:abacus-large --samples 4
 
-Rows alternate in one run and are compared by their medians: absolute times say more about the machine.
+Each question is asked alone once, and all at once as often; the rows alternate and are compared by their
+medians: absolute times say more about the machine.
 """
 
 from __future__ import annotations
@@ -24,16 +25,15 @@ def question(number: int) -> Prompt:
     return Prompt(({"role": "user", "content": f"Calculate ({left} + {right}) * {factor} - {number}."},))
 
 
-def measure(engine: Engine, requests: int, samples: int, params: SamplingParams) -> tuple[float, int]:
-    """Seconds until all requests are answered, and the tokens of their answers."""
-    with ThreadPoolExecutor(requests) as pool:
+def measure(engine: Engine, numbers: range, samples: int, params: SamplingParams) -> tuple[float, int]:
+    """Seconds until these questions, asked at once, are answered, and the tokens of their answers."""
+
+    def answer(number: int) -> int:
+        return engine.generate([question(number)] * samples, params).completion_tokens
+
+    with ThreadPoolExecutor(len(numbers)) as pool:
         begin_s = time.perf_counter()
-        done = list(
-            pool.map(
-                lambda number: engine.generate([question(number)] * samples, params).completion_tokens,
-                range(requests),
-            )
-        )
+        done = list(pool.map(answer, numbers))
         return time.perf_counter() - begin_s, sum(done)
 
 
@@ -45,7 +45,6 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=16, help="requests at once (default 16)")
     parser.add_argument("--samples", type=int, default=16, help="sequences a request (default 16)")
     parser.add_argument("--max-tokens", type=int, default=160, help="of a sequence (default 160)")
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements (default 5)")
     options = parser.parse_args()
 
     model = TransformersModel(
@@ -53,17 +52,18 @@ def main() -> None:
     )
     engine = load_engine("measured", model)
     params = SamplingParams(options.max_tokens, temperature=0.8)
-    measure(engine, options.requests, options.samples, params)  # warm
-    rows: dict[int, list[tuple[float, int]]] = {1: [], options.requests: []}
-    for _ in range(options.rounds):
-        for requests, row in rows.items():
-            row.append(measure(engine, requests, options.samples, params))
+    everyone = range(options.requests)
+    measure(engine, everyone, options.samples, params)  # warm
+    one, many = [], []
+    for number in everyone:
+        one.append(measure(engine, range(number, number + 1), options.samples, params))
+        many.append(measure(engine, everyone, options.samples, params))
     engine.close()
 
     print(f"{options.path}, {options.samples} samples a request, {os.cpu_count()} CPUs")
     print(f"{'requests at once':>18} {'median s':>10} {'min s':>8} {'max s':>8} {'tokens/s':>10}")
     medians = []
-    for requests, row in rows.items():
+    for requests, row in ((1, one), (options.requests, many)):
         times = [seconds for seconds, _ in row]
         rate = sum(tokens for _, tokens in row) / sum(times)
         medians.append(statistics.median(times))
