@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import openai
 import pytest
 
 from gateway.app import create_app
 from gateway.settings import Settings, load_settings
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, serving
+from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, UpstreamHost, serving
+
+LOST_AFTER_S = 0.6  # the patience of these gateways with a silent worker
 
 CONFIG = """
 models:
@@ -61,22 +62,26 @@ policies:
   remote: {{<<: *default, large: remote}}
   lite: {{<<: *default, large: lite}}
   alone: {{small: small, verifier: prm, probe_samples: 4, search_samples: 8, usd_per_right_answer: 0.01}}
-  hasty: {{<<: *default, large: remote, deadline_s: 0.5}}
+  hasty: {{<<: *default, large: remote, deadline_s: 1}}
   capped: {{<<: *default, max_cost_usd: 0.000001}}
 server:
   max_body_bytes: 20000
 """
 
 
-@pytest.fixture
-def upstream() -> UpstreamDouble:
-    return UpstreamDouble()
+@pytest.fixture(scope="session")
+def upstream_host() -> Iterator[UpstreamHost]:
+    host = UpstreamHost()
+    with serving(host.app()) as url:
+        host.url = url
+        yield host
 
 
 @pytest.fixture
-def upstream_url(upstream: UpstreamDouble) -> Iterator[str]:
-    with serving(upstream.app()) as url:
-        yield url
+def upstream(upstream_host: UpstreamHost) -> UpstreamDouble:
+    """The server of the large models "remote" and "lite", new for each test."""
+    upstream_host.double = UpstreamDouble()
+    return upstream_host.double
 
 
 @pytest.fixture
@@ -86,33 +91,42 @@ def worker(redis_url: str) -> Iterator[ScriptedWorker]:
 
 
 Configure = Callable[..., Settings]
+Start = Callable[[Settings], str]
 
 
-@pytest.fixture
-def configure(tmp_path: Path, upstream_url: str, redis_url: str) -> Configure:
+@pytest.fixture(scope="session")
+def configure(
+    tmp_path_factory: pytest.TempPathFactory, upstream_host: UpstreamHost, redis_server: str
+) -> Configure:
     """Settings of the test configuration; keyword arguments are environment variables."""
+    path = tmp_path_factory.mktemp("gateway") / "gradus.yaml"
+    path.write_text(CONFIG.format(upstream=upstream_host.url))
 
     def settings(**environ: str) -> Settings:
-        path = tmp_path / "gradus.yaml"
-        path.write_text(CONFIG.format(upstream=upstream_url))
-        known = {"GRADUS_REDIS_URL": redis_url, "REMOTE_KEY": "key-1", "LITE_KEY": "key-2"}
+        known = {"GRADUS_REDIS_URL": redis_server, "REMOTE_KEY": "key-1", "LITE_KEY": "key-2"}
         loaded = load_settings(path, {**known, **environ})
-        return Settings(loaded.config, loaded.environ, lost_after_s=0.3)
+        return Settings(loaded.config, loaded.environ, lost_after_s=LOST_AFTER_S)
 
     return settings
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[Settings], str]]:
+def start() -> Iterator[Start]:
     """Starts gateways; gives their URL."""
     with ExitStack() as running:
         yield lambda settings: running.enter_context(serving(create_app(settings)))
 
 
+@pytest.fixture(scope="session")
+def shared_gateway(configure: Configure) -> Iterator[str]:
+    with serving(create_app(configure())) as url:
+        yield url
+
+
 @pytest.fixture
-def url(configure: Configure, start: Callable[[Settings], str]) -> str:
-    """The gateway's URL."""
-    return start(configure())
+def url(shared_gateway: str, upstream: UpstreamDouble, redis_url: str) -> str:
+    """The URL of a gateway that all tests share, with an empty Redis and a new upstream server."""
+    return shared_gateway
 
 
 @pytest.fixture

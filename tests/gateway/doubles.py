@@ -29,6 +29,7 @@ from router.types import Decision, Evidence, Failure, Job, Outcome
 from router.wire import Event
 
 GIVE_UP_S = 10.0
+OK = 200
 
 PROBE = Usage("probe", "small", calls=4, prompt_tokens=20, completion_tokens=200, seconds=0.1)
 JUDGED = Usage("verifier", "prm", calls=4, prompt_tokens=300, seconds=0.1)
@@ -240,9 +241,9 @@ CHUNKS = (
 
 @dataclass
 class UpstreamDouble:
-    """An OpenAI-compatible server that says what it is told to. Chunks may be callables, for waiting."""
+    """An OpenAI-compatible server that says what it is told to; ``closed``: its client left, or it ended."""
 
-    status: int = 200
+    status: int = OK
     answer: Any = field(default_factory=completion)
     chunks: tuple[Any, ...] = CHUNKS
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -251,33 +252,41 @@ class UpstreamDouble:
     closed: threading.Event = field(default_factory=threading.Event)
     hangs: bool = False
 
-    def app(self) -> FastAPI:
-        app = FastAPI()
-
-        @app.post("/v1/chat/completions")
-        async def chat(request: Request) -> Response:
-            body = await request.json()
-            self.bodies.append(body)
-            self.keys.append(request.headers.get("authorization"))
-            if self.status != 200 or not body.get("stream"):
-                if self.hangs:
-                    await self._hang(request)
-                return JSONResponse(self.answer, self.status, dict(self.headers))
+    async def reply(self, request: Request) -> Response:
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization"))
+        if self.status == OK and body.get("stream"):
             return StreamingResponse(self._stream(), media_type="text/event-stream")
-
-        return app
+        if self.hangs:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            self.closed.set()
+        return JSONResponse(self.answer, self.status, dict(self.headers))
 
     async def _stream(self) -> AsyncIterator[str]:
         try:
             for each in self.chunks:
                 yield f"data: {json.dumps(each)}\n\n"
             if self.hangs:
-                await asyncio.sleep(60)
+                await asyncio.sleep(GIVE_UP_S)
             yield "data: [DONE]\n\n"
         finally:
             self.closed.set()
 
-    async def _hang(self, request: Request) -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        self.closed.set()
+
+class UpstreamHost:
+    """Serves whichever double the running test put here."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.double = UpstreamDouble()
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/v1/chat/completions")
+        async def chat(request: Request) -> Response:
+            return await self.double.reply(request)
+
+        return app

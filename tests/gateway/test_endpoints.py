@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +12,8 @@ import redis
 
 from gateway.api import examples
 from gateway.schemas import ChatCompletion, ErrorBody, Explanation, Readiness
-from gateway.settings import Settings
 from router import wire
-from tests.gateway.conftest import Configure
+from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import ScriptedWorker
 
 HELLO = {"messages": [{"role": "user", "content": "Calculate 3 + 4."}]}
@@ -94,9 +92,7 @@ def test_ready_means_that_live_workers_run_every_model(url: str, worker: Scripte
     assert (ready.status_code, ready.json()["status"], ready.json()["reasons"]) == (200, "ready", [])
 
 
-def test_readiness_warns_of_missing_keys_and_missing_large_models(
-    configure: Configure, start: Callable[[Settings], str]
-) -> None:
+def test_readiness_warns_of_missing_keys_and_missing_large_models(configure: Configure, start: Start) -> None:
     warnings = httpx.get(f"{start(configure(REMOTE_KEY=''))}/readyz").json()["warnings"]
 
     assert any("REMOTE_KEY" in warning for warning in warnings)

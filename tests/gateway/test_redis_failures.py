@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ import pytest
 import redis
 
 from gateway.redis_server import redis_command
-from gateway.settings import Settings
 from router import wire
-from tests.gateway.conftest import Configure
+from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import ScriptedWorker, until
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
@@ -73,7 +72,7 @@ def own_redis() -> Iterator[OwnRedis]:
 
 
 def test_redis_may_be_away_come_late_and_restart(
-    own_redis: OwnRedis, configure: Configure, start: Callable[[Settings], str]
+    own_redis: OwnRedis, configure: Configure, start: Start
 ) -> None:
     url = start(configure(GRADUS_REDIS_URL=own_redis.url))
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client:
@@ -96,7 +95,7 @@ def test_redis_may_be_away_come_late_and_restart(
 
 
 def test_a_job_that_waited_in_a_redis_that_lost_everything_is_sent_again(
-    own_redis: OwnRedis, configure: Configure, start: Callable[[Settings], str]
+    own_redis: OwnRedis, configure: Configure, start: Start
 ) -> None:
     own_redis.start()
     url = start(configure(GRADUS_REDIS_URL=own_redis.url))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from gateway.settings import Settings
-from tests.gateway.conftest import Configure
+from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import (
     CHUNKS,
     PROBE,
@@ -124,9 +122,7 @@ def test_a_server_that_hangs_meets_the_deadline(client: openai.OpenAI, upstream:
     assert upstream.closed.wait(10)
 
 
-def test_an_unreachable_server_is_named(
-    configure: Configure, start: Callable[[Settings], str], worker: ScriptedWorker
-) -> None:
+def test_an_unreachable_server_is_named(configure: Configure, start: Start, worker: ScriptedWorker) -> None:
     url = start(configure(GRADUS__MODELS__REMOTE__BASE_URL="http://127.0.0.1:9/v1"))
     worker.script = hard
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
@@ -140,7 +136,7 @@ def test_an_unreachable_server_is_named(
 @pytest.mark.parametrize(("model", "variable"), [("remote", "REMOTE_KEY"), ("lite", "LITE_KEY")])
 def test_a_missing_key_is_named_at_request_time(
     configure: Configure,
-    start: Callable[[Settings], str],
+    start: Start,
     upstream: UpstreamDouble,
     model: str,
     variable: str,

@@ -98,7 +98,7 @@ def test_a_quiet_worker_that_holds_its_lease_is_not_lost(
             key = wire.lease_key(delivery.job.id)
             lease.set(key, "w1")
             delivery.start()
-            threading.Event().wait(0.8)  # more than the gateway's patience
+            threading.Event().wait(2 * LOST_AFTER_S)
             easy(delivery)
 
         worker.script = quiet
