@@ -14,15 +14,18 @@ tags: [gradus, arithmetic, synthetic]
 # {name}
 
 """
-_LM = """A Llama-style decoder of {parameters:,} parameters (tied embeddings) that solves arithmetic with
-brackets and short word problems in steps. One of two sizes trained from scratch on the same
-examples for Gradus, to show search with a small model against one answer of a larger model. It
-knows nothing else.
+_LM = """A Llama-style decoder of {parameters:,} parameters (tied embeddings) that solves arithmetic with brackets
+and short word problems in steps. One of two sizes trained on the same examples for Gradus, to show search
+with a small model against one answer of a larger model. It knows nothing else.
 
-Trained for {step:,} of {total_steps:,} steps on {tokens:,} tokens, loss on the solutions only; Muon
-for the matrices of the layers, AdamW for the rest; bfloat16 autocast on a CPU, exported as float16.
-Sample it at temperature {temperature}; context 512 tokens.
+{start} {step:,} steps, {tokens:,} tokens, loss on the solutions only; Muon for the matrices of the layers,
+AdamW for the rest; bfloat16 autocast on a CPU, exported as float16. Sample it at temperature {temperature};
+context 512 tokens.
 """
+_STARTS = {
+    "small": "Trained from scratch:",
+    "large": "Grown from the trained abacus-small (function-preserving, Net2Net), then trained on:",
+}
 _PRM = """A process reward model of {parameters:,} parameters for the solutions of abacus-small, by Algorithm
 1 of Snell et al. 2024 (arXiv 2408.03314): 16 samples a question, 16 rollouts from every step, soft
 labels, binary cross-entropy. {trained}
@@ -46,12 +49,13 @@ def lm_card(size: str, parameters: int, state: dict[str, Any], temperature: floa
     """Card of a language model; `state` is its checkpoint."""
     body = _LM.format(
         parameters=parameters,
+        start=_STARTS[size],
         step=state["step"],
-        total_steps=state["total_steps"],
         tokens=state["tokens"],
         temperature=temperature,
     )
-    command = f"`gradus train data`, then `gradus train lm --size {size}`"
+    before = "" if size == "small" else "`gradus train lm --size small`, `gradus train grow`, "
+    command = f"`gradus train data`, {before}`gradus train lm --size {size}`"
     return (
         _HEAD.format(name=f"abacus-{size}", pipeline="text-generation") + body + _DATA.format(command=command)
     )

@@ -1,4 +1,4 @@
-"""The training commands: data, lm, rollouts, prm, report, and abacus, which runs them in order."""
+"""The training commands: data, lm, grow, rollouts, prm, report, and abacus, which runs them in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ app = typer.Typer(
 )
 P = ParamSpec("P")
 DEFAULT_PROBLEMS = 150_000
-DEFAULT_STEPS = 2600
+DEFAULT_ROLLOUT_QUESTIONS = 800
+DEFAULT_HELD_OUT = 500
 
 
 class Size(StrEnum):
@@ -37,7 +38,7 @@ Threads = Annotated[int, typer.Option(min=1, help="CPU threads of a process.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes that share a training step.")]
 Problems = Annotated[int, typer.Option(min=200, help="Distinct problems over all splits.")]
 Steps = Annotated[
-    int, typer.Option(min=1, help="Training steps (decay included), at most one pass over the data.")
+    int | None, typer.Option(min=1, help="Training steps, decay included; by default what the size wants.")
 ]
 Questions = Annotated[int, typer.Option(min=20, help="Questions to label by rollouts.")]
 HeldOut = Annotated[int, typer.Option(min=20, help="Held-out questions to measure.")]
@@ -79,26 +80,39 @@ def lm(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
     models_dir: ModelsDir = files.MODELS_DIR,
     seed: Seed = 1,
-    steps: Steps = DEFAULT_STEPS,
+    steps: Steps = None,
     processes: Processes = 2,
     threads: Threads = 1,
 ) -> None:
-    """Train one language model and export it; the same examples in the same order for both sizes."""
+    """Train one language model and export it; the same examples in the same order for both sizes.
+
+    The large model is grown first: gradus train grow.
+    """
     from workers.training.exporting import export_lm
-    from workers.training.lm import LEARNING_RATES, LmSettings, train
+    from workers.training.lm import train
+    from workers.training.schedule import settings_for
 
     folder = data_dir.expanduser()
-    settings = LmSettings(seed=seed, steps=steps, learning_rate=LEARNING_RATES[size.value])
+    settings = settings_for(size.value, seed, steps)
     result = train(folder, size.value, settings, processes=processes, threads=threads)
     _say({**result, "exported": export_lm(folder, size.value, models_dir)})
 
 
-@app.command(epilog="Example: gradus train rollouts --questions 1200")
+@app.command(epilog="Example: gradus train grow   (after gradus train lm --size small)")
+@one_line_errors
+def grow(data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1) -> None:
+    """Start the large model as a wider, deeper one that computes what the trained small one computes."""
+    from workers.training.growth import grow as write
+
+    _say({"parameters": write(data_dir.expanduser(), seed)})
+
+
+@app.command(epilog="Example: gradus train rollouts --questions 800")
 @one_line_errors
 def rollouts(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
     seed: Seed = 1,
-    questions: Questions = 1200,
+    questions: Questions = DEFAULT_ROLLOUT_QUESTIONS,
     threads: Threads = 2,
 ) -> None:
     """Sample solutions of fresh problems with the small model and label their steps by rollouts."""
@@ -123,7 +137,7 @@ def prm(
     _say(make_prm(data_dir.expanduser(), models_dir, seed, threads))
 
 
-@app.command(epilog="Example: gradus train report --questions 600")
+@app.command(epilog="Example: gradus train report --questions 500")
 @one_line_errors
 def report(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
@@ -132,7 +146,7 @@ def report(
         Path, typer.Option(help="The report; its plot goes into a folder of that name.")
     ] = Path("docs/abacus.md"),
     seed: Seed = 1,
-    questions: HeldOut = 600,
+    questions: HeldOut = DEFAULT_HELD_OUT,
     threads: Threads = 2,
 ) -> None:
     """Measure the exported models on held-out problems; write docs/abacus.md and models/calibration.json."""
@@ -148,13 +162,17 @@ def abacus(
     models_dir: ModelsDir = files.MODELS_DIR,
     seed: Seed = 1,
     problems: Problems = DEFAULT_PROBLEMS,
-    steps: Steps = DEFAULT_STEPS,
     processes: Processes = 2,
 ) -> None:
-    """Everything in order: data, lm (small, large), rollouts, prm, report."""
+    """Everything in order: data, lm (small), grow, lm (large), rollouts, prm, report."""
+    from workers.training.lm import run_dir
+
     data(data_dir, seed, problems)
-    lm(Size.small, data_dir, models_dir, seed, steps, processes)
-    lm(Size.large, data_dir, models_dir, seed, steps, processes)
+    lm(Size.small, data_dir, models_dir, seed, processes=processes)
+    # Grown once: on a later call its training has begun, and goes on.
+    if not (run_dir(data_dir.expanduser(), "large") / "checkpoint.pt").exists():
+        grow(data_dir, seed)
+    lm(Size.large, data_dir, models_dir, seed, processes=processes)
     rollouts(data_dir, seed, threads=processes)
     prm(data_dir, models_dir, seed, threads=processes)
     report(data_dir, models_dir, seed=seed, threads=processes)

@@ -144,33 +144,40 @@ def calibration(
     large_rows: Sequence[dict[str, Any]],
     aggregation: str,
 ) -> dict[str, Any]:
-    """By bin of the mean score of 16 probes: what small-model search and one large answer get right."""
+    """What :mod:`router.artifacts` reads.
+
+    By bin of the mean score of 16 probes: what search with the small model and one answer of the large model get
+    right, and how long one completion is.
+    """
     aggregate = AGGREGATIONS[aggregation]
     means = [float(np.mean([aggregate(steps) for steps in own])) for own in scores]
     names = np.array([bin_of(score) for score in means])
-    _, by_weight, _ = selection_accuracy(small_rows, scores, aggregation)
-    small_once = right_counts(small_rows) / len(small_rows[0]["texts"])
-    large_once = right_counts(large_rows) / len(large_rows[0]["texts"])
-    bins = {}
+    by_majority, by_weight, _ = selection_accuracy(small_rows, scores, aggregation)
+    columns = {
+        # By weighted best-of-16, which stands for every search of that size.
+        "small_right": by_weight,
+        "small_majority_right": by_majority,
+        "small_pass_1": right_counts(small_rows) / len(small_rows[0]["texts"]),
+        "large_right": right_counts(large_rows) / len(large_rows[0]["texts"]),
+        "small_completion_tokens": np.array([np.mean(row["tokens"]) for row in small_rows]),
+        "large_completion_tokens": np.array([np.mean(row["tokens"]) for row in large_rows]),
+    }
+    bins: dict[str, Any] = {}
     for name, _bound in BINS:
         chosen = names == name
         count = int(chosen.sum())
-
-        def share(values: np.ndarray, chosen: np.ndarray = chosen, count: int = count) -> float | None:
-            return round(float(values[chosen].mean()), 4) if count else None
-
-        bins[name] = {
-            "questions": count,
-            "share": round(count / len(names), 4),
-            "p_right_small_pass_1": share(small_once),
-            "p_right_small_weighted_best_of_16": share(by_weight),
-            "p_right_large_pass_1": share(large_once),
-        }
+        bins[name] = {"questions": count}
+        if count:
+            bins[name] |= {key: round(float(values[chosen].mean()), 4) for key, values in columns.items()}
     return {
+        "version": 1,
+        "small": "abacus-small",
+        "verifier": "abacus-prm",
+        "large": "abacus-large",
+        "probe_samples": GROUP,
+        "search_samples": GROUP,
+        "aggregation": aggregation,
+        "split": "calibration",
         "questions": len(names),
         "bins": bins,
-        "mean_completion_tokens": {
-            "small": round(float(np.mean([count for row in small_rows for count in row["tokens"]])), 2),
-            "large": round(float(np.mean([count for row in large_rows for count in row["tokens"]])), 2),
-        },
     }

@@ -18,27 +18,16 @@ from workers.training import files
 from workers.training.data import TokenArrays, load_tokenizer, load_tokens
 from workers.training.errors import TrainingError
 from workers.training.models import SHAPES, Shape, new_model, parameter_count
+from workers.training.schedule import (
+    LmSettings,
+    make_optimizers,
+    optimizer_states,
+    rate_factor,
+    restore_optimizers,
+)
 from workers.training.team import Team, adopt_gradients, finish_step, make_team, owned, reduce_gradients
 
 IGNORED = -100
-# The wider model wants the smaller steps.
-LEARNING_RATES = {"small": 8e-3, "large": 5e-3}
-
-
-@dataclass(frozen=True)
-class LmSettings:
-    """What fixes a run; the learning rate is constant, then falls linearly over the last `decay` of the
-    steps.
-    """
-
-    seed: int = 1
-    epochs: int = 1
-    batch_tokens: int = 2048
-    learning_rate: float = 8e-3
-    warmup_steps: int = 40
-    decay: float = 0.3
-    weight_decay: float = 0.05
-    steps: int | None = None
 
 
 def epoch_batches(lengths: np.ndarray, batch_tokens: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -79,49 +68,6 @@ def batch_loss(model: Any, inputs: torch.Tensor, targets: torch.Tensor) -> torch
     hidden = model.model(input_ids=inputs, use_cache=False).last_hidden_state
     kept = targets != IGNORED
     return functional.cross_entropy(model.lm_head(hidden[kept]).float(), targets[kept], reduction="sum")
-
-
-def rate_factor(step: int, total_steps: int, settings: LmSettings) -> float:
-    """Warm-up, plateau, linear decay to nothing."""
-    decay_steps = max(1, round(total_steps * settings.decay))
-    rise = (step + 1) / max(1, settings.warmup_steps)
-    fall = (total_steps - step) / decay_steps
-    return float(min(1.0, rise, fall))
-
-
-def make_optimizers(named: dict[str, Any], settings: LmSettings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for embeddings and norms."""
-    rate, weight_decay = settings.learning_rate, settings.weight_decay
-    matrices = [p for name, p in named.items() if p.ndim == 2 and "embed" not in name]
-    others = [p for name, p in named.items() if p.ndim != 2 or "embed" in name]
-    made: list[torch.optim.Optimizer] = []
-    if matrices:
-        made.append(
-            # Three Newton-Schulz rounds instead of five: on a CPU they are a third of a step, and lose
-            # nothing here.
-            torch.optim.Muon(
-                matrices, lr=rate, weight_decay=weight_decay, ns_steps=3, adjust_lr_fn="match_rms_adamw"
-            )
-        )
-    if others:
-        made.append(torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0))
-    return made
-
-
-def optimizer_states(named: dict[str, Any], optimizers: list[torch.optim.Optimizer]) -> dict[str, Any]:
-    """What the optimizers know of each parameter, by its name: whoever owns it next finds it again."""
-    return {name: o.state[p] for name, p in named.items() for o in optimizers if p in o.state}
-
-
-def restore_optimizers(
-    named: dict[str, Any], optimizers: list[torch.optim.Optimizer], states: dict[str, Any]
-) -> None:
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                name = next(n for n, p in named.items() if p is parameter)
-                if name in states:
-                    optimizer.state[parameter] = states[name]
 
 
 def _batches_from(arrays: TokenArrays, settings: LmSettings, start: int) -> Iterator[np.ndarray]:

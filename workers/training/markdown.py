@@ -40,7 +40,7 @@ def wanted(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
 def render(numbers: dict[str, Any], plot: str) -> str:
     small, large, steps = numbers["small"], numbers["large"], numbers["steps"]
     calibration, prm = numbers["calibration"], numbers["prm_training"]
-    settings = numbers["settings"]
+    settings, data = numbers["settings"], numbers["data"]["settings"]
     parameters, training = numbers["parameters"], numbers["training"]
 
     def quintile_row(label: str, overall: float, values: Sequence[float]) -> list[str]:
@@ -88,20 +88,20 @@ def render(numbers: dict[str, Any], plot: str) -> str:
     bins = _table(
         [
             "bin",
-            "share of questions",
             "questions",
             "small pass@1",
+            "small majority of 16",
             "small weighted best-of-16",
             "large pass@1",
         ],
         [
             [
                 name,
-                _percent(one["share"]),
                 one["questions"],
-                _percent(one["p_right_small_pass_1"]),
-                _percent(one["p_right_small_weighted_best_of_16"]),
-                _percent(one["p_right_large_pass_1"]),
+                *(
+                    _percent(one.get(key))
+                    for key in ("small_pass_1", "small_majority_right", "small_right", "large_right")
+                ),
             ]
             for name, one in calibration["bins"].items()
         ],
@@ -120,8 +120,20 @@ def render(numbers: dict[str, Any], plot: str) -> str:
             for name, one in prm.get("table", {}).items()
         ],
     )
+    commands = "\n".join(
+        [
+            "pip install 'gradus[train]'",
+            f"gradus train data --problems {data['problems']} --seed {data['seed']}",
+            f"gradus train lm --size small --steps {training['small']['steps']}",
+            "gradus train grow",
+            f"gradus train lm --size large --steps {training['large']['steps']}",
+            f"gradus train rollouts --questions {prm.get('rollout_questions', '–')}",
+            "gradus train prm",
+            f"gradus train report --questions {numbers['questions']}",
+        ]
+    )
     ratio = parameters["large"] / parameters["small"]
-    tokens = calibration["mean_completion_tokens"]
+    tokens = numbers["completion_tokens"]
     return f"""# Abacus: what the embedded models can do
 
 Written by `gradus train report`; do not edit. Everything is measured on the exported float16 folders in
@@ -138,9 +150,11 @@ Written by `gradus train report`; do not edit. Everything is measured on the exp
 
 {models}
 
-The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). Both were
-trained on the same examples in the same order: {numbers["data"]["problems"]["train"]:,} training problems
-were generated, and the steps above saw the tokens above, prompts included; the loss is on the solutions only.
+The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). It is grown from
+the trained small model (function-preserving, Net2Net) and then trained on: its tokens come on top of those that
+the small one had seen, and are the same examples in the same order, so both know the same
+{training["small"]["tokens"]:,} tokens of problems (prompts included), of {numbers["data"]["tokens"]:,} generated for
+training. The loss is on the solutions only.
 
 ## Accuracy by difficulty
 
@@ -181,11 +195,7 @@ large one.
 ## Reproduce
 
 ```
-pip install 'gradus[train]'
-gradus train data --problems {numbers["data"]["settings"]["problems"]} --seed
-{numbers["data"]["settings"]["seed"]} gradus train lm --size small --steps {training["small"]["steps"]} gradus
-train lm --size large --steps {training["large"]["steps"]} gradus train rollouts --questions
-{prm.get("rollout_questions", 1200)} gradus train prm gradus train report --questions {numbers["questions"]}
+{commands}
 ```
 
 `gradus train abacus` runs them in order. Each goes on where it was killed.

@@ -27,7 +27,7 @@ class Shape:
     feed_forward: int
 
 
-SHAPES = {"small": Shape(4, 128, 4, 320), "large": Shape(7, 384, 6, 1024)}
+SHAPES = {"small": Shape(4, 128, 4, 320), "large": Shape(7, 384, 12, 1024)}
 
 
 def new_model(shape: Shape, tokenizer: Any, seed: int) -> Any:

@@ -30,7 +30,7 @@ class ReportSettings:
     """How many held-out questions and samples; quintiles come from half of the small model's samples."""
 
     seed: int = 1
-    questions: int = 600
+    questions: int = 500
     small_samples: int = 64
     large_samples: int = 16
     calibration_large_samples: int = 4
@@ -137,16 +137,8 @@ def measure(data_dir: Path, settings: ReportSettings, models_dir: Path) -> dict[
         calibration_large,
         models.aggregation,
     )
-    files.write_json(
-        models_dir / "calibration.json",
-        {
-            **calibration,
-            "split": "calibration",
-            "temperature": SAMPLING_TEMPERATURE,
-            "probes": evaluate.GROUP,
-            "aggregation": models.aggregation,
-        },
-    )
+    calibration["temperature"] = SAMPLING_TEMPERATURE
+    files.write_json(models_dir / "calibration.json", calibration)
 
     def by_quintile(values: np.ndarray) -> list[float]:
         return [float(values[quintiles == rank].mean()) for rank in range(5)]
@@ -174,6 +166,10 @@ def measure(data_dir: Path, settings: ReportSettings, models_dir: Path) -> dict[
         "aggregation": models.aggregation,
         "steps": step_agreement(data_dir, models, settings),
         "calibration": calibration,
+        "completion_tokens": {
+            "small": float(np.mean([count for row in calibration_small for count in row["tokens"]])),
+            "large": float(np.mean([count for row in calibration_large for count in row["tokens"]])),
+        },
         "families": _by_family(data_dir, settings, small_rows, large_rows),
     }
 

@@ -65,9 +65,10 @@ class _SharedCache:
 def _draw(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
     if temperature == 0.0:
         return logits.argmax(-1)
-    # The Gumbel form of sampling: exact, and much cheaper than multinomial on a CPU.
-    noise = torch.empty_like(logits).exponential_(generator=generator).log_()
-    return (logits / temperature - noise).argmax(-1)
+    # By the inverse of the cumulative distribution: one random number a row; multinomial draws one a token.
+    cumulative = (logits / temperature).softmax(-1).cumsum(-1)
+    threshold = torch.rand((*logits.shape[:-1], 1), generator=generator) * cumulative[..., -1:]
+    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1).clamp_(max=logits.shape[-1] - 1)
 
 
 def _prefill(
