@@ -164,18 +164,25 @@ class Service:
             escalated=escalated,
         )
 
+        began_s = time.perf_counter()
+        queue_s = 0.0
+
         def on_sent() -> None:
             if run.listener is not None:
                 run.listener.open(known_headers(run.plan))
                 run.listener.start()
 
         def on_event(event: Event) -> None:
-            if run.listener is not None:
+            nonlocal queue_s
+            if event.type == "started":
+                queue_s = time.perf_counter() - began_s  # of a job sent again: up to its second start
+            elif run.listener is not None:
                 _tell(run.listener, event)
 
         outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event)
         run.bill.add(outcome.usage)
-        run.took(outcome.stages_s)
+        run.took({"queue": queue_s})
+        run.took(_stages_s(decided, outcome, escalated))
         if outcome.failure is not None:
             raise JobFailed(outcome.failure.message, code=outcome.failure.code)
         return outcome
@@ -195,7 +202,7 @@ class Service:
                 )
         finally:
             seconds = time.perf_counter() - began_s
-            run.took({"upstream": seconds})
+            run.took({"escalation" if escalated else "direct": seconds})
             if reading.opened:
                 purpose: Purpose = "escalation" if escalated else "direct"
                 read, written = reading.prompt_tokens, reading.completion_tokens
@@ -251,6 +258,13 @@ class Service:
 
 def _said(outcome: Outcome) -> _Answer:
     return _Answer(outcome.text, outcome.finish_reason, outcome.samples, outcome.confidence, outcome.notice)
+
+
+def _stages_s(decided: Plan, outcome: Outcome, escalated: bool) -> Mapping[str, float]:
+    """Seconds by stage; what a worker calls its search is the whole answer where there was none."""
+    if decided.probe_samples or decided.branches[0].chosen.strategy.name != "direct":
+        return outcome.stages_s
+    return {"escalation" if escalated else "direct": sum(outcome.stages_s.values())}
 
 
 def _without_probe(decided: Plan, branch: Branch) -> Plan:

@@ -109,7 +109,7 @@ def search(delivery: Delivery, p_right: float = 0.9, text: str = "3 + 4 = 7\nThe
                 text=text,
                 samples=1,
                 usage=(Usage(purpose, model, 1, 10, 30, 0.2),),
-                stages_s={"queue": 0.01, "search": 0.2},
+                stages_s={"search": 0.2},
             )
         )
         return
@@ -124,7 +124,7 @@ def search(delivery: Delivery, p_right: float = 0.9, text: str = "3 + 4 = 7\nThe
         samples=8,
         confidence=0.75,
         usage=(PROBE, JUDGED, Usage("candidate", "small", 4, 20, 180, 0.1)),
-        stages_s={"queue": 0.01, "probe": 0.1, "search": 0.1},
+        stages_s={"probe": 0.1, "search": 0.1},
     )
     if escalates:
         answer = replace(

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from router import wire
+from tests.gateway.conftest import LOST_AFTER_S
 from tests.gateway.doubles import (
     PROBE,
     Delivery,
