@@ -15,11 +15,9 @@ def load_engine(name: str, model: TransformersModel) -> Engine:
     ``GRADUS_TORCH_THREADS`` sets how many threads torch uses in this process, by default half of the CPUs.
     Raises :class:`workers.errors.ModelNotLoadable`.
     """
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    from transformers.utils import logging
+    from workers.engines.loading import resolve, stay_offline
 
-    logging.disable_progress_bar()
-    from workers.engines.loading import resolve
+    stay_offline()
     from workers.engines.transformers import TransformersEngine
 
     folder = resolve(model.path)
@@ -32,4 +30,4 @@ def load_engine(name: str, model: TransformersModel) -> Engine:
 def _threads() -> int:
     """Half of the CPUs: threads that wait for each other on busy CPUs are many times slower than fewer."""
     configured = os.environ.get("GRADUS_TORCH_THREADS")
-    return int(configured) if configured else max(1, (os.cpu_count() or 1) // 2)
+    return int(configured) if configured else max(1, len(os.sched_getaffinity(0)) // 2)

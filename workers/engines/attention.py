@@ -67,6 +67,9 @@ def attend(
     **packed: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of a packed batch: query (1, heads, tokens, dim) to (1, tokens, heads, dim)."""
+    for wanted in ("softcap", "s_aux"):
+        if packed.get(wanted) is not None:
+            raise ValueError(f"{type(module).__name__} wants {wanted}, which this attention does not have")
     layer: int = module.layer_idx
     allocator = cache.layer_to_allocator[layer]
     read_index, write_index = packed["read_index"], packed["write_index"][allocator.index]
@@ -75,38 +78,38 @@ def attend(
     allocator.update(new_keys, new_values, layer, read_index[allocator.index][:0], write_index)
     layout = _layouts.get(cache)
     if layout is None or layout.step is not read_index:
-        bytes_per_key = new_keys[0].nbytes
-        layout = _layouts[cache] = _lay_out(read_index, allocator, packed, bytes_per_key)
+        layout = _layouts[cache] = _lay_out(read_index, allocator, packed, new_keys[0].nbytes)
     cached_keys, cached_values = allocator._kv_token_views[layer]
 
     queries = query[0].transpose(0, 1)  # (tokens, heads, dim)
-    tokens, heads, dim = queries.shape
-    kv_heads = key.shape[1]
-    out = torch.empty(tokens, heads, dim, dtype=query.dtype, device=query.device)
+    out = torch.empty(queries.shape, dtype=query.dtype, device=query.device)
     for chunk in layout.chunks:
-        count, _, width, length = chunk.mask.shape
-        k = cached_keys.index_select(0, chunk.keys).view(count, length, kv_heads, dim).transpose(1, 2)
-        v = cached_values.index_select(0, chunk.keys).view(count, length, kv_heads, dim).transpose(1, 2)
-        q = queries.index_select(0, chunk.rows)
-        if width == 1:  # the query heads of one key head attend as if they were its tokens
-            said = scaled_dot_product_attention(
-                q.view(count, kv_heads, -1, dim), k, v, attn_mask=chunk.mask, scale=scaling
-            ).view(count, heads, dim)
-        else:
-            groups = heads // kv_heads
-            said = (
-                scaled_dot_product_attention(
-                    q.view(count, width, heads, dim).transpose(1, 2),
-                    k.repeat_interleave(groups, 1) if groups > 1 else k,
-                    v.repeat_interleave(groups, 1) if groups > 1 else v,
-                    attn_mask=chunk.mask,
-                    scale=scaling,
-                )
-                .transpose(1, 2)
-                .reshape(count * width, heads, dim)
-            )
-        out.index_copy_(0, chunk.rows, said)
+        k, v = cached_keys.index_select(0, chunk.keys), cached_values.index_select(0, chunk.keys)
+        out.index_copy_(
+            0, chunk.rows, _attend_chunk(queries.index_select(0, chunk.rows), k, v, chunk.mask, scaling)
+        )
     return out.unsqueeze(0), None
+
+
+def _attend_chunk(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """Attention of R sequences: queries (R * Q, heads, dim), keys and values (R * K, key heads, dim)."""
+    count, _, width, length = mask.shape
+    _, heads, dim = queries.shape
+    kv_heads = keys.shape[1]
+    groups = heads // kv_heads
+    k = keys.view(count, length, kv_heads, dim).transpose(1, 2)
+    v = values.view(count, length, kv_heads, dim).transpose(1, 2)
+    if width == 1:  # the query heads of one key head attend as if they were its tokens
+        q = queries.view(count, kv_heads, groups, dim)
+        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+    else:
+        q = queries.view(count, width, heads, dim).transpose(1, 2)
+        if groups > 1:
+            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling).transpose(1, 2)
+    return attended.reshape(count * width, heads, dim)
 
 
 def _lay_out(step: list[torch.Tensor], allocator: Any, packed: dict[str, Any], bytes_per_key: int) -> _Layout:

@@ -21,6 +21,7 @@ class Chat:
         self._tokenizer = tokenizer
         self._model = model
         self.tokens_with = lru_cache(maxsize=64)(self._find_tokens_with)
+        self._last_head: tuple[Sequence[Mapping[str, Any]], list[int]] | None = None
 
     def encode(self, prompt: Prompt) -> list[int]:
         """The tokens of the conversation, the head of the assistant's turn, and ``prompt.prefix`` after it.
@@ -29,24 +30,12 @@ class Chat:
         these, and stay so for every step that is added. Raises :class:`workers.errors.EngineFailed` where the
         chat template refuses the messages.
         """
-        messages = [flatten(message) for message in prompt.messages]
-        if self._tokenizer.chat_template is None:
-            head = "".join(f"{message['role']}: {message['content']}\n\n" for message in messages)
-            tokens = list(self._tokenizer.encode(head + "assistant:"))
-        else:
-            try:
-                tokens = list(
-                    self._tokenizer.apply_chat_template(
-                        messages, add_generation_prompt=True, return_dict=False
-                    )
-                )
-            except TemplateError as error:
-                raise EngineFailed(
-                    f"model {self._model}: its chat template refuses the messages: {error}"
-                ) from error
-        if prompt.prefix:
-            tokens += self._tokenizer.encode(prompt.prefix, add_special_tokens=False)
-        return tokens
+        last = self._last_head  # the prompts of a batch share one tuple of messages
+        head = last[1] if last is not None and last[0] is prompt.messages else self._head(prompt.messages)
+        self._last_head = (prompt.messages, head)
+        if not prompt.prefix:
+            return head.copy()
+        return head + list(self._tokenizer.encode(prompt.prefix, add_special_tokens=False))
 
     def decode(self, tokens: Sequence[int], prompt_tokens: Sequence[int], has_prefix: bool) -> str:
         """The text that ``tokens`` add to a prompt. Unfinished characters at the end read U+FFFD.
@@ -58,6 +47,20 @@ class Chat:
             return self._text(tokens)
         anchor = list(prompt_tokens[-_ANCHOR_TOKENS:])
         return self._text([*anchor, *tokens])[len(self._text(anchor)) :]
+
+    def _head(self, conversation: Sequence[Mapping[str, Any]]) -> list[int]:
+        messages = [flatten(message) for message in conversation]
+        if self._tokenizer.chat_template is None:
+            plain = "".join(f"{message['role']}: {message['content']}\n\n" for message in messages)
+            return list(self._tokenizer.encode(plain + "assistant:"))
+        try:
+            return list(
+                self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+            )
+        except TemplateError as error:
+            raise EngineFailed(
+                f"model {self._model}: its chat template refuses the messages: {error}"
+            ) from error
 
     def _text(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(

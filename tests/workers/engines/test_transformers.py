@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from workers.engines import batching, transformers
 from workers.engines.batching import Limits
 from workers.engines.transformers import TransformersEngine
 from workers.errors import EngineFailed, ModelNotLoadable
-from workers.protocols import Prompt, SamplingParams
+from workers.protocols import Cancellation, Prompt, SamplingParams
 
 GIBBERISH = [
     "",
@@ -88,6 +89,32 @@ def test_scarce_room_changes_no_text(
     expected = [text for text in reference(tiny_folder, GIBBERISH, 24) for _ in range(3)]
     assert answer_all(engine, questions, 24) == expected
     engine.close()
+
+
+def test_a_batch_has_no_mask_over_all_its_sequences(transformers_engine: TransformersEngine) -> None:
+    """Such a mask makes a step's cost grow with the square of the batch."""
+    assert processor(transformers_engine).inputs_and_outputs.attention_mask is None
+
+
+def processor(engine: TransformersEngine) -> Any:
+    loop = engine._batcher._loop
+    assert loop is not None
+    return loop.manager.batch_processor
+
+
+def test_what_is_cancelled_is_no_longer_decoded(transformers_engine: TransformersEngine) -> None:
+    cancellation = Cancellation()
+    transformers_engine.generate(
+        [ask("long")] * 3,
+        SamplingParams(100, 0.0),
+        cancellation=cancellation,
+        on_text=lambda *_: cancellation.cancel(),
+    )
+    while processor(transformers_engine).scheduler.active_requests:  # the test's time limit ends this
+        time.sleep(0.01)
+    assert transformers_engine._batcher._loop is not None
+    assert transformers_engine._batcher._loop.router.mailboxes == {}
+    assert transformers_engine._batcher._loop.sampler.draws == {}
 
 
 def test_a_prompt_that_is_cached_but_for_one_token_is_read(transformers_engine: TransformersEngine) -> None:
