@@ -12,16 +12,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from celery import Celery
-from kombu.exceptions import OperationalError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.errors import DeadlineExceeded, QueueUnavailable, WorkerLost
+from gateway.sender import CONNECT_TIMEOUT_S, Sender
 from router import wire
 from router.errors import WireInvalid
 from router.types import Job, Outcome
@@ -29,9 +27,7 @@ from router.wire import Event
 
 log = logging.getLogger(__name__)
 
-SENDERS = 4  # threads that talk to the broker; sending takes about a millisecond
 SEND_TIMEOUT_S = 5.0
-CONNECT_TIMEOUT_S = 2.0
 RECONNECT_INTERVAL_S = 0.2
 BLOCK_S = 5.0
 READ_AT_ONCE = 1000  # events
@@ -72,12 +68,10 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Start reading. Redis need not be there yet: the reader keeps trying."""
-        self._celery = _celery(wire.broker_url(self._redis_url))
-        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="celery-send")
+        self._sender = Sender(self._redis_url)
         self._redis = self._connect(CONNECT_TIMEOUT_S)
-        self._reading = self._connect(
-            2 * BLOCK_S
-        )  # its reads block; its timeout notices a host that vanished
+        # Its own connection, because its reads block; the timeout notices a host that vanished.
+        self._reading = self._connect(2 * BLOCK_S)
         self._reader = asyncio.create_task(self._read(), name="gradus-event-reader")
 
     def _connect(self, timeout_s: float) -> Redis:
@@ -94,8 +88,7 @@ class Dispatcher:
             log.info("Redis is gone already; the event stream %s expires by itself", self.reply_to)
         await self._reading.aclose()
         await self._redis.aclose()
-        self._senders.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._celery.close)
+        await self._sender.close()
 
     async def run(
         self, job: Job, deadline_s: float, on_sent: Callable[[], None], on_event: OnEvent
@@ -171,26 +164,15 @@ class Dispatcher:
         await self._send(waiting)
 
     async def _send(self, waiting: _Waiting) -> None:
-        job = waiting.job
-        text = wire.dump_job(job)
+        waiting.sent += 1  # before it is known: a send that is cut off may still arrive
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await asyncio.get_running_loop().run_in_executor(self._senders, self._publish, job, text)
-        except (OperationalError, RedisError, OSError, TimeoutError) as error:
-            raise QueueUnavailable(_REDIS_DOWN.format(error=error or "no answer")) from error
-        waiting.sent += 1
-
-    def _publish(self, job: Job, text: str) -> None:
-        self._celery.send_task(
-            wire.TASK,
-            args=[text],
-            queue=wire.QUEUE,
-            task_id=job.id,
-            expires=max(job.deadline_unix_s - time.time(), 0.001),
-            ignore_result=True,
-            retry=True,
-            retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
-        )
+                await self._sender.send(waiting.job)
+        except TimeoutError as error:
+            raise QueueUnavailable(_REDIS_DOWN.format(error="no answer")) from error
+        except ConnectionError as error:
+            waiting.sent -= 1
+            raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
 
     async def _late(self, waiting: _Waiting) -> DeadlineExceeded | WorkerLost:
         if waiting.sent > 1 and not waiting.started:
@@ -276,18 +258,3 @@ _LOST = "The worker that ran this request is gone, and trying again did not help
 _REDIS_DOWN = (
     "The queue (Redis) cannot be reached: {error}. Searches need it; models behind a server still answer."
 )
-
-
-def _celery(broker: str) -> Celery:
-    app = Celery("gradus-gateway", broker=broker, set_as_current=False)
-    app.conf.update(
-        accept_content=["json"],
-        task_serializer="json",
-        broker_connection_timeout=CONNECT_TIMEOUT_S,
-        broker_pool_limit=SENDERS,
-        broker_transport_options={
-            "socket_connect_timeout": CONNECT_TIMEOUT_S,
-            "socket_timeout": CONNECT_TIMEOUT_S,
-        },
-    )
-    return app

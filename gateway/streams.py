@@ -77,8 +77,8 @@ class Feed:
     def chunk(self, foreign: Mapping[str, Any]) -> None:
         """A chunk of another server: under this completion's id and name, with all its other fields."""
         choices = [self._without_second_role(choice) for choice in foreign.get("choices") or ()]
-        if not choices:
-            return  # its usage, which is in the bill
+        if not choices and foreign.get("usage"):
+            return  # it is in the bill
         self._said_text = self._said_role = True
         rest = {name: value for name, value in foreign.items() if name != "usage"}
         chunk = {**rest, **self._envelope.chunk(choices)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from gateway.errors import BadRequest
 from gateway.schemas import ChatRequest
@@ -162,9 +163,9 @@ def gradus_object(
 
 
 def headers_of(gradus: Mapping[str, Any]) -> dict[str, str]:
-    """The ``gradus`` object in short."""
+    """The ``gradus`` object in short; what a header cannot hold is percent-encoded."""
     return {
-        f"x-gradus-{name.replace('_', '-')}": str(gradus[name])
+        f"x-gradus-{name.replace('_', '-')}": quote(str(gradus[name]), safe=_PRINTABLE)
         for name in _HEADERS
         if gradus.get(name) is not None
     }
@@ -178,6 +179,7 @@ def known_headers(plan: Plan) -> dict[str, str]:
     return headers_of({"route": chosen.route, "model": chosen.model, "strategy": chosen.strategy.name})
 
 
+_PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _HEADERS = ("route", "model", "policy", "strategy", "bin", "samples", "cost_usd")
 
 

@@ -66,8 +66,10 @@ class LiteLLMModels:
     """Calls ``litellm.acompletion``, without retries of its own. The caller sets the deadline."""
 
     async def complete(self, call: Call) -> Json:
-        answer = await self._ask(call, {})
-        return cast(Json, answer.model_dump(exclude_none=True))
+        answer = (await self._ask(call, {})).model_dump(exclude_none=True)
+        for choice in answer["choices"]:
+            choice["message"].setdefault("content", None)  # beside tool calls it is null, not absent
+        return cast(Json, answer)
 
     async def stream(self, call: Call) -> AsyncGenerator[Json, None]:
         options = {**(call.body.get("stream_options") or {}), "include_usage": True}

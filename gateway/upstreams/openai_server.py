@@ -43,12 +43,10 @@ class OpenAIServers:
                 if not answer.is_success:
                     await answer.aread()
                     raise _refusal(answer)
-                async for line in answer.aiter_lines():
-                    data = line.removeprefix("data:").strip()
-                    if data == "[DONE]":
+                async for data in _events(answer):
+                    if data == b"[DONE]":
                         return
-                    if data and line.startswith("data:"):
-                        yield _chunk(data)
+                    yield _chunk(data)
             finally:
                 await answer.aclose()
         except httpx.HTTPError as error:
@@ -65,14 +63,24 @@ class OpenAIServers:
         return self._http.build_request("POST", url, content=to_json(body), headers=headers)
 
 
-def _chunk(data: str) -> Json:
+async def _events(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The data of each server-sent event. Only a newline ends a line: JSON may hold other separators."""
+    rest = b""
+    async for part in answer.aiter_bytes():
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[len(b"data:") :].strip()
+
+
+def _chunk(data: bytes) -> Json:
     chunk = _object(data)
     if error := chunk.get("error"):
         raise Refusal(_message(error), SERVER_ERROR)
     return chunk
 
 
-def _object(text: str | bytes) -> Json:
+def _object(text: bytes) -> Json:
     try:
         value = from_json(text)
     except ValueError as error:

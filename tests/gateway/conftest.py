@@ -58,7 +58,7 @@ policies:
     probe_samples: 4
     search_samples: 8
     usd_per_right_answer: 0.01
-    deadline_s: 20
+    deadline_s: 60
   remote: {{<<: *default, large: remote}}
   lite: {{<<: *default, large: lite}}
   alone: {{small: small, verifier: prm, probe_samples: 4, search_samples: 8, usd_per_right_answer: 0.01}}

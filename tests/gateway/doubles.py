@@ -267,7 +267,7 @@ class UpstreamDouble:
     async def _stream(self) -> AsyncIterator[str]:
         try:
             for each in self.chunks:
-                yield f"data: {json.dumps(each)}\n\n"
+                yield f"data: {json.dumps(each, ensure_ascii=False)}\n\n"
             if self.hangs:
                 await asyncio.sleep(GIVE_UP_S)
             yield "data: [DONE]\n\n"

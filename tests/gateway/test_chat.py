@@ -9,7 +9,15 @@ import httpx
 import openai
 import pytest
 
-from tests.gateway.doubles import CHUNKS, ScriptedWorker, UpstreamDouble, easy, hard
+from tests.gateway.doubles import (
+    CHUNKS,
+    USAGE_CHUNK,
+    ScriptedWorker,
+    UpstreamDouble,
+    chunk,
+    easy,
+    hard,
+)
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 
@@ -280,6 +288,31 @@ def test_a_server_streams_straight_through(
     assert gradus(chunks[-1])["tokens"]["direct"] == 18
     assert len(chunks) == len(CHUNKS) - (0 if include_usage else 1)
     assert (chunks[-1].usage is not None) == include_usage
+
+
+def test_a_stream_keeps_choices_tool_calls_and_odd_line_separators_as_they_came(
+    client: openai.OpenAI, upstream: UpstreamDouble
+) -> None:
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    other = {"index": 1, "delta": {"content": "two"}, "finish_reason": "length"}
+    upstream.chunks = (
+        chunk({"content": "one\u2028\x85line"}),
+        chunk({"tool_calls": [call]}, "tool_calls"),
+        chunk({}, choices=[other]),
+        USAGE_CHUNK,
+    )
+
+    chunks = list(ask(client, "remote", stream=True, n=2))
+
+    assert chunks[0].choices[0].delta.content == "one\u2028\x85line"
+    assert chunks[1].choices[0].delta.tool_calls[0].function.name == "f"
+    assert [each.choices[0].finish_reason for each in chunks] == [None, "tool_calls", "length"]
+    assert [each.choices[0].index for each in chunks] == [0, 0, 1]
+    assert [each.model_extra is not None and "gradus" in each.model_extra for each in chunks] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_stream_without_usage_is_billed_by_estimate(

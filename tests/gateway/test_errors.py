@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,6 +26,14 @@ def test_every_code_of_the_project_has_a_row(root: type[Exception]) -> None:
     missing = {error.__name__: error.code for error in _all(root) if error.code not in TABLE}  # type: ignore[attr-defined]
 
     assert missing == {}
+
+
+def test_the_documentation_has_every_code_that_a_client_may_see() -> None:
+    unseen = {"refused", "cancelled", "http_error", "config_invalid", "artifact_invalid", "router_error"}
+    unseen |= {"wire_invalid", "upstream_rejected"}
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+
+    assert [code for code in TABLE if code not in unseen and f"`{code}`" not in text] == []
 
 
 def test_a_servers_own_code_and_status_reach_the_client() -> None:

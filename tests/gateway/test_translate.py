@@ -98,6 +98,16 @@ def test_stop_is_one_text_or_some(stop: Any, expected: tuple[str, ...]) -> None:
     assert read(stop=stop).query.sampling.stop == expected
 
 
+def test_headers_hold_what_headers_can() -> None:
+    headers = translate.headers_of({"route": "small", "model": "größe 50%\n", "bin": None, "samples": 3})
+
+    assert headers == {
+        "x-gradus-route": "small",
+        "x-gradus-model": "gr%C3%B6%C3%9Fe 50%25%0A",
+        "x-gradus-samples": "3",
+    }
+
+
 @given(
     extra=st.dictionaries(
         st.text(min_size=1, max_size=8).map(lambda name: f"x_{name}"),

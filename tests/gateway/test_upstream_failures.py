@@ -33,14 +33,15 @@ def refused(client: openai.OpenAI, model: str = "gradus", **options: Any) -> ope
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["remote", "lite"])
 def test_a_client_that_leaves_closes_the_connection_to_the_server(
-    url: str, upstream: UpstreamDouble, stream: bool
+    url: str, upstream: UpstreamDouble, model: str, stream: bool
 ) -> None:
     upstream.hangs = True
 
     async def leave() -> None:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-            body = {"model": "remote", "messages": MESSAGES, "stream": stream}
+            body = {"model": model, "messages": MESSAGES, "stream": stream}
             asking = asyncio.create_task(http.post("/v1/chat/completions", json=body))
             await asyncio.to_thread(until, lambda: upstream.bodies)
             asking.cancel()
@@ -103,11 +104,14 @@ def test_a_server_that_answers_nonsense_is_named(client: openai.OpenAI, upstream
     assert (error.status_code, error.code) == (502, "upstream_failed")
 
 
-def test_a_server_that_breaks_off_bills_what_it_said(client: openai.OpenAI, upstream: UpstreamDouble) -> None:
+@pytest.mark.parametrize("model", ["remote", "lite"])
+def test_a_server_that_breaks_off_is_a_last_event(
+    client: openai.OpenAI, upstream: UpstreamDouble, model: str
+) -> None:
     upstream.chunks = (*CHUNKS[:2], {"error": {"message": "overloaded"}})
 
     with pytest.raises(openai.APIError, match="overloaded") as caught:
-        list(ask(client, "remote", stream=True))
+        list(ask(client, model, stream=True))
 
     assert caught.value.code == "upstream_failed"
 

@@ -171,7 +171,7 @@ def test_a_job_must_end_before_its_client_gives_up(client: openai.OpenAI, worker
 
     ask(client)
 
-    deadline_s = 20  # of the policy
+    deadline_s = 60  # of the policy
     assert worker.jobs[0].deadline_unix_s < before_unix_s + deadline_s
 
 
