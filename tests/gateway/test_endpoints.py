@@ -68,6 +68,18 @@ def test_explain_of_an_unpriced_model_says_null_not_zero(url: str) -> None:
     assert plan["expected_cost_usd"] is None
 
 
+def test_litellm_models_are_priced_by_its_own_list_without_a_network(
+    configure: Configure, start: Start, redis_url: str
+) -> None:
+    url = start(configure(GRADUS__MODELS__LITE__LITELLM_MODEL="openai/gpt-4o-mini"))
+
+    plan = httpx.post(f"{url}/v1/gradus/explain", json={"model": "lite", **HELLO, "max_tokens": 10}).json()[
+        "plan"
+    ]
+
+    assert Decimal(plan["expected_cost_usd"]) > 0
+
+
 def test_explain_refuses_what_chat_refuses(url: str) -> None:
     answer = httpx.post(f"{url}/v1/gradus/explain", json={"model": "gradus", **HELLO, "n": 2})
 

@@ -1,0 +1,102 @@
+"""The events of a stream: valid, complete, in order, whatever the text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletionChunk
+
+from gateway.errors import WorkerLost, to_http
+from gateway.streams import Envelope, Feed
+
+ENVELOPE = Envelope("chatcmpl-1", 1, "gradus")
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=40)
+
+
+async def _events(feed: Feed) -> list[bytes]:
+    return [event async for event in feed.events()]
+
+
+def _chunks(events: list[bytes]) -> list[dict[str, Any]]:
+    assert events[-1] == b"data: [DONE]\n\n"
+    assert all(event.count(b"\n") == 2 and event.endswith(b"\n\n") for event in events)
+    chunks = [
+        json.loads(event.removeprefix(b"data: ")) for event in events[:-1] if event.startswith(b"data: ")
+    ]
+    for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk)
+    return chunks
+
+
+def _text(chunks: list[dict[str, Any]]) -> str:
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
+
+
+@given(text=TEXT, include_usage=st.booleans(), steps=st.integers(0, 3))
+def test_the_text_of_a_search_arrives_whole_between_role_and_finish(
+    text: str, include_usage: bool, steps: int
+) -> None:
+    async def run() -> list[bytes]:
+        feed = Feed(ENVELOPE, include_usage)
+        feed.open({})
+        feed.start()
+        for step in range(steps):
+            feed.progress("search", step, steps)
+        feed.finish(text, "stop", USAGE, {"route": "small"})
+        return await _events(feed)
+
+    chunks = _chunks(asyncio.run(run()))
+
+    assert _text(chunks) == text
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert [reason for reason in reasons if reason] == ["stop"]
+    assert [index for index, chunk in enumerate(chunks) if "gradus" in chunk] == [len(chunks) - 1]
+    assert [chunk["usage"] for chunk in chunks if "usage" in chunk] == ([USAGE] if include_usage else [])
+
+
+@given(parts=st.lists(TEXT, min_size=1, max_size=5), include_usage=st.booleans(), began=st.booleans())
+def test_chunks_of_a_server_pass_in_order_with_one_role_and_their_own_fields(
+    parts: list[str], include_usage: bool, began: bool
+) -> None:
+    async def run() -> list[bytes]:
+        feed = Feed(ENVELOPE, include_usage)
+        if began:  # a search that escalates has said the role already
+            feed.start()
+        for index, part in enumerate(parts):
+            delta = {"role": "assistant", "content": part} if index == 0 else {"content": part}
+            feed.chunk(
+                {"id": "theirs", "model": "theirs", "x": index, "choices": [{"index": 0, "delta": delta}]}
+            )
+        feed.chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}], "x": "end"})
+        feed.chunk({"choices": [], "usage": {"prompt_tokens": 9}})
+        feed.finish("", "stop", USAGE, {"route": "large"})
+        return await _events(feed)
+
+    events = asyncio.run(run())
+    chunks = [json.loads(event.removeprefix(b"data: ")) for event in events[:-1]]
+
+    assert _text(chunks) == "".join(parts)
+    roles = [choice["delta"].get("role") for chunk in chunks for choice in chunk["choices"]]
+    assert [role for role in roles if role] == ["assistant"]
+    assert {(chunk["id"], chunk["model"]) for chunk in chunks} == {("chatcmpl-1", "gradus")}
+    assert [chunk["x"] for chunk in chunks if "x" in chunk] == [*range(len(parts)), "end"]
+    assert "gradus" in chunks[-1]
+    assert [chunk["usage"] for chunk in chunks if "usage" in chunk] == ([USAGE] if include_usage else [])
+
+
+def test_an_error_is_the_last_event_and_no_done_follows() -> None:
+    async def run() -> list[bytes]:
+        feed = Feed(ENVELOPE, include_usage=False)
+        feed.start()
+        feed.fail(to_http(WorkerLost("gone")))
+        return await _events(feed)
+
+    events = asyncio.run(run())
+
+    assert json.loads(events[-1].removeprefix(b"data: "))["error"]["code"] == "worker_lost"
