@@ -7,6 +7,8 @@ from fractions import Fraction
 
 _LONGEST_BARE_ANSWER = 60
 """Characters that the last line of a text without any marker may have to count as an answer."""
+_LONGEST_NUMBER = 1000
+"""Characters of a number; more are left as they are (and Python refuses to read 4300 digits)."""
 
 _BOXED = re.compile(r"\\f?boxed\s*\{")
 _MARKED = re.compile(
@@ -100,6 +102,8 @@ def _unwrap(answer: str) -> str:
 
 
 def _number(plain: str) -> Fraction | None:
+    if len(plain) > _LONGEST_NUMBER:
+        return None
     if match := _LATEX_FRACTION.fullmatch(plain):
         top, bottom = int(match["top"]), int(match["bottom"])
         return None if bottom == 0 else Fraction(-top if match["sign"] else top, bottom)

@@ -131,3 +131,9 @@ def test_a_solution_has_come_to_its_end_when_it_states_its_answer() -> None:
     assert not states_answer("The answer is 2.\nBut wait")
     assert not states_answer("1 + 1 = 2\n")
     assert not states_answer("")
+
+
+def test_a_model_that_babbles_digits_has_an_answer_all_the_same() -> None:
+    digits = "7" * 10_000
+
+    assert extract_answer(f"The answer is {digits}.") == digits
