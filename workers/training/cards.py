@@ -14,9 +14,9 @@ tags: [gradus, arithmetic, synthetic]
 # {name}
 
 """
-_LM = """A Llama-style decoder of {parameters:,} parameters (tied embeddings) that solves arithmetic with brackets
-and short word problems in steps. One of two sizes trained on the same examples for Gradus, to show search
-with a small model against one answer of a larger model. It knows nothing else.
+_LM = """A Llama-style decoder of {parameters:,} parameters (tied embeddings) that solves arithmetic with
+brackets and short word problems in steps. One of two sizes trained on the same examples for Gradus, to show
+search with a small model against one answer of a larger model. It knows nothing else.
 
 {start} {step:,} steps, {tokens:,} tokens, loss on the solutions only; Muon for the matrices of the layers,
 AdamW for the rest; bfloat16 autocast on a CPU, exported as float16. Sample it at temperature {temperature};

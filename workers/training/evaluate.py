@@ -146,8 +146,8 @@ def calibration(
 ) -> dict[str, Any]:
     """What :mod:`router.artifacts` reads.
 
-    By bin of the mean score of 16 probes: what search with the small model and one answer of the large model get
-    right, and how long one completion is.
+    By bin of the mean score of 16 probes: what search with the small model and one answer of the large model
+    get right, and how long one completion is.
     """
     aggregate = AGGREGATIONS[aggregation]
     means = [float(np.mean([aggregate(steps) for steps in own])) for own in scores]

@@ -47,7 +47,7 @@ def write_json_lines(path: Path, rows: Iterator[dict[str, Any]] | list[dict[str,
     def write(target: Path) -> None:
         with target.open("w") as file:
             for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(json.dumps(row) + "\n")
 
     replace_file(path, write)
 

@@ -150,11 +150,11 @@ Written by `gradus train report`; do not edit. Everything is measured on the exp
 
 {models}
 
-The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). It is grown from
-the trained small model (function-preserving, Net2Net) and then trained on: its tokens come on top of those that
-the small one had seen, and are the same examples in the same order, so both know the same
-{training["small"]["tokens"]:,} tokens of problems (prompts included), of {numbers["data"]["tokens"]:,} generated for
-training. The loss is on the solutions only.
+The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). It is grown
+from the trained small model (function-preserving, Net2Net) and then trained on: its tokens come on top of
+those the small one had seen, and are the same examples in the same order. So both know the same problems,
+and no others: {training["small"]["tokens"]:,} tokens (prompts included) of {numbers["data"]["tokens"]:,} made
+for training. The loss is on the solutions only.
 
 ## Accuracy by difficulty
 
