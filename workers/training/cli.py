@@ -23,7 +23,7 @@ app = typer.Typer(
 P = ParamSpec("P")
 DEFAULT_PROBLEMS = 150_000
 DEFAULT_ROLLOUT_QUESTIONS = 512
-DEFAULT_HELD_OUT = 500
+DEFAULT_HELD_OUT = 400
 
 
 class Size(StrEnum):
@@ -137,7 +137,7 @@ def prm(
     _say(make_prm(data_dir.expanduser(), models_dir, seed, threads))
 
 
-@app.command(epilog="Example: gradus train report --questions 500")
+@app.command(epilog="Example: gradus train report --questions 400")
 @one_line_errors
 def report(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,

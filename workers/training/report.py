@@ -30,11 +30,11 @@ class ReportSettings:
     """How many held-out questions and samples; quintiles come from half of the small model's samples."""
 
     seed: int = 1
-    questions: int = 500
+    questions: int = 400
     small_samples: int = 64
     large_samples: int = 16
     calibration_large_samples: int = 4
-    rollout_questions: int = 120
+    rollout_questions: int = 96
 
 
 @dataclass(frozen=True)
