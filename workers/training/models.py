@@ -48,15 +48,22 @@ def new_model(shape: Shape, tokenizer: Any, seed: int) -> Any:
     return LlamaForCausalLM(config)
 
 
-def new_prm(language_model: Any) -> Any:
-    """A one-label token classifier on the body of a language model, with a head of zeros."""
+PRM_EXTRA_LAYERS = 3
+
+
+def new_prm(language_model: Any, seed: int) -> Any:
+    """A one-label token classifier: a language model's layers, fixed, under new layers and a zero head."""
+    torch.manual_seed(seed)
     config = copy.deepcopy(language_model.config)
+    config.num_hidden_layers += PRM_EXTRA_LAYERS
     config.num_labels = 1
     # Dropout of Snell et al., appendix D; it acts in front of the head only.
     config.classifier_dropout = 0.05
     config.architectures = None
     prm = LlamaForTokenClassification(config)
-    prm.model.load_state_dict(language_model.model.state_dict())
+    prm.model.load_state_dict(language_model.model.state_dict(), strict=False)
+    for module in (prm.model.embed_tokens, *prm.model.layers[:-PRM_EXTRA_LAYERS]):
+        module.requires_grad_(False)
     torch.nn.init.zeros_(prm.score.weight)
     torch.nn.init.zeros_(prm.score.bias)
     return prm

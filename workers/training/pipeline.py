@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from workers.training import evaluate, files
+from workers.training import evaluate, files, surprise
 from workers.training.data import load_problems, load_tokenizer
 from workers.training.errors import TrainingError
 from workers.training.exporting import export_prm
 from workers.training.lm import load_trained
 from workers.training.measure import draw_samples
 from workers.training.models import SAMPLING_TEMPERATURE, new_prm
-from workers.training.prm import PrmSettings, train
+from workers.training.prm import PrmSettings, labelled_solutions, train
 from workers.training.rollouts import RolloutSettings, fresh_problems, run
 from workers.training.sampling import SamplingSettings
 
@@ -51,10 +51,11 @@ def make_prm(data_dir: Path, models_dir: Path, seed: int, threads: int) -> dict[
         raise TrainingError(f"{path} is missing; run: gradus train rollouts")
     tokenizer = load_tokenizer(data_dir)
     small, _ = load_trained(data_dir, "small")
-    model = new_prm(small)
-    trained = train(
-        model, tokenizer, list(files.read_json_lines(path)), data_dir / "prm", PrmSettings(seed=seed)
-    )
+    model = new_prm(small, seed)
+    rows = list(files.read_json_lines(path))
+    surprise.learn(model, small, labelled_solutions(tokenizer, rows), data_dir / "prm", seed=seed)
+    trained = train(model, tokenizer, rows, data_dir / "prm", PrmSettings(seed=seed))
+    trained["rollout_questions"] = len(rows)
     samples = draw_samples(
         small,
         tokenizer,

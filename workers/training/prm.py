@@ -29,7 +29,7 @@ class PrmSettings:
     """
 
     seed: int = 1
-    epochs: int = 8
+    epochs: int = 4
     batch_solutions: int = 128
     learning_rate: float = 5e-4
     validation_percent: int = 10
@@ -38,18 +38,20 @@ class PrmSettings:
 
 @dataclass(frozen=True)
 class LabelledSolution:
-    """Tokens of a chat, where its steps end, and the label of each step; `weight` is how often it was
-    sampled.
+    """Tokens of a chat, where its steps end, and the label of each step.
+
+    `weight` is how often it was sampled; the solution itself begins at token `start`.
     """
 
     ids: list[int]
     step_ends: list[int]
     labels: list[float]
     weight: float
+    start: int
 
 
-def encode_solution(tokenizer: Any, question: str, text: str) -> tuple[list[int], list[int]]:
-    """Tokens up to the end of `text`, and the positions of step ends.
+def encode_solution(tokenizer: Any, question: str, text: str) -> tuple[list[int], list[int], int]:
+    """Tokens up to the end of `text`, the positions of step ends, and where the solution begins.
 
     A step ends at its newline; a solution that states its answer ends with the end token. Whatever else is
     left after the last newline is scored where it stands.
@@ -62,26 +64,26 @@ def encode_solution(tokenizer: Any, question: str, text: str) -> tuple[list[int]
     ends = [place for place in range(len(head), len(ids)) if ids[place] == newline]
     if not ends or ends[-1] != len(ids) - 1:
         ends.append(len(ids) - 1)
-    return ids, ends
+    return ids, ends, len(head)
 
 
 def labelled_solutions(tokenizer: Any, rows: Sequence[dict[str, Any]]) -> list[LabelledSolution]:
     made = []
     for row in rows:
         for one in row["samples"]:
-            ids, ends = encode_solution(tokenizer, row["question"], one["text"])
-            made.append(LabelledSolution(ids, ends, list(one["labels"]), float(one["count"])))
+            ids, ends, start = encode_solution(tokenizer, row["question"], one["text"])
+            made.append(LabelledSolution(ids, ends, list(one["labels"]), float(one["count"]), start))
     return made
 
 
-def _padded(solutions: Sequence[LabelledSolution]) -> torch.Tensor:
+def padded(solutions: Sequence[LabelledSolution]) -> torch.Tensor:
     longest = max(len(one.ids) for one in solutions)
     return torch.tensor([[*one.ids, *[0] * (longest - len(one.ids))] for one in solutions])
 
 
 def _loss(model: Any, solutions: Sequence[LabelledSolution]) -> tuple[torch.Tensor, float]:
     """Binary cross-entropy summed over steps, weighted by how often each was sampled; and the weight."""
-    logits = model(input_ids=_padded(solutions), use_cache=False).logits[..., 0].float()
+    logits = model(input_ids=padded(solutions), use_cache=False).logits[..., 0].float()
     rows = [row for row, one in enumerate(solutions) for _ in one.step_ends]
     places = [place for one in solutions for place in one.step_ends]
     labels = torch.tensor([label for one in solutions for label in one.labels])
@@ -90,7 +92,7 @@ def _loss(model: Any, solutions: Sequence[LabelledSolution]) -> tuple[torch.Tens
     return loss, float(weights.sum())
 
 
-def _batches(
+def batches_of_like_length(
     solutions: Sequence[LabelledSolution], size: int, rng: np.random.Generator | None
 ) -> list[list[int]]:
     """Like lengths together; in random order of batches when training."""
@@ -105,7 +107,7 @@ def _batches(
 def mean_loss(model: Any, solutions: Sequence[LabelledSolution], size: int) -> float:
     model.eval()
     total, weight = 0.0, 0.0
-    for members in _batches(solutions, size, None):
+    for members in batches_of_like_length(solutions, size, None):
         loss, steps = _loss(model, [solutions[i] for i in members])
         total, weight = total + float(loss), weight + steps
     return total / weight
@@ -129,9 +131,8 @@ def train(
     kept = [row for row in rows if _percent(row["question"]) >= bound]
     training, validation = labelled_solutions(tokenizer, kept), labelled_solutions(tokenizer, held)
     torch.manual_seed(settings.seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01
-    )
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     checkpoint_path = folder / "checkpoint.pt"
     epoch, best_loss, best_epoch = 0, float("inf"), 0
     best_state = copy.deepcopy(model.state_dict())
@@ -146,7 +147,7 @@ def train(
         if stop_after_epochs is not None and epoch >= stop_after_epochs:
             break
         rng = np.random.default_rng([settings.seed, epoch])
-        batches = _batches(training, settings.batch_solutions, rng)
+        batches = batches_of_like_length(training, settings.batch_solutions, rng)
         model.train()
         total, weight = 0.0, 0.0
         for number, members in enumerate(tqdm(batches, unit="step", desc=f"prm epoch {epoch + 1}")):
@@ -156,7 +157,7 @@ def train(
                 group["lr"] = settings.learning_rate * 0.5 * (1 + float(np.cos(np.pi * done)))
             loss, steps = _loss(model, [training[i] for i in members])
             (loss / steps).backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             total, weight = total + loss.item(), weight + steps
@@ -201,11 +202,11 @@ def score_solutions(
     model.eval()
     distinct = sorted(set(pairs))
     encoded = [encode_solution(tokenizer, question, text) for question, text in distinct]
-    solutions = [LabelledSolution(ids, ends, [], 1.0) for ids, ends in encoded]
+    solutions = [LabelledSolution(ids, ends, [], 1.0, start) for ids, ends, start in encoded]
     scores: dict[tuple[str, str], list[float]] = {}
-    for members in _batches(solutions, size, None):
+    for members in batches_of_like_length(solutions, size, None):
         chosen = [solutions[i] for i in members]
-        probabilities = model(input_ids=_padded(chosen), use_cache=False).logits[..., 0].float().sigmoid()
+        probabilities = model(input_ids=padded(chosen), use_cache=False).logits[..., 0].float().sigmoid()
         for row, index in enumerate(members):
             scores[distinct[index]] = probabilities[row, solutions[index].step_ends].tolist()
     return [scores[pair] for pair in pairs]

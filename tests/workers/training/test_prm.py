@@ -49,12 +49,13 @@ def test_soft_labels_are_shares_of_right_rollouts_and_prefixes_are_shared() -> N
 
 def test_steps_end_at_newlines_and_at_the_end_token(built: Path) -> None:
     tokenizer = load_tokenizer(built)
-    ids, ends = prm.encode_solution(tokenizer, PROBLEM.question, RIGHT)
+    ids, ends, start = prm.encode_solution(tokenizer, PROBLEM.question, RIGHT)
     assert [tokenizer.decode([ids[place]]) for place in ends] == ["\n", "\n", tokenizer.eos_token]
-    partial, partial_ends = prm.encode_solution(tokenizer, PROBLEM.question, "3 * 4 = 12\n")
+    partial, partial_ends, _ = prm.encode_solution(tokenizer, PROBLEM.question, "3 * 4 = 12\n")
     assert partial_ends == [len(partial) - 1]
     assert ids[: len(partial)] == partial
     assert partial_ends == ends[:1]
+    assert tokenizer.decode(ids[start:]) == RIGHT + tokenizer.eos_token
 
 
 def _row(labels: list[float]) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def _row(labels: list[float]) -> dict[str, Any]:
 
 def test_the_loss_is_the_cross_entropy_of_soft_labels(built: Path) -> None:
     tokenizer = load_tokenizer(built)
-    model = new_prm(new_model(TINY, tokenizer, 0))
+    model = new_prm(new_model(TINY, tokenizer, 0), 0)
     solutions = prm.labelled_solutions(tokenizer, [_row([0.25, 0.5, 1.0])])
     # The head starts at zero: every probability is one half, whatever the label.
     assert prm.mean_loss(model, solutions, 8) == pytest.approx(0.6931, abs=1e-4)
@@ -82,7 +83,7 @@ def test_prm_training_resumes_to_the_same_weights(built: Path, tmp_path: Path) -
 
     def trained(folder: Path, *stops: int | None) -> dict[str, torch.Tensor]:
         for stop in stops:
-            model = new_prm(new_model(TINY, tokenizer, 0))
+            model = new_prm(new_model(TINY, tokenizer, 0), 0)
             prm.train(model, tokenizer, rows, folder, settings, stop_after_epochs=stop)
         return dict(model.state_dict())
 
