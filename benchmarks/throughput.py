@@ -1,4 +1,4 @@
-"""Tokens a second of the models and verifiers of a configuration, busy: what `price` in a configuration wants.
+"""Tokens a second of the models and verifiers of a configuration, when busy: what `price` wants.
 
     python -m benchmarks.throughput                 # the embedded models
     python -m benchmarks.throughput my.yaml

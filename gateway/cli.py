@@ -10,12 +10,12 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from router.config import load_config
 from typer.exceptions import TyperException
 
 from gateway import client
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
+from router.config import load_config
 from router.errors import RouterError
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -33,7 +33,7 @@ app.add_typer(config_app, name="config")
 
 HAND_OVER = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-Models = Annotated[str, typer.Option(help="A preset of models: abacus (embedded) or smollm2.")]
+Models = Annotated[str, typer.Option(help="A preset: abacus (embedded, the default) or smollm2.")]
 ConfigFile = Annotated[
     Path | None, typer.Option(help="A configuration file, instead of a preset.", metavar="FILE")
 ]
@@ -43,7 +43,7 @@ Model = Annotated[str, typer.Option(help='"gradus", "gradus/<policy>", or a conf
 
 @app.command(epilog="Examples:\n\n  gradus up\n\n  gradus up --port 9000\n\n  gradus up --models smollm2")
 def up(
-    models: Models = "abacus",
+    models: Models = "",
     config: ConfigFile = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
@@ -69,7 +69,7 @@ def serve(
     from gateway import server  # the web framework, only for this command
     from gateway.settings import load_settings
 
-    source = _source(models, config) if models or config else os.environ.get("GRADUS_CONFIG", "abacus")
+    source = _source(models, config)
     environment = dict(os.environ)
     if host:
         environment["GRADUS__SERVER__HOST"] = host
@@ -105,18 +105,24 @@ def explain(question: str, model: Model = "gradus", url: Url = DEFAULT_URL) -> N
 
 
 @config_app.command(epilog="Example:\n\n  gradus config check gradus.yaml")
-def check(file: Annotated[str, typer.Argument(help="A file, or the name of a preset.")] = "abacus") -> None:
+def check(
+    file: Annotated[str, typer.Argument(help="A file, or a preset; by default what `up` would run.")] = "",
+) -> None:
     """Validate a configuration with the environment's overrides; a fault is one line and exit code 2."""
-    config = load_config(file, os.environ)
+    source = file or _source("", None)
+    config = load_config(source, os.environ)
     typer.echo(
-        f"{file} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "
+        f"{source} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "
         f"{_count(config.policies, 'policy')} ({', '.join(config.policies)})"
     )
 
 
 def _source(models: str, config: Path | None) -> str:
-    """What names the configuration: the file, made absolute for child processes, else the preset."""
-    return str(config.resolve()) if config else models
+    """What names the configuration: the file, else the preset, else ``GRADUS_CONFIG``, else abacus.
+
+    A file's path is made absolute, for child processes.
+    """
+    return str(config.resolve()) if config else models or os.environ.get("GRADUS_CONFIG") or "abacus"
 
 
 def _count(things: Sized, noun: str) -> str:
@@ -131,18 +137,19 @@ def _say(message: str) -> None:
 
 def _become_worker(arguments: Sequence[str]) -> NoReturn:
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "workers", *arguments])
+    # -P: a file named router.py or workers.py in the current folder is not ours.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers", *arguments])
 
 
 def main() -> NoReturn:
     """Run the command; what the user can mend ends as one line on stderr and exit code 2."""
-    from gateway.up import PortTaken
+    from gateway.up import CannotStart
 
     try:
         app(standalone_mode=False)
     except TyperException as error:
         _fail(error.format_message())
-    except (RouterError, RedisMissing, PortTaken, client.GatewayRefused) as error:
+    except (RouterError, RedisMissing, CannotStart, client.GatewayRefused) as error:
         _fail(str(error))
     except ProcessGaveUp as error:
         _fail(str(error), code=1)

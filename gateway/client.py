@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.table import Table
+
+from router.reasons import usd
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -42,7 +45,7 @@ def explain(console: Console, url: str, model: str, question: str) -> None:
     """Print the plan as a table: what would be done in each difficulty bin, at what price, and why."""
     body = {"model": model, "messages": [{"role": "user", "content": question}]}
     try:
-        answer = httpx.post(f"{url}/v1/gradus/explain", json=body, timeout=30.0)
+        answer = httpx.post(f"{url}/v1/gradus/explain", json=body, timeout=30.0, trust_env=not _local(url))
     except httpx.HTTPError as error:
         raise _unreachable(url, error) from error
     if answer.is_error:
@@ -78,18 +81,29 @@ def explain(console: Console, url: str, model: str, question: str) -> None:
 def _events(url: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
     try:
-        with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=timeout) as answer:
+        with httpx.stream(
+            "POST", f"{url}/v1/chat/completions", json=body, timeout=timeout, trust_env=not _local(url)
+        ) as answer:
             if answer.is_error:
                 answer.read()
                 raise _refused(answer)
-            for line in answer.iter_lines():
-                if line.startswith("data: ") and line != "data: [DONE]":
-                    event = json.loads(line.removeprefix("data: "))
+            for line in _lines(answer.iter_bytes()):
+                if line.startswith(b"data: ") and line != b"data: [DONE]":
+                    event = json.loads(line.removeprefix(b"data: "))
                     if "error" in event:
                         raise GatewayRefused(event["error"]["message"])
                     yield event
     except httpx.HTTPError as error:
         raise _unreachable(url, error) from error
+
+
+def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines end at newlines only: JSON may hold what Unicode also calls a line end."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def _summary_line(summary: Mapping[str, Any], usage: Mapping[str, Any]) -> str:
@@ -107,7 +121,12 @@ def _summary_line(summary: Mapping[str, Any], usage: Mapping[str, Any]) -> str:
 
 
 def _usd(amount: str | None) -> str:
-    return "unknown cost" if amount is None else f"${float(amount):.6f}"
+    return usd(None if amount is None else Decimal(amount))
+
+
+def _local(url: str) -> bool:
+    """Whether the gateway runs here: then no proxy stands in between, whatever the environment says."""
+    return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1")
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> GatewayRefused:

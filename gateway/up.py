@@ -6,6 +6,7 @@ them and does nothing else.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -30,8 +31,8 @@ WATCH_INTERVAL_S = 0.25
 STOP_GRACE_S = 20.0
 
 
-class PortTaken(Exception):
-    """Somebody else listens where the gateway should."""
+class CannotStart(Exception):
+    """The gateway cannot listen, or has no folder to write to; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,18 @@ class Places:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise :class:`PortTaken` unless the gateway could listen on ``host:port``."""
+    """Raise :class:`CannotStart` unless the gateway could listen on ``host:port``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTaken(
-                f"{host}:{port} is already in use ({error.strerror}); is Gradus running there? "
-                f"Choose another port: `make up PORT={port + 1}` or `gradus up --port {port + 1}`"
+            if error.errno != errno.EADDRINUSE:
+                raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+            raise CannotStart(
+                f"{host}:{port} is already in use; is Gradus running there? Choose another port: "
+                "`make up PORT=...` or `gradus up --port ...`"
             ) from error
 
 
@@ -76,10 +79,11 @@ def state_home() -> Path:
 def up(config: str, host: str, port: int, say: Callable[[str], None]) -> None:
     """Run everything until SIGINT or SIGTERM, then stop every process that was started.
 
-    Raises :class:`PortTaken`, :class:`gateway.redis_server.RedisMissing`, or :class:`ProcessGaveUp` when a
+    Raises :class:`CannotStart`, :class:`gateway.redis_server.RedisMissing`, or :class:`ProcessGaveUp` when a
     part cannot be started or keeps dying.
     """
     check_port(host, port)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     socket_dir = Path(tempfile.mkdtemp(prefix="gradus-"))
     places = Places(state_dir=state_home() / str(port), socket=socket_dir / "redis.sock")
     stopping = threading.Event()
@@ -87,9 +91,9 @@ def up(config: str, host: str, port: int, say: Callable[[str], None]) -> None:
     children: list[Child] = []
     try:
         children = _children(config, host, port, places)
-        _start(children, f"http://{host}:{port}", stopping, say)
+        _start(children, url, stopping, say)
         if not stopping.is_set():
-            say(_welcome(f"http://{host}:{port}", places))
+            say(_welcome(url, places))
         _watch(children, stopping, say)
     finally:
         # The gateway first, so that it can drain; Redis last, so that the others can say goodbye.
@@ -109,18 +113,27 @@ def _stopper(stopping: threading.Event) -> Callable[[int, FrameType | None], Non
 
 def _children(config: str, host: str, port: int, places: Places) -> list[Child]:
     """Redis, worker, gateway: in the order in which they start."""
-    for folder in (places.logs_dir, places.redis_dir):
-        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for folder in (places.logs_dir, places.redis_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(
+            f"cannot write to {places.state_dir} ({error.strerror}); set GRADUS_HOME"
+        ) from error
+    redis_url = f"unix://{places.socket}"
     environment = {
         "GRADUS_CONFIG": config,
-        "GRADUS_REDIS_URL": f"unix://{places.socket}",
+        "GRADUS_REDIS_URL": redis_url,
+        "GRADUS__SERVER__REDIS_URL": redis_url,  # which would win, if the user's environment had one
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    # -P: a file named router.py or workers.py in the current folder is not ours.
+    python = [sys.executable, "-P", "-m"]
     commands = {
         "redis": redis_command(places.socket, places.redis_dir),
-        "worker": [sys.executable, "-m", "workers", "serve"],
-        "gateway": [sys.executable, "-m", "gateway", "serve", "--host", host, "--port", str(port)],
+        "worker": [*python, "workers", "serve"],
+        "gateway": [*python, "gateway", "serve", "--host", host, "--port", str(port)],
     }
     children = []
     for name, command in commands.items():
@@ -145,7 +158,7 @@ def _start(children: list[Child], url: str, stopping: threading.Event, say: Call
                     f"{child.log_tail()}"
                 )
         with suppress(httpx.HTTPError):
-            answer = httpx.get(f"{url}/readyz", timeout=2.0)
+            answer = httpx.get(f"{url}/readyz", timeout=2.0, trust_env=False)  # no proxy to ourselves
             if answer.status_code == httpx.codes.OK:
                 return
             reasons = answer.text

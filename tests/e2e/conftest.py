@@ -54,7 +54,7 @@ def descendants(pid: int) -> list[int]:
 def start_product(home: Path, port: int) -> Product:
     """Run `gradus up` with an empty home and wait for its welcome."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "up", "--port", str(port)],
+        [sys.executable, "-P", "-m", "gateway", "up", "--port", str(port)],
         env={**os.environ, "HOME": str(home), "GRADUS_HOME": str(home / "state")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -58,6 +58,20 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
         _wait_until_gone(pid)
 
 
+def test_files_in_the_current_folder_are_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("router.py", "gateway.py", "workers.py"):
+        (tmp_path / name).write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nor is a proxy asked for our own address
+
+    running = start_product(tmp_path, free_port())
+
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(60) == 0
+
+
 def _wait_until_gone(pid: int) -> None:
     """Returns when the process is gone; the test's own timeout is the bound."""
     try:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import cli
+from gateway import cli, client
+from tests.e2e.conftest import free_port
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -87,3 +88,41 @@ def test_help_has_an_example(
     assert run(monkeypatch, command, "--help") == 0
 
     assert f"gradus {command}" in capsys.readouterr().out
+
+
+def test_without_options_the_environment_names_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRADUS_CONFIG", "smollm2")
+
+    assert run(monkeypatch, "config", "check") == 0
+
+    assert "smollm2 is right" in capsys.readouterr().out
+
+
+def test_up_takes_its_configuration_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRADUS_CONFIG", "/nowhere/gradus.yaml")
+
+    assert run(monkeypatch, "up") == 2
+
+    assert "/nowhere/gradus.yaml" in capsys.readouterr().err
+
+
+def test_up_without_a_folder_to_write_to_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("GRADUS_HOME", str(tmp_path / "file"))
+
+    assert run(monkeypatch, "up", "--port", str(free_port())) == 2
+
+    assert "GRADUS_HOME" in capsys.readouterr().err
+
+
+def test_lines_of_a_stream_end_at_newlines_only() -> None:
+    text = "a\u2028b\nc\x85d"
+    blocks = (bytes([byte]) for byte in text.encode())
+
+    assert list(client._lines(blocks)) == ["a\u2028b".encode(), "c\x85d".encode()]

