@@ -31,7 +31,7 @@ def settings_for(size: str, seed: int, steps: int | None = None) -> LmSettings:
     """What differs between the sizes: the large model is grown from the small one and only goes on."""
     if size == "small":
         return LmSettings(seed=seed, steps=steps or 2600, learning_rate=8e-3, decay=0.3)
-    return LmSettings(seed=seed, steps=steps or 1600, learning_rate=1.5e-3, decay=0.5)
+    return LmSettings(seed=seed, steps=steps or 1200, learning_rate=1.5e-3, decay=0.5)
 
 
 def rate_factor(step: int, total_steps: int, settings: LmSettings) -> float:
