@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,11 @@ class Product:
     port: int
     home: Path
     process: subprocess.Popen[str]
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
 
     def child_pid(self, module: str) -> int:
         """The process id of the child that runs ``python -m <module> serve``."""
@@ -51,11 +56,11 @@ def descendants(pid: int) -> list[int]:
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
-def start_product(home: Path, port: int) -> Product:
+def start_product(home: Path, port: int, environment: Mapping[str, str] | None = None) -> Product:
     """Run `gradus up` with an empty home and wait for its welcome."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "gateway", "up", "--port", str(port)],
-        env={**os.environ, "HOME": str(home), "GRADUS_HOME": str(home / "state")},
+        env={**os.environ, "HOME": str(home), "GRADUS_HOME": str(home / "state"), **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -84,5 +89,4 @@ def start_product(home: Path, port: int) -> Product:
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     running = start_product(tmp_path_factory.mktemp("home"), free_port())
     yield running
-    running.process.send_signal(signal.SIGINT)
-    running.process.wait(30)
+    running.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,9 +38,7 @@ def test_ctrl_c_stops_every_process_it_started_and_nothing_else(tmp_path: Path) 
     started = descendants(running.process.pid)
     assert len(started) >= 3
 
-    running.process.send_signal(signal.SIGINT)
-
-    assert running.process.wait(30) == 0
+    assert running.stop() == 0
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
     assert bystander.poll() is None
     bystander.communicate(b"\n", timeout=10)
@@ -68,8 +65,7 @@ def test_files_in_the_current_folder_are_not_taken_for_ours(
 
     running = start_product(tmp_path, free_port())
 
-    running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(60) == 0
+    assert running.stop() == 0
 
 
 def _wait_until_gone(pid: int) -> None:
