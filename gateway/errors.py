@@ -101,15 +101,20 @@ class UpstreamFailed(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How an error code looks over HTTP. ``retry``: whether OpenAI's clients ask again by themselves."""
+    """How an error code looks over HTTP. ``retry``: whether OpenAI's clients ask again by themselves.
+
+    ``param`` is the request field that is always at fault.
+    """
 
     status: int
     type: str
     retry: bool = False
     retry_after_s: float | None = None
+    param: str | None = None
 
 
 _INVALID = Row(400, "invalid_request_error")
+_INVALID_MESSAGES = Row(400, "invalid_request_error", param="messages")
 _SERVER = Row(500, "server_error")
 _UPSTREAM_CODE = Row(502, "invalid_request_error")  # a refusal under the server's own code and status
 
@@ -120,10 +125,11 @@ TABLE: dict[str, Row] = {
     "invalid_value": _INVALID,
     "missing_required_parameter": _INVALID,
     "unsupported_feature": _INVALID,
-    "context_length_exceeded": _INVALID,
+    "invalid_messages": _INVALID_MESSAGES,  # a chat template refuses them
+    "context_length_exceeded": _INVALID_MESSAGES,
     "refused": _INVALID,
     "cost_cap_exceeded": Row(402, "invalid_request_error"),
-    "model_not_found": Row(404, "invalid_request_error"),
+    "model_not_found": Row(404, "invalid_request_error", param="model"),
     "not_found": Row(404, "invalid_request_error"),
     "method_not_allowed": Row(405, "invalid_request_error"),
     "request_too_large": Row(413, "invalid_request_error"),
@@ -137,7 +143,7 @@ TABLE: dict[str, Row] = {
     "engine_failed": _SERVER,
     "model_not_loadable": _SERVER,
     "worker_error": _SERVER,
-    "wire_invalid": _SERVER,
+    "wire_invalid": _SERVER,  # gateway and workers are of different versions
     # Large models
     "api_key_missing": _SERVER,
     "upstream_rejected": Row(502, "server_error"),
@@ -168,16 +174,12 @@ def to_http(error: Exception) -> HttpError:
         log.error("unexpected error", exc_info=error)
         error = GatewayError("The gateway failed on this request; its log says why.")
     row = TABLE.get(error.code, _UPSTREAM_CODE if isinstance(error, UpstreamError) else _SERVER)
-    status, param, retry_after_s = row.status, None, row.retry_after_s
+    status, param, retry_after_s = row.status, row.param, row.retry_after_s
     if isinstance(error, GatewayError):
-        status, param = error.status or row.status, error.param
+        status, param = error.status or row.status, error.param or row.param
         retry_after_s = error.retry_after_s or row.retry_after_s
     elif isinstance(error, CannotHonour):
         param = error.needs[0] if error.needs else None
-    elif error.code == "model_not_found":
-        param = "model"
-    elif error.code == "context_length_exceeded":
-        param = "messages"
     kind = "rate_limit_error" if status == TOO_MANY_REQUESTS else row.type
     retry = row.retry or status == TOO_MANY_REQUESTS
     headers = {"x-should-retry": "true" if retry else "false"}

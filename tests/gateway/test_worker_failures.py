@@ -40,6 +40,8 @@ def refused(client: openai.OpenAI, model: str = "gradus", **options: Any) -> ope
     ("code", "status"),
     [
         ("context_length_exceeded", 400),
+        ("invalid_messages", 400),
+        ("wire_invalid", 500),
         ("deadline_exceeded", 504),
         ("engine_failed", 500),
         ("model_unavailable", 503),
@@ -55,6 +57,7 @@ def test_a_failed_job_is_its_own_error_and_says_what_it_spent(
 
     assert "this is why" in error.message
     assert (error.status_code, error.code) == (status, code)
+    assert error.param == ("messages" if status == 400 else None)
     spent = error.response.json()["gradus"]
     assert spent["tokens"]["probe"] == PROBE.total_tokens
     assert spent["cost_usd"] == "0.00042"
