@@ -78,17 +78,15 @@ class Meter:
             nonlocal spent, complete
             rooms = self._rooms(engine, prefixes, params.max_tokens)
             prompts = [
-                Prompt(self._messages, prefix)
+                Prompt(self._messages, prefix, room if room < params.max_tokens else None)
                 for prefix, room in zip(prefixes, rooms, strict=True)
                 if room > 0
             ]
-            room = min((room for room in rooms if room > 0), default=0)
-            affordable = room if token_cap is None else (token_cap - spent) // max(1, len(prompts))
-            batch = self._generate(
-                engine, purpose, prompts, _limit(params, min(room, affordable), to_step_end), on_text
-            )
-            if affordable < room:
-                batch = self._break_off_capped(batch)
+            most = params.max_tokens
+            if token_cap is not None:
+                most = min(most, (token_cap - spent) // max(1, len(prompts)))
+            batch = self._generate(engine, purpose, prompts, _limit(params, most, to_step_end), on_text)
+            batch = self._break_off_capped(batch, [room for room in rooms if room > 0], most)
             spent += sum(completion.completion_tokens for completion in batch)
             complete += sum(is_complete(completion.ended) for completion in batch)
             if on_complete is not None:
@@ -148,13 +146,16 @@ class Meter:
             rooms[prefix] = max(0, min(max_tokens - (tokens - prompt_tokens), engine.context_tokens - tokens))
         return [rooms[prefix] for prefix in prefixes]
 
-    def _break_off_capped(self, batch: Sequence[Completion]) -> tuple[Completion, ...]:
-        """What ended only because the cap left no more tokens has not come to its end."""
-        self.token_cap_reached = True
-        return tuple(
-            replace(completion, ended="cancelled") if completion.ended == "length" else completion
-            for completion in batch
-        )
+    def _break_off_capped(
+        self, batch: Sequence[Completion], rooms: Sequence[int], most: int
+    ) -> tuple[Completion, ...]:
+        """What ended only because the cap left no more tokens (``most`` each) has not come to its end."""
+        kept = []
+        for completion, room in zip(batch, rooms, strict=True):
+            is_capped = room > most and completion.ended in ("length", "cancelled")
+            self.token_cap_reached |= is_capped
+            kept.append(replace(completion, ended="cancelled") if is_capped else completion)
+        return tuple(kept)
 
     def _raise_if_cancelled(self) -> None:
         if self._cancellation.cancelled:

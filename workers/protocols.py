@@ -27,10 +27,18 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A conversation to continue: OpenAI chat messages, and the assistant's turn so far (maybe empty)."""
+    """A conversation to continue: OpenAI chat messages, and the assistant's turn so far (maybe empty).
+
+    ``max_tokens`` is what this one may still grow, where that is less than the batch's limit.
+    """
 
     messages: tuple[Mapping[str, Any], ...]
     prefix: str = ""
+    max_tokens: int | None = None
+
+    def limit(self, batch_max_tokens: int) -> int:
+        """The most tokens that may be added in a batch that allows each ``batch_max_tokens``."""
+        return batch_max_tokens if self.max_tokens is None else min(self.max_tokens, batch_max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,8 @@ class Completion:
     """What one sequence added to its prompt.
 
     ``ended`` says why it stopped: "stop" (end of turn or a ``stop`` text), "step" (a ``stop_after`` text),
-    "length" (``max_tokens`` or context), "cancelled" (cancel, deadline or spent budget; the text so far).
+    "length" (a limit of tokens, or the context), "cancelled" (cancel, deadline or spent budget; it is the text
+    so far).
     """
 
     text: str

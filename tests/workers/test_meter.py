@@ -83,6 +83,27 @@ def test_turns_without_room_keep_their_place_beside_those_that_grow() -> None:
     assert [one.text for one in generate(["a b c d", "a", "a b c d"], False)] == ["", "x", ""]
 
 
+def test_a_turn_that_is_almost_full_takes_no_room_from_the_others_of_its_batch() -> None:
+    long, short = "a " * 37 + "a", "b " * 11 + "b"
+    engine = ScriptedEngine(lambda prompt, _index, _seed: " x" * (5 if "b" in prompt.prefix else 50))
+    counts = meter()
+    generate = counts.generator(engine, "candidate", SamplingParams(max_tokens=40), token_cap=1000)
+    full, *healthy = generate([long, short, short], False)
+    assert (full.completion_tokens, full.ended) == (2, "length")
+    assert [(one.text, one.ended) for one in healthy] == [(" x" * 5, "stop")] * 2
+    assert len(engine.calls) == 1
+    assert counts.usage[0].prompt_tokens == sum(
+        engine.count_tokens(Prompt(MESSAGES, prefix)) for prefix in (long, short)
+    )
+    assert not counts.token_cap_reached
+
+
+def test_the_cap_breaks_off_a_turn_only_before_its_own_end() -> None:
+    engine = ScriptedEngine(lambda *_: " x" * 50)
+    generate = meter().generator(engine, "candidate", SamplingParams(max_tokens=8), token_cap=6)
+    assert ended(generate(["a a a a a a a", "b"], False)) == ["length", "cancelled"]
+
+
 def test_text_beyond_the_cap_is_broken_off_and_never_generated() -> None:
     engine, counts = Witness(["a b c d e f"]), meter()
     generate = counts.generator(engine, "candidate", PARAMS, token_cap=10)

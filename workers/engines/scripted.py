@@ -69,7 +69,7 @@ class ScriptedEngine:
                     f"{self.context_tokens}"
                 )
             text = self._reply(prompt, index, params.seed or 0)
-            sequences.append(_Sequence(text, min(params.max_tokens, room), params))
+            sequences.append(_Sequence(text, min(prompt.limit(params.max_tokens), room), params))
         while any(sequence.ended is None for sequence in sequences):
             if is_over(cancellation):
                 break

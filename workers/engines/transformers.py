@@ -31,6 +31,9 @@ from workers.protocols import Cancellation, Completion, Generation, OnText, Prom
 _POLL_S = 0.05
 """How late a cancellation or a dead generation thread is noticed."""
 
+_Members = dict[tuple[tuple[int, ...], int], list[int]]
+"""Tokens of a prompt and its limit, to the places of the prompts of a batch that have them."""
+
 _MAX_SEQUENCES = 256
 _STEP_TOKENS = 1024
 _CPU_CACHE_SHARE = 1 / 32
@@ -91,18 +94,19 @@ class TransformersEngine:
         cancellation: Cancellation | None = None,
         on_text: OnText | None = None,
     ) -> Generation:
-        members: dict[tuple[int, ...], list[int]] = {}  # prompt tokens to the places of equal prompts
+        members: _Members = {}
         for index, prompt in enumerate(prompts):
             tokens = tuple(self._chat.encode(prompt))
-            members.setdefault(tokens, []).append(index)
-        for tokens in members:
+            members.setdefault((tokens, prompt.limit(params.max_tokens)), []).append(index)
+        distinct = {tokens for tokens, _ in members}
+        for tokens in distinct:
             if len(tokens) >= self.context_tokens:
                 raise ContextOverflow(
                     f"the prompt has {len(tokens)} tokens; model {self.model} reads fewer than "
                     f"{self.context_tokens}"
                 )
         turns = self._decode(prompts, members, params, cancellation, on_text)
-        return Generation(tuple(turns), prompt_tokens=sum(len(tokens) for tokens in members))
+        return Generation(tuple(turns), prompt_tokens=sum(map(len, distinct)))
 
     def close(self) -> None:
         self._batcher.close()
@@ -110,7 +114,7 @@ class TransformersEngine:
     def _decode(
         self,
         prompts: Sequence[Prompt],
-        members: Mapping[tuple[int, ...], Sequence[int]],
+        members: _Members,
         params: SamplingParams,
         cancellation: Cancellation | None,
         on_text: OnText | None,
@@ -123,17 +127,17 @@ class TransformersEngine:
             Request(
                 prompt=tokens,
                 draws=[draws[index] for index in indices],
-                max_tokens=min(params.max_tokens, self.context_tokens - len(tokens)),
+                max_tokens=min(limit, self.context_tokens - len(tokens)),
                 stop_tokens=stop_tokens,
                 streaming=streaming or on_text is not None,
             )
-            for tokens, indices in members.items()
+            for (tokens, limit), indices in members.items()
         ]
         updates: Updates = SimpleQueue()
         handle, names = self._batcher.submit(requests, updates)
         turns = {
             name: Turn(index, tokens, bool(prompts[index].prefix), params, self._chat, self._end_tokens)
-            for (tokens, indices), group in zip(members.items(), names, strict=True)
+            for ((tokens, _), indices), group in zip(members.items(), names, strict=True)
             for index, name in zip(indices, group, strict=True)
         }
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,12 @@ def test_max_tokens_ends_a_turn_for_its_length(engine: Engine) -> None:
     (one,) = engine.generate([ask("count")], greedy(3)).completions
     assert (one.ended, one.completion_tokens) == ("length", 3)
     assert TURNS["count"].startswith(one.text)
+
+
+def test_a_prompt_may_have_a_limit_of_its_own(engine: Engine) -> None:
+    prompts = [replace(ask("count"), max_tokens=2), ask("tea"), replace(ask("count"), max_tokens=9999)]
+    done = engine.generate(prompts, greedy(3))
+    assert [one.completion_tokens for one in done.completions] == [2, 3, 3]
 
 
 def test_the_context_ends_a_turn_for_its_length(engine: Engine) -> None:
