@@ -125,7 +125,7 @@ def test_a_worker_killed_in_mid_search_leaves_an_answer_or_a_clear_error(
 
     def request() -> None:
         messages = [{"role": "user", "content": MIDDLING}]
-        body = {"model": "gradus/accurate", "messages": messages, "stream": True}
+        body = {"model": "gradus", "messages": messages, "stream": True}
         lines: list[str] = []
         with httpx.stream("POST", f"{product.url}/v1/chat/completions", json=body, timeout=150) as answer:
             for line in answer.iter_lines():
