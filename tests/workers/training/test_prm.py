@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.workers.training.conftest import TINY
-from workers.training import evaluate, measure, prm
+from workers.training import evaluate, measure, prm, surprise
 from workers.training.data import load_problems, load_tokenizer
 from workers.training.models import new_model, new_prm
 from workers.training.rollouts import RolloutSettings, label_questions, run, step_prefixes
@@ -114,6 +114,20 @@ def test_shared_prompt_sampling_agrees_with_transformers(built: Path) -> None:
     for prompt, (first, second) in zip(prompts, drawn, strict=True):
         expected = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=6)[0, len(prompt) :]
         assert first == second == expected.tolist()
+
+
+def test_the_surprise_target_is_the_probability_of_the_solution_so_far(built: Path) -> None:
+    tokenizer = load_tokenizer(built)
+    model = new_model(TINY, tokenizer, 1).eval()
+    (one,) = prm.labelled_solutions(tokenizer, [_row([0.5, 0.5, 1.0])])
+    targets, written = surprise.probability_so_far(model, [one])
+    with torch.no_grad():
+        steps = model(torch.tensor([one.ids])).logits[0].log_softmax(-1)
+    places = range(one.start, len(one.ids))
+    assert written[0].nonzero().squeeze(1).tolist() == list(places)
+    # The first three tokens; an untrained model's probability of the whole is too small for a float.
+    expected = sum(float(steps[place - 1, one.ids[place]]) for place in places[:3])
+    assert float(targets[0, one.start + 2].log()) == pytest.approx(expected, rel=1e-3)
 
 
 def test_selection() -> None:
