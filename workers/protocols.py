@@ -46,8 +46,8 @@ class Completion:
     """What one sequence added to its prompt.
 
     ``ended`` says why it stopped: "stop" (end of turn or a ``stop`` text), "step" (a ``stop_after`` text),
-    "length" (a limit of tokens, or the context), "cancelled" (cancel, deadline or spent budget; it is the text
-    so far).
+    "length" (a limit of tokens, or the context), "cancelled" (cancel, deadline or spent budget: the text so
+    far).
     """
 
     text: str
