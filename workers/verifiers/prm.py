@@ -80,39 +80,47 @@ class PrmVerifier:
     def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:
         """Judge each text as the assistant's turn; equal texts are read once.
 
-        Raises :class:`workers.errors.ContextOverflow` and :class:`workers.errors.EngineFailed`.
+        A text that is too long beside its prompt is not read: it has no step scores, and scores 0.
+        Raises :class:`workers.errors.ContextOverflow` where the prompt alone is too long, and
+        :class:`workers.errors.EngineFailed`.
         """
         head = self._chat.encode(Prompt(tuple(messages)))
+        if len(head) >= self.context_tokens:
+            raise ContextOverflow(
+                f"the prompt has {len(head)} tokens; verifier {self.name} reads fewer than "
+                f"{self.context_tokens}"
+            )
         readings = {text: self._reading(tuple(messages), text, len(head)) for text in texts}
         with self._lock:
             if self._closed:
                 raise EngineFailed(f"verifier {self.name} is closed")
             for reading in readings.values():
-                self._waiting.put(reading)
+                if reading is not None:
+                    self._waiting.put(reading)
         try:
-            scores = {text: reading.scores.result() for text, reading in readings.items()}
+            scores = {
+                text: () if reading is None else reading.scores.result() for text, reading in readings.items()
+            }
         except RuntimeError as error:
             raise EngineFailed(f"verifier {self.name}: {error}") from error
         scored = tuple(
             Scored(scores[text], aggregate(scores[text], self._format.aggregation)) for text in texts
         )
-        return Scores(scored, tokens=sum(len(reading.tokens) for reading in readings.values()))
+        return Scores(scored, tokens=sum(len(reading.tokens) for reading in readings.values() if reading))
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             self._waiting.put(None)
 
-    def _reading(self, messages: tuple[Mapping[str, Any], ...], text: str, head: int) -> _Reading:
+    def _reading(self, messages: tuple[Mapping[str, Any], ...], text: str, head: int) -> _Reading | None:
+        """``None`` if the text is too long."""
         tokens = self._chat.encode(Prompt(messages, text))
         finished = states_answer(text) and not text.endswith(self._format.step_separator)
         if finished and self._final_token is not None and len(tokens) < self.context_tokens:
             tokens.append(self._final_token)
         if len(tokens) > self.context_tokens:
-            raise ContextOverflow(
-                f"the solution has {len(tokens)} tokens with its prompt; verifier {self.name} reads "
-                f"{self.context_tokens}"
-            )
+            return None
         ends = [place for place in range(head, len(tokens)) if tokens[place] in self._separators]
         if len(tokens) > head and (not ends or ends[-1] != len(tokens) - 1):
             ends.append(len(tokens) - 1)

@@ -15,6 +15,7 @@ from router.config import PrmVerifier as PrmConfig
 from tests.workers.engines import tiny
 from tests.workers.verifiers.conftest import QUESTION, TEXTS
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
+from workers.protocols import Scored
 from workers.verifiers import load_verifier
 from workers.verifiers.majority import MajorityVerifier
 from workers.verifiers.prm import PrmVerifier
@@ -61,9 +62,17 @@ def test_a_step_scores_the_same_before_and_after_the_next_is_written(prm: PrmVer
     assert after.step_scores[0] == pytest.approx(before.step_scores[0], abs=1e-5)
 
 
-def test_a_solution_over_the_context_is_refused_with_both_numbers(prm: PrmVerifier) -> None:
+def test_a_solution_over_the_context_scores_0_unread_beside_those_that_fit(prm: PrmVerifier) -> None:
+    scores = prm.score(QUESTION, ["fine", "far too long " * 50])
+    assert scores.scored[1] == Scored((), 0.0)
+    alone = prm.score(QUESTION, ["fine"])
+    assert scores.scored[0].score == pytest.approx(alone.scored[0].score, abs=1e-5)
+    assert scores.tokens == alone.tokens
+
+
+def test_a_prompt_over_the_context_is_refused_with_both_numbers(prm: PrmVerifier) -> None:
     with pytest.raises(ContextOverflow, match=rf"\d+ tokens.*{tiny.CONTEXT_TOKENS}"):
-        prm.score(QUESTION, ["fine", "far too long " * 50])
+        prm.score([{"role": "user", "content": "far too long " * 50}], ["fine"])
 
 
 def test_a_failing_model_fails_the_call_and_not_the_next(
