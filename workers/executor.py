@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from router.config import TransformersModel
 from router.policy import replan
-from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome
+from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategySpec
 from router.wire import Event
 from workers.errors import ModelUnavailable, NoAnswer, WorkerError
 from workers.meter import Meter, OnComplete
@@ -135,7 +135,7 @@ class _Execution:
             finish_reason=result.best.finish_reason,
             samples=len(result.candidates),
             confidence=result.confidence,
-            notice=self._notice(len(result.candidates)),
+            notice=self._notice(spec, model, probes, len(result.candidates)),
         )
 
     def _so_far(self) -> Outcome:
@@ -143,13 +143,22 @@ class _Execution:
             self.job.id, "failed", self.decision, usage=self.meter.usage, stages_s=dict(self.stages_s)
         )
 
-    def _notice(self, candidates: int) -> str | None:
-        """What the client would not expect of a search: that something broke it off."""
+    def _notice(
+        self, spec: StrategySpec, model: Model, probes: Sequence[Candidate], candidates: int
+    ) -> str | None:
+        """What the client would not expect: that its temperature did not hold, or something broke off."""
+        notices = []
+        sampled = probes or spec.name != "direct"
+        if sampled and self.job.query.sampling.temperature == 0:
+            temperature = self._params(model).temperature
+            notices.append(
+                f"temperature 0 holds for direct answers only; the search sampled at {temperature:g}"
+            )
         if self.meter.deadline_passed:
-            return f"the deadline ended the search: the answer is the best of {candidates} by then"
-        if self.meter.token_cap_reached:
-            return f"the token cap ended the search: the answer is the best of {candidates} by then"
-        return None
+            notices.append(f"the deadline ended the search: the answer is the best of {candidates} by then")
+        elif self.meter.token_cap_reached:
+            notices.append(f"the token cap ended the search: the answer is the best of {candidates} by then")
+        return "; ".join(notices) or None
 
     def _params(self, model: Model, *, direct: bool = False) -> SamplingParams:
         """The request's settings, else the model's.

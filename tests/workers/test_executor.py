@@ -142,14 +142,23 @@ def test_settings_that_the_request_leaves_open_are_the_models() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "expected"), [(direct_plan(), 0.0), (probing_plan(alternative(WEIGHTED)), 0.8)]
+    ("plan", "expected", "notice"),
+    [
+        (direct_plan(), 0.0, None),
+        (
+            probing_plan(alternative(WEIGHTED)),
+            0.8,
+            "temperature 0 holds for direct answers only; the search sampled at 0.8",
+        ),
+    ],
 )
-def test_temperature_0_is_greedy_directly_but_leaves_a_search_its_variety(
-    plan: object, expected: float
+def test_temperature_0_is_greedy_directly_but_leaves_a_search_its_variety_and_says_so(
+    plan: object, expected: float, notice: str | None
 ) -> None:
     engine = ScriptedEngine([RIGHT])
-    play(job(plan, sampling=Sampling(temperature=0.0)), engine)  # type: ignore[arg-type]
+    outcome, _ = play(job(plan, sampling=Sampling(temperature=0.0)), engine)  # type: ignore[arg-type]
     assert engine.calls[0][1].temperature == expected
+    assert outcome.notice == notice
 
 
 def test_an_answer_that_max_tokens_cut_off_says_so() -> None:
