@@ -48,10 +48,10 @@ def plan(query: Query, policy_name: str, market: Market, *, prompt_tokens: int |
         known = ", ".join(market.config.policies)
         raise UnknownPolicy(f"there is no policy {policy_name!r}; there are {known}")
     ask = ask_of(query, prompt_tokens)
-    small_reads_it = _reads(market, policy.small, ask)
-    if query.needs or not small_reads_it:
+    readers = _readers(market, [name for name in (policy.small, policy.large) if name], ask)
+    if query.needs or policy.small not in readers:
         return _only_large(policy_name, market, ask, query.needs)
-    large = policy.large if policy.large and _reads(market, policy.large, ask) else None
+    large = policy.large if policy.large in readers else None
     if policy.probe_samples:
         probing = _probing(policy_name, market, ask, large)
         if probing is not None and any(branch.chosen.route == "small" for branch in probing.branches):
@@ -77,7 +77,7 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
             query.needs,
         )
     ask = ask_of(query, prompt_tokens)
-    if not _reads(market, model_name, ask):
+    if not _readers(market, [model_name], ask):
         _too_long(market, ask, [model_name])
     policies = market.config.policies.items()
     is_small = any(policy.small == model_name for _, policy in policies)
@@ -160,7 +160,7 @@ def _only_large(policy_name: str, market: Market, ask: Ask, needs: Sequence[str]
             "model that could; leave it out, or configure a large model of engine openai or litellm",
             needs,
         )
-    if policy.large is None or not _reads(market, policy.large, ask):
+    if policy.large is None or not _readers(market, [policy.large], ask):
         _too_long(market, ask, models)
     answer = direct_answer(market, "large", policy.large, market.average[policy_name].large, ask)
     if not _allowed(answer.worst_case_cost_usd, policy.max_cost_usd):
@@ -213,19 +213,26 @@ def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) 
     )
 
 
-def _reads(market: Market, model_name: str, ask: Ask) -> bool:
-    """Whether the prompt seems to fit, with room for an answer. The worker counts exactly."""
-    context = market.config.models[model_name].context_tokens
-    return context is None or ask.prompt.expected < context
+def _readers(market: Market, models: Sequence[str], ask: Ask) -> list[str]:
+    """Those whose context the prompt seems to fit, with room for an answer; else those that it just may fit.
+
+    Only an estimate: a model that counts exactly refuses what it cannot read.
+    """
+    contexts = {name: market.config.models[name].context_tokens for name in models}
+    for tokens in (ask.prompt.expected, ask.prompt.at_least):
+        readers = [name for name, context in contexts.items() if context is None or tokens < context]
+        if readers:
+            return readers
+    return []
 
 
 def _too_long(market: Market, ask: Ask, models: Iterable[str]) -> NoReturn:
     contexts = {name: market.config.models[name].context_tokens or 0 for name in models}
     longest = max(contexts, key=lambda name: contexts[name])
     raise PromptTooLong(
-        f"the prompt has about {ask.prompt.expected} tokens, but the longest context is that of {longest}, "
+        f"the prompt has {ask.prompt.at_least} tokens or more, but the longest context is that of {longest}, "
         f"{contexts[longest]} tokens; shorten the prompt",
-        prompt_tokens=ask.prompt.expected,
+        prompt_tokens=ask.prompt.at_least,
         context_tokens=contexts[longest],
     )
 

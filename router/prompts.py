@@ -13,6 +13,8 @@ from router.types import Query
 
 _BYTES_A_TOKEN: Final = 3
 """Of English with numbers; a little low, so that estimates are a little high."""
+_MOST_BYTES_A_TOKEN: Final = 6
+"""Of any usual text: what is too long even so is refused unread."""
 _TYPICAL_MESSAGE_TOKENS: Final = 4
 _NUMBER_BYTES: Final = 24
 _TEMPLATE_TOKENS: Final = 64
@@ -23,8 +25,9 @@ _MESSAGE_TOKENS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class PromptSize:
-    """Tokens of a prompt: as expected, and at most (``None``: images and such, which nobody can bound)."""
+    """Tokens of a prompt: at least, expected, and at most. Images and such have no bounds (0, ``None``)."""
 
+    at_least: int
     expected: int
     at_most: int | None
 
@@ -35,13 +38,14 @@ def prompt_size(query: Query, known_tokens: int | None = None) -> PromptSize:
     Everything a model may get to read counts: messages, and the tools and schemas beside them.
     """
     if known_tokens is not None:
-        return PromptSize(known_tokens, known_tokens)
+        return PromptSize(known_tokens, known_tokens, known_tokens)
     text_bytes = _bytes(query.messages) + (_bytes(query.extra) if query.needs else 0)
     messages = len(query.messages)
     expected = text_bytes // _BYTES_A_TOKEN + _TYPICAL_MESSAGE_TOKENS * messages
     if any(map(_has_media, query.messages)):
-        return PromptSize(expected, None)
-    return PromptSize(expected, text_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS)
+        return PromptSize(0, expected, None)
+    at_most = text_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS
+    return PromptSize(text_bytes // _MOST_BYTES_A_TOKEN, expected, at_most)
 
 
 def _bytes(value: Any) -> int:

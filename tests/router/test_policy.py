@@ -319,6 +319,18 @@ def test_a_prompt_that_is_too_long_for_every_model_is_refused(
     assert caught.value.code == "context_length_exceeded"
 
 
+def test_a_prompt_that_only_seems_too_long_is_left_to_the_model_that_may_read_it(tmp_path: Path) -> None:
+    seems_long = "word " * 500  # 834 tokens at three bytes each, 416 at six
+    alone = plan(query(seems_long), "alone", market(tmp_path))
+    assert {branch.chosen.model for branch in alone.branches} == {"tiny"}
+    with_large = plan(query(seems_long), "default", market(tmp_path))
+    assert [branch.chosen.model for branch in with_large.branches] == ["big"]
+    by_name = direct_plan(query(seems_long), "tiny", market(tmp_path))
+    assert by_name.branches[0].chosen.model == "tiny"
+    with pytest.raises(PromptTooLong, match=r"the prompt has \d+ tokens or more"):
+        plan(query("word " * 700), "alone", market(tmp_path))
+
+
 # By name
 
 

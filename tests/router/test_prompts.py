@@ -16,7 +16,8 @@ def test_the_bound_leaves_a_token_a_byte_and_the_estimate_is_below_it(contents: 
     assert size.at_most is not None
     text_bytes = sum(len(content.encode("utf-8", "surrogatepass")) for content in contents)
     assert text_bytes < size.at_most
-    assert 0 < size.expected < size.at_most
+    assert size.at_least <= size.expected < size.at_most
+    assert size.expected > 0
 
 
 def test_a_length_that_is_known_is_taken_as_it_is() -> None:
@@ -29,9 +30,10 @@ def test_text_in_parts_counts_as_text() -> None:
     assert prompt_size(parts).expected >= prompt_size(query("x" * 300)).expected
 
 
-def test_an_image_makes_the_bound_unknown() -> None:
-    image = {"type": "image_url", "image_url": {"url": "http://x/cat.png"}}
-    assert prompt_size(Query(({"role": "user", "content": [image]},))).at_most is None
+def test_an_image_is_as_long_as_its_model_makes_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9000}}
+    size = prompt_size(Query(({"role": "user", "content": [image]},)))
+    assert (size.at_least, size.at_most) == (0, None)
 
 
 def test_tools_are_read_too_and_so_they_count() -> None:
