@@ -14,6 +14,11 @@ _MILLION = Decimal(1_000_000)
 _SECONDS_PER_HOUR = Decimal(3600)
 
 
+# Keys of litellm's price map: what every request costs, and what tools cost that a request may ask for.
+_REQUEST_FEES = frozenset({"input_cost_per_request", "output_cost_per_request", "input_cost_per_query"})
+_TOOL_FEES = frozenset({"search_context_cost_per_query", "google_maps_grounding_cost_per_query"})
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one token costs in USD, read (prompt) or generated (completion). ``None`` is unknown, 0 is free.
@@ -62,11 +67,40 @@ def per_machine_hour(
 def from_price_map(price_map: Mapping[str, Mapping[str, Any]], model: str) -> Price:
     """Look ``model`` up in a price map of litellm's form; :data:`UNKNOWN` where it has no entry.
 
-    A name with a provider ("openai/gpt-4o-mini") is looked up as it is, then without the provider. Floats of
-    the map are taken by their shortest decimal notation, the digits somebody once typed.
+    A name with a provider ("openai/gpt-4o-mini") is looked up as it is, then without the provider, if the
+    entry is that provider's: others sell models of the same name for other prices. It is unknown as well
+    where tokens are not all that is paid for. Floats of the map are taken by their shortest decimal notation,
+    the digits somebody once typed.
     """
-    entry = price_map.get(model) or price_map.get(model.partition("/")[2]) or {}
+    provider, _, bare = model.partition("/")
+    entry = price_map.get(model)
+    if entry is None:
+        entry = price_map.get(bare, {})
+        owner = str(entry.get("litellm_provider")).partition("-")[0]  # of "vertex_ai-language-models"
+        if owner != provider:
+            return UNKNOWN
+    if _has_other_fees(entry):
+        return UNKNOWN
     return Price(_usd(entry.get("input_cost_per_token")), _usd(entry.get("output_cost_per_token")))
+
+
+def _has_other_fees(entry: Mapping[str, Any]) -> bool:
+    """Whether each request costs something, or tokens are free only because something else is sold."""
+    fees = {name for name, fee in entry.items() if "cost" in name and _is_fee(fee)}
+    if fees & _REQUEST_FEES or ("search_context_cost_per_query" in fees and _searches_always(entry)):
+        return True
+    free = [entry.get(f"{side}_cost_per_token") == 0 for side in ("input", "output")]
+    return all(free) and bool(fees - _TOOL_FEES)
+
+
+def _is_fee(fee: object) -> bool:
+    if isinstance(fee, Mapping):
+        return any(map(_is_fee, fee.values()))
+    return isinstance(fee, int | float) and fee != 0
+
+
+def _searches_always(entry: Mapping[str, Any]) -> bool:
+    return entry.get("litellm_provider") == "perplexity"
 
 
 def add_usd(*amounts: Decimal | None) -> Decimal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,10 +54,29 @@ def test_an_hour_of_work_costs_about_the_price_of_an_hour(
     assert abs(hour - usd_per_hour) < Decimal("0.00001")
 
 
-PRICE_MAP = {
-    "gpt-4o-mini": {"input_cost_per_token": 1.5e-07, "output_cost_per_token": 6e-07},
+PRICE_MAP: dict[str, dict[str, Any]] = {
+    "gpt-4o-mini": {
+        "litellm_provider": "openai",
+        "input_cost_per_token": 1.5e-07,
+        "output_cost_per_token": 6e-07,
+        "search_context_cost_per_query": {"search_context_size_low": 0.03},
+    },
     "azure/gpt-4o": {"input_cost_per_token": 2.75e-06, "output_cost_per_token": 1.1e-05},
+    "gemini": {
+        "litellm_provider": "vertex_ai-language-models",
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 1e-06,
+    },
     "embedder": {"input_cost_per_token": 1e-07},
+    "free": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0, "search_context_cost_per_query": {}},
+    "painter": {"input_cost_per_token": 0, "output_cost_per_token": 0, "output_cost_per_image": 0.04},
+    "asker": {"input_cost_per_token": 1e-07, "output_cost_per_token": 1e-07, "input_cost_per_request": 0.005},
+    "perplexity/sonar": {
+        "litellm_provider": "perplexity",
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 1e-06,
+        "search_context_cost_per_query": {"search_context_size_low": 0.005},
+    },
 }
 
 
@@ -68,6 +88,14 @@ PRICE_MAP = {
         ("azure/gpt-4o", Price(Decimal("0.00000275"), Decimal("0.000011"))),
         ("embedder", Price(Decimal("0.0000001"), None)),
         ("nobody/knows", UNKNOWN),
+        ("groq/gpt-4o-mini", UNKNOWN),
+        ("ollama/gpt-4o-mini", UNKNOWN),
+        ("nobody", UNKNOWN),
+        ("vertex_ai/gemini", Price(Decimal("0.000001"), Decimal("0.000001"))),
+        ("free", FREE),
+        ("painter", UNKNOWN),
+        ("asker", UNKNOWN),
+        ("perplexity/sonar", UNKNOWN),
     ],
 )
 def test_a_price_map_is_read_by_name_and_digit_by_digit(model: str, expected: Price) -> None:

@@ -64,7 +64,8 @@ def test_the_average_weighs_bins_by_how_often_they_come(tmp_path: Path) -> None:
 
 
 def test_a_price_map_prices_the_litellm_models_that_have_no_price(tmp_path: Path) -> None:
-    price_map = {"somebody": {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}}
+    listed = {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}
+    price_map = {"somebody": listed}
     prices = open_market(config(tmp_path), price_map=price_map).model_prices
     assert prices["unpriced"] == Price(Decimal("0.000001"), Decimal("0.000002"))
     assert prices["big"] == Price(Decimal("0.00001"), Decimal("0.0001"))
