@@ -6,14 +6,15 @@ import logging
 import threading
 import time
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis
 
 from router.errors import WireInvalid
-from router.types import Failure, Job, Outcome
+from router.types import Failure, Outcome
 from router.wire import EVENTS_MAXLEN, Event, encode_event, lease_key
 from workers.errors import EngineFailed
+from workers.insistence import insist
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ DONE_TTL_S: Final = 3600
 STREAM_TTL_S: Final = 3600
 """A stream lives this long after its last outcome: those of gateways that are gone do not pile up."""
 _RETRY_AT_LEAST_S: Final = 2.0
-_RETRY_FIRST_S: Final = 0.05
-_RETRY_MOST_S: Final = 1.0
 
 _SEND_OUTCOME_ONCE: Final = """
 local lease, done, stream = KEYS[1], KEYS[2], KEYS[3]
@@ -40,12 +39,22 @@ return 1
 """
 
 
-def done_key(job: Job) -> str:
-    """Set with the outcome: a job that is delivered again later does not run again.
+class Addressed(Protocol):
+    """What has to be known of a job to tell of it."""
 
-    The second job of an escalated query may have the id of the first one.
-    """
-    return f"gradus:done:{job.id}" + (":escalated" if job.escalated else "")
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def reply_to(self) -> str: ...
+
+    @property
+    def deadline_unix_s(self) -> float: ...
+
+
+def done_key(job_id: str) -> str:
+    """Set with the outcome: a job that is delivered again later does not run again."""
+    return f"gradus:done:{job_id}"
 
 
 class Events:
@@ -55,7 +64,7 @@ class Events:
     progress is lost; only an outcome is worth waiting for (:meth:`send_outcome`).
     """
 
-    def __init__(self, client: redis.Redis, job: Job, worker_id: str) -> None:
+    def __init__(self, client: redis.Redis, job: Addressed, worker_id: str) -> None:
         self._client = client
         self._job = job
         self._worker_id = worker_id
@@ -89,23 +98,22 @@ class Events:
         if Redis stayed away.
         """
         fields = _encode_outcome(outcome)
-        keys = [lease_key(self._job.id), done_key(self._job), self._job.reply_to]
+        keys = [lease_key(self._job.id), done_key(self._job.id), self._job.reply_to]
         arguments: list[Any] = [self._worker_id, DONE_TTL_S, EVENTS_MAXLEN, STREAM_TTL_S]
         for name, value in fields.items():
             arguments += [name, value]
         give_up_unix_s = max(self._job.deadline_unix_s, time.time() + _RETRY_AT_LEAST_S)
-        retry_s = _RETRY_FIRST_S
-        while True:
-            try:
-                with self._lock:
-                    self._flush()
-                    return bool(self._client.eval(_SEND_OUTCOME_ONCE, len(keys), *keys, *arguments))
-            except redis.RedisError as error:
-                if time.time() + retry_s > give_up_unix_s:
-                    log.error("job %s: its outcome could not be sent: %s", self._job.id, error)
-                    return False
-                time.sleep(retry_s)
-                retry_s = min(2 * retry_s, _RETRY_MOST_S)
+
+        def send() -> bool:
+            with self._lock:
+                self._flush()
+                return bool(self._client.eval(_SEND_OUTCOME_ONCE, len(keys), *keys, *arguments))
+
+        try:
+            return insist(send, give_up_unix_s)
+        except redis.RedisError as error:
+            log.error("job %s: its outcome could not be sent: %s", self._job.id, error)
+            return False
 
     def _flush(self) -> None:
         """Send the text that waits. Raises :class:`redis.RedisError`, and keeps the text then."""
@@ -114,7 +122,7 @@ class Events:
             self._text.clear()
 
 
-def add_event(client: redis.Redis, job: Job, event: Event) -> None:
+def add_event(client: redis.Redis, job: Addressed, event: Event) -> None:
     """Append to the stream the job answers to; ``client`` may be a pipeline."""
     fields: dict[Any, Any] = {**encode_event(event)}
     client.xadd(job.reply_to, fields, maxlen=EVENTS_MAXLEN, approximate=True)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 import redis
@@ -84,16 +83,6 @@ def test_a_job_that_has_its_outcome_does_not_run_again(client: redis.Redis) -> N
         deliveries.take(dump_job(the_job))
         deliveries.take(dump_job(the_job))
     assert [event.type for event in events_of(client, the_job)] == ["started", "text", "outcome"]
-
-
-def test_the_second_job_of_an_escalated_query_runs_though_it_has_the_first_ones_id(
-    client: redis.Redis,
-) -> None:
-    first = job(direct_plan())
-    with worker(client, answers) as deliveries:
-        deliveries.take(dump_job(first))
-        deliveries.take(dump_job(replace(first, escalated=True)))
-    assert [event.type for event in events_of(client, first)].count("outcome") == 2
 
 
 def test_a_job_that_another_worker_runs_is_dropped(client: redis.Redis) -> None:
@@ -178,12 +167,70 @@ def test_the_deadline_of_the_job_reaches_the_executor_a_little_early(client: red
     assert 990 < seen[0] < 1000
 
 
-def test_a_message_of_another_version_is_dropped_not_guessed(client: redis.Redis) -> None:
+@pytest.mark.parametrize(
+    ("written", "changed"), [('"version":1', '"version":2'), ('"stream":false', '"steam":false')]
+)
+def test_a_job_that_cannot_be_read_fails_and_is_not_guessed(
+    client: redis.Redis, written: str, changed: str
+) -> None:
     the_job = job(direct_plan())
     with worker(client, answers) as deliveries:
-        deliveries.take(dump_job(the_job).replace('"version":1', '"version":2'))
-        deliveries.take("{")
+        deliveries.take(dump_job(the_job).replace(written, changed))
+    (event,) = events_of(client, the_job)
+    assert event.outcome is not None
+    assert event.outcome.failure is not None
+    assert event.outcome.failure.code == "wire_invalid"
+    assert "cannot read the job" in event.outcome.failure.message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{",
+        "7",
+        "[" * 100_000,
+        '{"job": []}',
+        '{"job": {"id": "job-1"}}',
+        '{"job": {"id": 1, "reply_to": "gradus:events:test"}}',
+        '{"job": {"id": "job-1", "reply_to": "gradus:worker:a"}}',
+    ],
+)
+def test_a_message_that_names_nobody_who_waits_is_dropped(client: redis.Redis, message: str) -> None:
+    before = set(client.keys("gradus:*"))
+    with worker(client, answers) as deliveries:
+        deliveries.take(message)
+    assert set(client.keys("gradus:*")) <= before
+
+
+@pytest.mark.parametrize("reply_is_lost", [False, True])
+def test_a_job_is_claimed_though_redis_is_away_for_a_moment(client: redis.Redis, reply_is_lost: bool) -> None:
+    the_job = job(direct_plan())
+    away = _NoClaims(client, failures=2, reply_is_lost=reply_is_lost)
+    with worker(client, answers) as deliveries:
+        deliveries._client = away  # type: ignore[assignment]
+        deliveries.take(dump_job(the_job))
+    assert [event.type for event in events_of(client, the_job)] == ["started", "text", "outcome"]
+
+
+def test_a_job_that_cannot_be_claimed_before_its_deadline_is_given_up(client: redis.Redis) -> None:
+    the_job = job(direct_plan(), seconds=0.1)
+    away = _NoClaims(client, failures=1000, reply_is_lost=False)
+    with worker(client, answers) as deliveries:
+        deliveries._client = away  # type: ignore[assignment]
+        deliveries.take(dump_job(the_job))
     assert events_of(client, the_job) == []
+
+
+def test_a_job_that_is_delivered_again_while_it_runs_here_is_dropped(client: redis.Redis) -> None:
+    the_job = job(direct_plan())
+
+    def hears_of_it_again(same: Job, emit: Emit, cancellation: Cancellation) -> Outcome:
+        deliveries.take(dump_job(same))
+        return answers(same, emit, cancellation)
+
+    with worker(client, hears_of_it_again) as deliveries:
+        deliveries.take(dump_job(the_job))
+    assert [event.type for event in events_of(client, the_job)] == ["started", "text", "outcome"]
 
 
 def test_a_worker_is_present_while_it_takes_jobs(client: redis.Redis) -> None:
@@ -213,7 +260,7 @@ def test_while_redis_is_away_text_waits_and_the_outcome_is_tried_again(client: r
     events(Event("progress", the_job.id, {"stage": "probe", "done": 1, "total": 1}))
     assert events.send_outcome(Outcome(the_job.id, "answered", text="seven"))
     assert [event.type for event in events_of(client, the_job)] == ["text", "outcome"]
-    assert client.exists(done_key(the_job)) == 1
+    assert client.exists(done_key(the_job.id)) == 1
 
 
 def test_an_answer_that_no_json_can_hold_becomes_a_failure(client: redis.Redis) -> None:
@@ -222,6 +269,33 @@ def test_an_answer_that_no_json_can_hold_becomes_a_failure(client: redis.Redis) 
     (event,) = events_of(client, the_job)
     assert event.outcome is not None
     assert (event.outcome.status, event.outcome.text) == ("failed", "")
+
+
+class _NoClaims:
+    """A Redis whose first transactions fail, before or after they had their effect."""
+
+    def __init__(self, client: redis.Redis, failures: int, *, reply_is_lost: bool) -> None:
+        self._client, self._failures, self._reply_is_lost = client, failures, reply_is_lost
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    @contextmanager
+    def pipeline(self, transaction: bool) -> Iterator[object]:
+        with self._client.pipeline(transaction=transaction) as pipeline:
+            if self._failures == 0:
+                yield pipeline
+                return
+            self._failures -= 1
+            execute = pipeline.execute
+
+            def fail() -> None:
+                if self._reply_is_lost:
+                    execute()
+                raise redis.ConnectionError("away")
+
+            pipeline.execute = fail  # type: ignore[assignment]
+            yield pipeline
 
 
 class _Away:
