@@ -32,7 +32,7 @@ from router.errors import CannotHonour, RouterError
 
 log = logging.getLogger(__name__)
 
-TOO_LARGE = 413
+UNREAD = {413, 415}  # statuses of bodies that are not read to their end
 TOO_MANY_REQUESTS = 429
 
 
@@ -133,6 +133,7 @@ TABLE: dict[str, Row] = {
     "not_found": Row(404, "invalid_request_error"),
     "method_not_allowed": Row(405, "invalid_request_error"),
     "request_too_large": Row(413, "invalid_request_error"),
+    "unsupported_media_type": Row(415, "invalid_request_error"),
     "http_error": _INVALID,
     # Queue and workers
     "queue_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
@@ -185,7 +186,7 @@ def to_http(error: Exception) -> HttpError:
     headers = {"x-should-retry": "true" if retry else "false"}
     if retry and retry_after_s is not None:
         headers["retry-after"] = f"{retry_after_s:g}"
-    if status == TOO_LARGE:
+    if status in UNREAD:
         headers["connection"] = "close"  # else the server would read the rest, to reuse the connection
     details = {"message": str(error), "type": kind, "param": param, "code": error.code}
     body: dict[str, Any] = {"error": details}

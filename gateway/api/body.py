@@ -20,12 +20,31 @@ async def _read(request: Request, max_body_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_body_bytes:
         raise _too_large(max_body_bytes)
+    is_json = _is_json(request)
     body = bytearray()
     async for part in request.stream():
         body += part
+        if body and not is_json:
+            raise _not_json(request)
         if len(body) > max_body_bytes:
             raise _too_large(max_body_bytes)
     return bytes(body)
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _not_json(request: Request) -> BadRequest:
+    """Without a JSON type any web page could send a request: browsers ask nobody before they send text."""
+    found = request.headers.get("content-type")
+    said = f"'content-type: {found}'" if found else "no content-type"
+    return BadRequest(
+        "The body should come with the header 'content-type: application/json' "
+        f"(curl -H 'content-type: application/json' ...), and it came with {said}.",
+        code="unsupported_media_type",
+    )
 
 
 def _too_large(max_body_bytes: int) -> BadRequest:

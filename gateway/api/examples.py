@@ -154,6 +154,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "request_too_large",
         "The body is larger than 1000000 bytes; shorten it, or raise server.max_body_bytes.",
     ),
+    415: _error(
+        "The body does not come as JSON",
+        "invalid_request_error",
+        "unsupported_media_type",
+        "The body should come with the header 'content-type: application/json' "
+        "(curl -H 'content-type: application/json' ...), and it came with no content-type.",
+    ),
     502: _error(
         "A large model's server cannot be used",
         "server_error",

@@ -15,6 +15,7 @@ from router import wire
 from tests.gateway.doubles import ScriptedWorker, UpstreamDouble
 
 HELLO = [{"role": "user", "content": "hello"}]
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
@@ -30,8 +31,7 @@ pytestmark = pytest.mark.usefixtures("nothing_spent")
 
 
 def post(url: str, content: bytes | str) -> httpx.Response:
-    headers = {"content-type": "application/json"}
-    return httpx.post(f"{url}/v1/chat/completions", content=content, headers=headers)
+    return httpx.post(f"{url}/v1/chat/completions", content=content, headers=JSON)
 
 
 def the_error(answer: httpx.Response) -> dict[str, Any]:
@@ -188,10 +188,35 @@ def test_a_body_over_the_limit_that_announces_no_length_is_not_read_to_its_end(u
             sent += 10_000
             yield b" " * 10_000
 
-    answer = httpx.post(f"{url}/v1/chat/completions", content=parts(), timeout=20)
+    answer = httpx.post(f"{url}/v1/chat/completions", content=parts(), headers=JSON, timeout=20)
 
     assert answer.status_code == 413
     assert sent < 100_000_000
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/gradus/explain"])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "text/plain; application/json", None],
+)
+def test_what_a_web_page_may_send_unasked_is_refused_and_says_what_to_send(
+    url: str, path: str, kind: str | None
+) -> None:
+    body = json.dumps({"model": "remote", "messages": HELLO}).encode()
+
+    answer = httpx.post(f"{url}{path}", content=body, headers={"content-type": kind} if kind else {})
+
+    error = the_error(answer)
+    assert (answer.status_code, error["code"]) == (415, "unsupported_media_type")
+    assert "content-type: application/json" in error["message"]
+    assert (kind or "no content-type") in error["message"]
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON; charset=utf-8", "application/vnd.api+json"])
+def test_json_by_any_of_its_names_is_read(url: str, kind: str) -> None:
+    answer = httpx.post(f"{url}/v1/chat/completions", content=b"[]", headers={"content-type": kind})
+
+    assert (answer.status_code, the_error(answer)["code"]) == (400, "invalid_type")
 
 
 def test_a_prompt_longer_than_every_context_is_refused(client: openai.OpenAI) -> None:
