@@ -60,6 +60,24 @@ def test_explain_prices_every_bin_and_generates_nothing(url: str, redis_url: str
         assert client.llen(wire.QUEUE) == 0
 
 
+def test_small_prices_are_plain_digits(configure: Configure, start: Start, redis_url: str) -> None:
+    url = start(configure(GRADUS__MODELS__BIG__PRICE__USD_PER_MILLION_PROMPT_TOKENS="0.0000000041666668"))
+
+    answer = httpx.post(f"{url}/v1/gradus/explain", json={"model": "big", **HELLO, "max_tokens": 1})
+    plan = httpx.post(f"{url}/v1/gradus/explain", json={"model": "gradus", **HELLO}).json()["plan"]
+
+    costs = [value for name, value in _fields([answer.json(), plan]) if name.endswith("cost_usd")]
+    assert len(costs) > 10
+    for cost in costs:
+        assert set(cost) <= set("0123456789."), cost
+
+
+def _fields(node: Any) -> list[tuple[str, Any]]:
+    if isinstance(node, dict):
+        return [*node.items(), *(field for value in node.values() for field in _fields(value))]
+    return [field for value in node for field in _fields(value)] if isinstance(node, list) else []
+
+
 def test_explain_of_an_unpriced_model_says_null_not_zero(url: str) -> None:
     plan = httpx.post(f"{url}/v1/gradus/explain", json={"model": "lite", **HELLO}).json()["plan"]
 
@@ -95,11 +113,11 @@ def test_ready_means_that_live_workers_run_every_model(url: str, worker: Scripte
     assert nobody.status_code == 503
     assert "gradus worker" in nobody.json()["reasons"][0]
 
-    worker.announce("small")
+    worker.announce("small", "longer")
     some = httpx.get(f"{url}/readyz")
     assert (some.status_code, some.json()["reasons"]) == (503, ["No live worker runs big."])
 
-    worker.announce("small", "big")
+    worker.announce("small", "big", "longer")
     ready = httpx.get(f"{url}/readyz")
     assert (ready.status_code, ready.json()["status"], ready.json()["reasons"]) == (200, "ready", [])
 
