@@ -79,13 +79,12 @@ async def _stream(request: Request, state: GatewayState, asked: Asked, envelope:
 async def _feed(state: GatewayState, asked: Asked, feed: Feed) -> None:
     try:
         reply = await state.service.answer(asked, feed)
+        feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus)
     except Exception as error:
         if feed.opened.done():
             feed.fail(to_http(error))
         else:
             feed.opened.set_exception(error)
-    else:
-        feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus)
 
 
 async def _before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> bool:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
+from gateway.api.chat import _feed
+from gateway.api.state import GatewayState
 from gateway.errors import WorkerLost, to_http
+from gateway.service import Reply
 from gateway.streams import Envelope, Feed
+from gateway.translate import Asked
 
 ENVELOPE = Envelope("chatcmpl-1", 1, "gradus")
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
@@ -100,3 +105,22 @@ def test_an_error_is_the_last_event_and_no_done_follows() -> None:
     events = asyncio.run(run())
 
     assert json.loads(events[-1].removeprefix(b"data: "))["error"]["code"] == "worker_lost"
+
+
+def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None:
+    async def answer(asked: object, feed: Feed) -> Reply:
+        feed.open({})
+        return Reply("7", "stop", USAGE, {"difficulty": object()})
+
+    async def run() -> list[bytes]:
+        feed = Feed(ENVELOPE, include_usage=False)
+        state = cast(GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer)))
+        async with asyncio.timeout(10):
+            work = asyncio.create_task(_feed(state, cast(Asked, None), feed))
+            events = await _events(feed)
+            await asyncio.wait([work])
+        return events
+
+    events = asyncio.run(run())
+
+    assert json.loads(events[-1].removeprefix(b"data: "))["error"]["code"] == "internal_error"
