@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from gateway.errors import DeadlineExceeded, QueueUnavailable, WorkerLost
 from gateway.sender import CONNECT_TIMEOUT_S, Sender
@@ -64,6 +64,7 @@ class Dispatcher:
         self._connected = False
         self._was_lost = False
         self._trim_at_s = 0.0
+        self._can_trim = True
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -73,6 +74,11 @@ class Dispatcher:
         # Its own connection, because its reads block; the timeout notices a host that vanished.
         self._reading = self._connect(2 * BLOCK_S)
         self._reader = asyncio.create_task(self._read(), name="gradus-event-reader")
+
+    @property
+    def reads(self) -> bool:
+        """Whether the reader lives: a Redis that is away does not end it, a fault of its own does."""
+        return not self._reader.done()
 
     def _connect(self, timeout_s: float) -> Redis:
         return Redis.from_url(
@@ -227,7 +233,10 @@ class Dispatcher:
             for _, entries in answer or ():
                 for entry_id, fields in entries:
                     last_id = entry_id
-                    self._hand_over(fields)
+                    try:
+                        self._hand_over(fields)
+                    except Exception:  # one bad entry must not end the reading for everybody
+                        log.exception("entry %r of %s is left out: %r", entry_id, self.reply_to, fields)
 
     def _greet(self) -> None:
         self._connected = True
@@ -241,8 +250,16 @@ class Dispatcher:
         """Drop what was read, now and then, so that Redis holds no answers that nobody waits for."""
         if time.monotonic() > self._trim_at_s:
             self._trim_at_s = time.monotonic() + TRIM_INTERVAL_S
-            await self._redis.xtrim(self.reply_to, minid=read_id)
             await self._redis.expire(self.reply_to, STREAM_TTL_S)
+            if self._can_trim:
+                await self._drop_read(read_id)
+
+    async def _drop_read(self, read_id: Any) -> None:
+        try:
+            await self._redis.xtrim(self.reply_to, minid=read_id)
+        except ResponseError as error:
+            self._can_trim = False  # the stream is short all the same: workers write it with a MAXLEN
+            log.warning("Redis does not trim streams by id (%s), which needs Redis 6.2 or later", error)
 
     def _hand_over(self, fields: dict[bytes, bytes]) -> None:
         waiting = self._waiting.get(fields.get(b"job", b"").decode())

@@ -39,6 +39,8 @@ async def readyz(request: Request) -> Response:
 
 
 async def _reasons(state: GatewayState) -> list[str]:
+    if not state.dispatcher.reads:
+        return ["This gateway process no longer reads what workers answer; its log says why. Restart it."]
     needed = sorted(
         name for name, model in state.config.models.items() if isinstance(model, TransformersModel)
     )

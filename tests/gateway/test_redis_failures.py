@@ -16,10 +16,11 @@ import openai
 import pytest
 import redis
 
+from gateway.app import create_app
 from gateway.redis_server import redis_command
 from router import wire
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker, until
+from tests.gateway.doubles import ScriptedWorker, serving, until
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 
@@ -92,6 +93,53 @@ def test_redis_may_be_away_come_late_and_restart(
                 assert ask(client).choices[0].message.content
             own_redis.kill()
             assert refused(client).code == "queue_unavailable"
+
+
+def test_an_entry_that_nobody_can_read_leaves_the_next_ones_readable(
+    client: openai.OpenAI, worker: ScriptedWorker, redis_url: str
+) -> None:
+    ask(client)
+    with redis.Redis.from_url(redis_url) as stray:
+        stray.xadd(worker.jobs[0].reply_to, {"job": b"\xff"})
+
+    assert ask(client).choices[0].message.content
+
+
+def test_a_gateway_that_stopped_reading_is_not_ready_and_says_so(
+    configure: Configure, redis_url: str
+) -> None:
+    app = create_app(configure())
+    with serving(app) as url, ScriptedWorker(redis_url) as worker:
+        worker.announce("small", "big", "longer")
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        reader = app.state.gateway.dispatcher._reader
+        reader.get_loop().call_soon_threadsafe(reader.cancel)
+        until(reader.done)
+        answer = httpx.get(f"{url}/readyz")
+
+    assert answer.status_code == 503
+    assert "no longer reads" in answer.json()["reasons"][0]
+
+
+def test_a_redis_that_cannot_trim_by_id_is_not_taken_for_a_lost_one(
+    own_redis: OwnRedis, configure: Configure, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_redis.start()
+    with redis.Redis.from_url(own_redis.url) as server:
+        server.acl_setuser("default", enabled=True, nopass=True, commands=["-xtrim"])
+    url = start(configure(GRADUS_REDIS_URL=own_redis.url))
+
+    with (
+        openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client,
+        ScriptedWorker(own_redis.url) as worker,
+    ):
+        for _ in range(2):
+            assert ask(client).choices[0].message.content
+
+    said = [record.getMessage() for record in caplog.records if record.name == "gateway.dispatch"]
+    assert len(worker.jobs) == 2
+    assert len(said) == 1
+    assert "Redis 6.2" in said[0]
 
 
 def test_a_job_that_waited_in_a_redis_that_lost_everything_is_sent_again(
