@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,11 @@ PURPOSES = {
     "escalation": "escalation",
 }
 
+UNCOUNTED = (
+    "A large model's server was asked and never said what that consumed: its tokens are estimated, and its "
+    "cost is unknown."
+)
+
 
 class Bill:
     """Collects the usage lines of one request, whatever becomes of it."""
@@ -26,13 +32,19 @@ class Bill:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lines: list[Usage] = []
+        self._uncounted = False
 
     def add(self, lines: Iterable[Usage]) -> None:
-        self._lines += lines
+        self._lines += self._market.priced(lines)
+
+    def add_uncounted(self, line: Usage) -> None:
+        """A line of a call that broke off before it was known what it consumed: its cost is unknown."""
+        self._uncounted = True
+        self._lines.append(replace(line, cost_usd=None, flops=None))
 
     @property
     def lines(self) -> tuple[Usage, ...]:
-        return self._market.priced(merge(self._lines))
+        return merge(self._lines)
 
     def usage(self) -> dict[str, int]:
         """OpenAI's usage object, over all lines."""
@@ -67,6 +79,7 @@ class Bill:
                 }
                 for line in lines
             ],
+            **({"notice": UNCOUNTED} if self._uncounted else {}),
         }
 
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from cost_model.prices import add_usd
 from cost_model.usage import Purpose, Usage
 from gateway.bill import Bill
 from gateway.dispatch import Dispatcher
 from gateway.errors import BadRequest, GatewayError, JobFailed, ModelNotFound
+from gateway.fallback import plan_for_gave_up, plan_for_longer
 from gateway.translate import Asked, gradus_object, known_headers
 from gateway.upstreams import Reading, Upstreams
-from router.errors import CannotHonour
+from router.errors import CannotHonour, PromptTooLong
 from router.market import Market
 from router.policy import direct_plan, plan
 from router.types import Branch, Decision, Job, Outcome, Plan
@@ -134,16 +136,32 @@ class Service:
         return self._reply(run, branch, answer)
 
     async def _follow(self, run: _Run) -> tuple[Branch, _Answer]:
-        """Do what the plan says; a search that gives up leaves the query to the large model."""
-        if not run.plan.probe_samples:
-            branch = run.plan.branches[0]
-            return branch, await self._ask(run, branch, run.plan, escalated=False)
-        outcome = await self._work(run, run.plan, escalated=False)
+        """Do what the plan says; what the small model gives up, or cannot read, goes to the large model."""
+        branch = run.plan.branches[0]
+        try:
+            if not run.plan.probe_samples:
+                return branch, await self._ask(run, branch, run.plan, escalated=False)
+            outcome = await self._work(run, run.plan, escalated=False)
+        except JobFailed as error:
+            return await self._fall_back(run, error)
         run.decision = outcome.decision
-        branch = run.plan.branches[0] if outcome.decision is None else outcome.decision.branch
+        branch = branch if outcome.decision is None else outcome.decision.branch
         if outcome.status == "answered":
             return branch, _said(outcome)
-        return branch, await self._ask(run, branch, _without_probe(run.plan, branch), escalated=True)
+        return branch, await self._ask(run, branch, plan_for_gave_up(run.plan, branch), escalated=True)
+
+    async def _fall_back(self, run: _Run, error: JobFailed) -> tuple[Branch, _Answer]:
+        """Ask the large model, if only a worker could tell that the prompt is too long; else ``error``."""
+        policy = self._policy(run.asked.model)
+        if policy is None or error.code != PromptTooLong.code:
+            raise error
+        failed = run.plan.small if run.plan.probe_samples else run.plan.branches[0].chosen.model
+        spent_usd = add_usd(*(line.cost_usd for line in run.bill.lines))
+        longer = plan_for_longer(run.asked.query, policy, failed, spent_usd, self._market)
+        if longer is None:
+            raise error
+        branch = replace(longer.branches[0], notice=f"{longer.branches[0].reason}: {error}")
+        return branch, await self._ask(run, branch, longer, escalated=True)
 
     async def _ask(self, run: _Run, branch: Branch, decided: Plan, *, escalated: bool) -> _Answer:
         """An answer without a probe, of the model that ``branch`` chose: in a worker, or from its server."""
@@ -190,7 +208,7 @@ class Service:
     async def _upstream(self, run: _Run, name: str, *, escalated: bool) -> _Answer:
         """The named model's answer, from its server; what it consumed is on the bill even if it fails."""
         asked, listener, reading = run.asked, run.listener, Reading(run.asked.body)
-        body = None
+        body, counted = None, False
         began_s = time.perf_counter()
         try:
             if listener is None:
@@ -200,13 +218,18 @@ class Service:
                 await self._upstreams.stream(
                     name, asked.body, run.deadline_s, reading, on_open, listener.chunk
                 )
+            counted = True
         finally:
             seconds = time.perf_counter() - began_s
             run.took({"escalation" if escalated else "direct": seconds})
-            if reading.opened:
+            if reading.sent:
                 purpose: Purpose = "escalation" if escalated else "direct"
                 read, written = reading.prompt_tokens, reading.completion_tokens
-                run.bill.add([Usage(purpose, name, 1, read, written, seconds)])
+                line = Usage(purpose, name, 1, read, written, seconds)
+                if counted or reading.reported:
+                    run.bill.add([line])
+                else:
+                    run.bill.add_uncounted(line)
         return _Answer(upstream=body, reported=reading.reported, estimated=reading.estimated)
 
     def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:
@@ -265,12 +288,6 @@ def _stages_s(decided: Plan, outcome: Outcome, escalated: bool) -> Mapping[str, 
     if decided.probe_samples or decided.branches[0].chosen.strategy.name != "direct":
         return outcome.stages_s
     return {"escalation" if escalated else "direct": sum(outcome.stages_s.values())}
-
-
-def _without_probe(decided: Plan, branch: Branch) -> Plan:
-    """The plan of a second job: ``branch`` alone, as it was priced."""
-    only = replace(branch, difficulty_bin=None, rejected=())
-    return replace(decided, small=None, verifier=None, probe_samples=0, branches=(only,))
 
 
 def _tell(listener: Listener, event: Event) -> None:

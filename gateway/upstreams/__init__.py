@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from pydantic_core import to_json
+
 from gateway.errors import DeadlineExceeded, GatewayError, KeyMissing, UpstreamFailed, UpstreamRejected
 from gateway.upstreams.litellm_models import LiteLLMModels, price_map
 from gateway.upstreams.openai_server import OpenAIServers
@@ -27,10 +29,22 @@ class Reading:
     """What an upstream call consumed so far: what the server reports, else an estimate from the lengths."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
+        self.sent = False
         self.opened = False
         self.reported: Mapping[str, Any] = {}
-        self._prompt_characters = sum(_characters(message.get("content")) for message in body["messages"])
+        self._prompt_characters = _json_characters(body, "tools", "functions") + sum(
+            _characters(message.get("content")) + _json_characters(message, "tool_calls", "function_call")
+            for message in body["messages"]
+        )
         self._answer_characters = 0
+
+    def send(self) -> None:
+        """Note that the request has gone out."""
+        self.sent = True
+
+    def refuse(self) -> None:
+        """Note that the server refused: unless an answer had begun, that consumed nothing."""
+        self.sent = self.opened
 
     def see(self, answer: Mapping[str, Any]) -> None:
         """Note a completion or a chunk of one."""
@@ -40,9 +54,10 @@ class Reading:
             self.reported = usage
         for choice in answer.get("choices") or ():
             said = choice.get("delta") or choice.get("message") or {}
-            self._answer_characters += _characters(said.get("content")) + _characters(
-                said.get("reasoning_content")
-            )
+            self._answer_characters += _characters(said.get("content"))
+            self._answer_characters += _characters(said.get("reasoning_content"))
+            calls = [*(said.get("tool_calls") or ()), {"function": said.get("function_call")}]
+            self._answer_characters += sum(map(_call_characters, calls))
 
     @property
     def estimated(self) -> bool:
@@ -86,10 +101,11 @@ class Upstreams:
     async def complete(self, name: str, body: Mapping[str, Any], deadline_s: float, reading: Reading) -> Json:
         """Ask the model for a whole answer; ``deadline_s`` is on the event loop's clock.
 
+        ``reading`` is right whenever this ends, cancelled too.
         Raises :class:`KeyMissing`, :class:`UpstreamError` or :class:`DeadlineExceeded`.
         """
-        engine, call = self._call(name, body)
-        async with self._named_errors(name, deadline_s):
+        engine, call = self._call(name, body, reading)
+        async with self._named_errors(name, deadline_s, reading):
             answer = await engine.complete(call)
         if not isinstance(answer.get("choices"), list) or not answer["choices"]:
             raise UpstreamFailed(f"The server of model '{name}' answered without choices.")
@@ -105,12 +121,12 @@ class Upstreams:
         on_open: Callable[[], None],
         on_chunk: Callable[[Json], None],
     ) -> None:
-        """As :meth:`complete`, chunk by chunk; ``reading`` is right whenever this ends, cancelled too.
+        """As :meth:`complete`, chunk by chunk.
 
         ``on_open`` is called before the first chunk: up to then a refusal is an error like any other.
         """
-        engine, call = self._call(name, body)
-        async with self._named_errors(name, deadline_s), aclosing(engine.stream(call)) as chunks:
+        engine, call = self._call(name, body, reading)
+        async with self._named_errors(name, deadline_s, reading), aclosing(engine.stream(call)) as chunks:
             async for chunk in chunks:
                 if not reading.opened:
                     on_open()
@@ -119,7 +135,7 @@ class Upstreams:
         if not reading.opened:
             raise UpstreamFailed(f"The server of model '{name}' ended its stream without an answer.")
 
-    def _call(self, name: str, body: Mapping[str, Any]) -> tuple[UpstreamEngine, Call]:
+    def _call(self, name: str, body: Mapping[str, Any], reading: Reading) -> tuple[UpstreamEngine, Call]:
         if variable := self.missing_keys().get(name):
             raise KeyMissing(
                 f"Model '{name}' needs an API key, and the gateway's environment has none in {variable}; "
@@ -130,10 +146,10 @@ class Upstreams:
         if model.max_tokens is not None and not (body.get("max_tokens") or body.get("max_completion_tokens")):
             body = {**body, "max_tokens": model.max_tokens}  # the worst case that was priced rests on it
         upstream_name = model.upstream_model if isinstance(model, OpenAIModel) else model.litellm_model
-        return self._engines[model.engine], Call(upstream_name, model.base_url, key, body)
+        return self._engines[model.engine], Call(upstream_name, model.base_url, key, body, reading.send)
 
     @asynccontextmanager
-    async def _named_errors(self, name: str, deadline_s: float) -> AsyncIterator[None]:
+    async def _named_errors(self, name: str, deadline_s: float, reading: Reading) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout_at(deadline_s):
                 yield
@@ -147,6 +163,7 @@ class Upstreams:
                 f"The server of model '{name}' cannot be used: {error}. Ask again, or check its base_url."
             ) from error
         except Refusal as refusal:
+            reading.refuse()
             raise self._refused(name, refusal) from refusal
 
     def _refused(self, name: str, refusal: Refusal) -> GatewayError:
@@ -176,6 +193,15 @@ def _characters(content: object) -> int:
     if isinstance(content, list):
         return sum(_characters(part.get("text")) for part in content if isinstance(part, dict))
     return 0
+
+
+def _json_characters(holder: Mapping[str, Any], *fields: str) -> int:
+    return sum(len(to_json(holder[field])) for field in fields if holder.get(field))
+
+
+def _call_characters(call: Mapping[str, Any]) -> int:
+    """Name and arguments, which the model wrote: a stream wraps every few of these into JSON of its own."""
+    return sum(map(_characters, (call.get("function") or call.get("custom") or {}).values()))
 
 
 def _tokens(characters: int) -> int:

@@ -97,6 +97,7 @@ class LiteLLMModels:
             and name not in ("model", "stream", "stream_options")
             and value is not None
         }
+        call.on_sent()  # litellm does not say when it is
         try:
             return await litellm.acompletion(
                 model=call.model,

@@ -43,10 +43,15 @@ class OpenAIServers:
                 if not answer.is_success:
                     await answer.aread()
                     raise _refusal(answer)
+                ended = False
                 async for data in _events(answer):
                     if data == b"[DONE]":
                         return
-                    yield _chunk(data)
+                    chunk = _chunk(data)
+                    ended = ended or _ends(chunk)
+                    yield chunk
+                if not ended:
+                    raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
             finally:
                 await answer.aclose()
         except httpx.HTTPError as error:
@@ -60,7 +65,15 @@ class OpenAIServers:
         if call.api_key is not None:
             headers["authorization"] = f"Bearer {call.api_key}"
         url = f"{(call.base_url or '').rstrip('/')}/chat/completions"
-        return self._http.build_request("POST", url, content=to_json(body), headers=headers)
+
+        async def follow(step: str, _: Mapping[str, Any]) -> None:
+            if step.endswith(".send_request_body.complete"):
+                call.on_sent()
+
+        extensions = {"trace": follow}
+        return self._http.build_request(
+            "POST", url, content=to_json(body), headers=headers, extensions=extensions
+        )
 
 
 async def _events(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -71,6 +84,12 @@ async def _events(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
         for line in lines:
             if line.startswith(b"data:"):
                 yield line[len(b"data:") :].strip()
+    if rest.startswith(b"data:"):  # the last line may lack its end
+        yield rest[len(b"data:") :].strip()
+
+
+def _ends(chunk: Json) -> bool:
+    return any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
 
 
 def _chunk(data: bytes) -> Json:

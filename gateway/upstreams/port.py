@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,12 +11,16 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to an upstream model: where, under which name and key, and the body as it came."""
+    """One request to an upstream model: where, under which name and key, and the body as it came.
+
+    ``on_sent`` is called once the request has gone out: from then on it may cost something.
+    """
 
     model: str
     base_url: str | None
     api_key: str | None
     body: Mapping[str, Any]
+    on_sent: Callable[[], None]
 
 
 class Refusal(Exception):

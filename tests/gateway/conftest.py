@@ -30,6 +30,13 @@ models:
     parameters: 14000
     max_tokens: 100
     price: {{usd_per_million_prompt_tokens: 10, usd_per_million_completion_tokens: 20}}
+  longer:
+    engine: transformers
+    path: nowhere
+    context_tokens: 1024
+    parameters: 14000
+    max_tokens: 100
+    price: {{usd_per_million_prompt_tokens: 10, usd_per_million_completion_tokens: 20}}
   remote:
     engine: openai
     base_url: {upstream}/v1
@@ -63,6 +70,8 @@ policies:
   lite: {{<<: *default, large: lite}}
   alone: {{small: small, verifier: prm, probe_samples: 4, search_samples: 8, usd_per_right_answer: 0.01}}
   hasty: {{<<: *default, large: remote, deadline_s: 1}}
+  longer: {{<<: *default, large: longer}}
+  longer-capped: {{<<: *default, large: remote, max_cost_usd: 0.0015}}
   capped: {{<<: *default, max_cost_usd: 0.000001}}
 server:
   max_body_bytes: 20000

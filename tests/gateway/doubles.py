@@ -251,6 +251,7 @@ class UpstreamDouble:
     keys: list[str | None] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
     hangs: bool = False
+    done: str = "data: [DONE]\n\n"
 
     async def reply(self, request: Request) -> Response:
         body = await request.json()
@@ -270,7 +271,7 @@ class UpstreamDouble:
                 yield f"data: {json.dumps(each, ensure_ascii=False)}\n\n"
             if self.hangs:
                 await asyncio.sleep(GIVE_UP_S)
-            yield "data: [DONE]\n\n"
+            yield self.done
         finally:
             self.closed.set()
 

@@ -61,6 +61,20 @@ def test_one_unknown_price_makes_the_whole_cost_unknown(
     assert bill.account()["flops"] is None
 
 
+@given(lines=st.lists(LINE, max_size=4))
+def test_a_call_that_nobody_counted_makes_the_whole_cost_unknown_and_no_line_of_another_model(
+    market: Market, lines: list[Usage]
+) -> None:
+    bill = Bill(market)
+    bill.add(lines)
+    bill.add_uncounted(Usage("escalation", "remote", 1, 10, 0))
+
+    account = bill.account()
+    unknown = [(line["purpose"], line["model"]) for line in account["lines"] if line["cost_usd"] is None]
+    assert account["cost_usd"] is None
+    assert unknown == [("escalation", "remote")]
+
+
 def test_an_empty_bill_is_nothing_and_knows_it(market: Market) -> None:
     account = Bill(market).account()
 

@@ -171,6 +171,28 @@ def test_a_server_that_does_not_count_gets_its_usage_estimated_and_marked(
     assert "estimated" in gradus(answer)["notice"]
 
 
+def test_an_estimate_counts_tools_and_the_calls_of_them(
+    client: openai.OpenAI, upstream: UpstreamDouble
+) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "calc", "arguments": '{"sum": "3 + 4 + 5"}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    upstream.answer["choices"][0]["message"] = message
+    del upstream.answer["usage"]
+    tools: Any = [{"type": "function", "function": {"name": "calc", "description": "d" * 400}}]
+    messages: Any = [*MESSAGES, message, {"role": "tool", "tool_call_id": "1", "content": "12"}]
+
+    plain = client.chat.completions.create(model="remote", messages=MESSAGES).usage
+    with_tools = client.chat.completions.create(model="remote", messages=MESSAGES, tools=tools).usage
+    with_calls = client.chat.completions.create(model="remote", messages=messages).usage
+
+    assert plain is not None
+    assert with_tools is not None
+    assert with_calls is not None
+    assert with_tools.prompt_tokens > plain.prompt_tokens + 100
+    assert with_calls.prompt_tokens > plain.prompt_tokens + 20
+    assert plain.completion_tokens == 6  # the 24 characters of name and arguments
+
+
 def test_litellm_models_are_asked_with_their_own_key(client: openai.OpenAI, upstream: UpstreamDouble) -> None:
     answer = ask(client, "lite", temperature=0.5, extra_body={"top_k": 5, "api_base": "http://evil.example"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -116,6 +117,30 @@ def test_a_server_that_breaks_off_is_a_last_event(
     assert caught.value.code == "upstream_failed"
 
 
+def test_a_stream_that_ends_without_saying_so_is_no_complete_answer(
+    client: openai.OpenAI, upstream: UpstreamDouble
+) -> None:
+    upstream.chunks, upstream.done = CHUNKS[:3], ""
+
+    with pytest.raises(openai.APIError, match="broke off") as caught:
+        list(ask(client, "remote", stream=True))
+
+    assert caught.value.code == "upstream_failed"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "done"), [(CHUNKS, ""), (CHUNKS[:3], "data: [DONE]"), (CHUNKS[:3], "data: [DONE]\n\n")]
+)
+def test_a_stream_that_said_either_that_it_finished_or_that_it_is_done_is_complete(
+    client: openai.OpenAI, upstream: UpstreamDouble, chunks: tuple[Any, ...], done: str
+) -> None:
+    upstream.chunks, upstream.done = chunks, done
+
+    said = list(ask(client, "remote", stream=True))
+
+    assert "".join(each.choices[0].delta.content or "" for each in said if each.choices) == "The answer is 7."
+
+
 def test_a_server_that_hangs_meets_the_deadline(client: openai.OpenAI, upstream: UpstreamDouble) -> None:
     upstream.hangs = True
     tools: Any = [{"type": "function", "function": {"name": "f", "parameters": {}}}]  # straight to the server
@@ -124,6 +149,34 @@ def test_a_server_that_hangs_meets_the_deadline(client: openai.OpenAI, upstream:
 
     assert (error.status_code, error.code) == (504, "deadline_exceeded")
     assert upstream.closed.wait(10)
+    spent = error.response.json()["gradus"]
+    (line,) = spent["lines"]
+    assert (line["purpose"], line["model"], line["calls"]) == ("direct", "remote", 1)
+    assert line["prompt_tokens"] > 0
+    assert (line["cost_usd"], spent["cost_usd"], spent["flops"]) == (None, None, None)
+    assert "unknown" in spent["notice"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_refuses_is_not_on_the_bill(
+    client: openai.OpenAI, upstream: UpstreamDouble, stream: bool
+) -> None:
+    upstream.status, upstream.answer = 500, {"error": {"message": "because"}}
+
+    assert "gradus" not in refused(client, "remote", stream=stream).response.json()
+
+
+def test_a_stream_that_broke_off_before_it_was_counted_has_an_unknown_cost(
+    url: str, upstream: UpstreamDouble
+) -> None:
+    upstream.chunks, upstream.done = CHUNKS[:3], ""
+
+    body = {"model": "remote", "messages": MESSAGES, "stream": True}
+    last = httpx.post(f"{url}/v1/chat/completions", json=body).text.strip().split("\n\n")[-1]
+
+    spent = json.loads(last.removeprefix("data: "))["gradus"]
+    assert spent["cost_usd"] is None
+    assert spent["tokens"]["direct"] > 0
 
 
 def test_an_unreachable_server_is_named(configure: Configure, start: Start, worker: ScriptedWorker) -> None:

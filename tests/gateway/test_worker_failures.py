@@ -19,6 +19,7 @@ from tests.gateway.doubles import (
     PROBE,
     Delivery,
     ScriptedWorker,
+    UpstreamDouble,
     easy,
     failing,
 )
@@ -61,6 +62,63 @@ def test_a_failed_job_is_its_own_error_and_says_what_it_spent(
     spent = error.response.json()["gradus"]
     assert spent["tokens"]["probe"] == PROBE.total_tokens
     assert spent["cost_usd"] == "0.00042"
+
+
+def too_long(delivery: Delivery) -> None:
+    """A worker whose small model cannot read the prompt after all."""
+    no = failing("context_length_exceeded", "the prompt has 600 tokens, and small reads 512")
+    (easy if delivery.job.escalated else no)(delivery)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_that_only_a_worker_finds_too_long_goes_to_a_large_model_that_reads_more(
+    url: str, worker: ScriptedWorker, upstream: UpstreamDouble, stream: bool
+) -> None:
+    worker.script = too_long
+    body = {"model": "gradus/remote", "messages": MESSAGES, "stream": stream}
+
+    text = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30).text
+
+    if stream:
+        assert text.endswith("data: [DONE]\n\n")
+        text = text.strip().split("\n\n")[-2].removeprefix("data: ")
+    said = json.loads(text)["gradus"]
+    assert (said["route"], said["model"], said["bin"]) == ("large", "remote", None)
+    assert "600 tokens" in said["notice"]
+    assert (said["tokens"]["probe"], said["tokens"]["escalation"]) == (PROBE.total_tokens, 18)
+
+
+def test_a_prompt_too_long_for_the_small_model_goes_to_a_large_one_in_a_worker(
+    client: openai.OpenAI, worker: ScriptedWorker
+) -> None:
+    worker.script = too_long
+
+    answer = ask(client, "gradus/longer")
+
+    assert answer.choices[0].message.content
+    assert [branch.chosen.model for branch in worker.jobs[1].plan.branches] == ["longer"]
+    assert answer.model_extra["gradus"]["tokens"]["escalation"] == 40
+
+
+@pytest.mark.parametrize("model", ["gradus", "gradus/alone", "gradus/longer-capped", "small"])
+def test_a_prompt_too_long_is_refused_where_no_allowed_model_reads_more(
+    client: openai.OpenAI, worker: ScriptedWorker, upstream: UpstreamDouble, model: str
+) -> None:
+    worker.script = too_long
+
+    error = refused(client, model)
+
+    assert (error.status_code, error.code) == (400, "context_length_exceeded")
+    assert (len(worker.jobs), len(upstream.bodies)) == (1, 0)
+
+
+def test_a_prompt_too_long_for_the_larger_model_too_is_refused(
+    client: openai.OpenAI, worker: ScriptedWorker
+) -> None:
+    worker.script = failing("context_length_exceeded", "too long")
+
+    assert refused(client, "gradus/longer").code == "context_length_exceeded"
+    assert [job.escalated for job in worker.jobs] == [False, True]
 
 
 def test_a_silent_worker_is_lost_and_the_job_is_sent_once_more(
