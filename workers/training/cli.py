@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 P = ParamSpec("P")
 DEFAULT_PROBLEMS = 150_000
-DEFAULT_ROLLOUT_QUESTIONS = 512
+DEFAULT_ROLLOUT_QUESTIONS = 656
 DEFAULT_HELD_OUT = 400
 
 
@@ -107,7 +107,7 @@ def grow(data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1) -> None:
     _say({"parameters": write(data_dir.expanduser(), seed)})
 
 
-@app.command(epilog="Example: gradus train rollouts --questions 512")
+@app.command(epilog="Example: gradus train rollouts --questions 656")
 @one_line_errors
 def rollouts(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,

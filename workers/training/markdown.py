@@ -152,9 +152,12 @@ Written by `gradus train report`; do not edit. Everything is measured on the exp
 
 The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). It is grown
 from the trained small model (function-preserving, Net2Net) and then trained on: its tokens come on top of
-those the small one had seen, and are the same examples in the same order. So both know the same problems,
-and no others: {training["small"]["tokens"]:,} tokens (prompts included) of {numbers["data"]["tokens"]:,} made
-for training. The loss is on the solutions only.
+those the small one had seen, and are the same examples in the same order. So both know the same problems, and
+no others: {training["small"]["tokens"]:,} tokens (prompts included) of the {numbers["data"]["tokens"]:,} that
+were generated for training. The loss is on the solutions only.
+
+The reward model is the small one's layers, held fixed, under three new layers. These first learn the
+probability that the small model gave to a solution so far, then the soft labels of Algorithm 1.
 
 ## Accuracy by difficulty
 
@@ -189,7 +192,7 @@ each way of answering gets right there.
 
 {bins}
 
-A completion has {tokens["small"]} tokens in the mean from the small model and {tokens["large"]} from the
+A completion has {tokens["small"]:.1f} tokens in the mean from the small model, {tokens["large"]:.1f} from the
 large one.
 
 ## Reproduce

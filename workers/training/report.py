@@ -229,7 +229,7 @@ def plot(numbers: dict[str, Any], path: Path) -> None:
     axes.set_xlabel("difficulty for abacus-small")
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8.5, loc="lower left")
+    axes.legend(frameon=False, fontsize=8.5, loc="upper right")
 
     def save(target: Path) -> None:
         figure.savefig(target, dpi=150, format="png")

@@ -29,7 +29,7 @@ class RolloutSettings:
     """Sizes of Algorithm 1."""
 
     seed: int = 1
-    questions: int = 1200
+    questions: int = 656
     samples: int = 16
     rollouts: int = 16
 
