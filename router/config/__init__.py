@@ -92,8 +92,13 @@ def _inconsistencies(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if "default" not in config.policies:
         yield ("policies",), 'needs a policy named "default": it is what the model name "gradus" means'
     for name, policy in config.policies.items():
-        for problem in _of_policy(config, policy):
-            yield ("policies", name, problem[0]), problem[1]
+        small = config.models.get(policy.small)
+        samples = max(policy.probe_samples, policy.search_samples)
+        if isinstance(small, TransformersModel) and small.temperature == 0 and samples > 1:
+            problem = f"is 0, so all {samples} samples of policy {name!r} would be equal; must be above 0"
+            yield ("models", policy.small, "temperature"), problem
+        for key, problem in _of_policy(config, policy):
+            yield ("policies", name, key), problem
 
 
 def _of_policy(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:

@@ -171,6 +171,12 @@ MISTAKES = {
         "FILE:41: policies.default.beam_width: search_samples (16) must be a multiple of beam_width (32), "
         "so that every round keeps N/M beams",
     ),
+    "a small model whose samples are all the same": (
+        "    path: /models/tiny\n",
+        "    path: /models/tiny\n    temperature: 0\n",
+        "FILE:5: models.tiny.temperature: is 0, so all 16 samples of policy 'default' would be equal; "
+        "must be above 0",
+    ),
     "no default policy": (
         "  default: &default",
         "  standard: &default",
