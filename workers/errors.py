@@ -2,6 +2,7 @@
 
     WorkerError
     ├── ContextOverflow     the prompt is longer than the model reads
+    ├── InvalidMessages     the model's chat template refuses the conversation
     ├── EngineFailed        the engine crashed, or its server answered nonsense
     ├── NoAnswer            the deadline came before any candidate was complete
     ├── JobCancelled        the client went away
@@ -20,6 +21,10 @@ class WorkerError(Exception):
 
 class ContextOverflow(WorkerError):
     code = "context_length_exceeded"
+
+
+class InvalidMessages(WorkerError):
+    code = "invalid_messages"
 
 
 class EngineFailed(WorkerError):

@@ -113,7 +113,8 @@ class Engine(Protocol):
         """Continue every prompt; returns when all have ended.
 
         Cancelled or past the deadline it returns what there is, marked "cancelled".
-        Raises :class:`workers.errors.ContextOverflow` or :class:`workers.errors.EngineFailed`.
+        Raises :class:`workers.errors.ContextOverflow`, :class:`workers.errors.InvalidMessages` or
+        :class:`workers.errors.EngineFailed`.
         """
         ...
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 
-from workers.errors import EngineFailed
+from workers.errors import EngineFailed, InvalidMessages
 from workers.protocols import Prompt
 
 _ANCHOR_TOKENS = 4
@@ -27,8 +27,8 @@ class Chat:
         """The tokens of the conversation, the head of the assistant's turn, and ``prompt.prefix`` after it.
 
         The prefix is encoded by itself: the tokens of the same conversation without a prefix are a prefix of
-        these, and stay so for every step that is added. Raises :class:`workers.errors.EngineFailed` where the
-        chat template refuses the messages.
+        these, and stay so for every step that is added. Raises :class:`workers.errors.InvalidMessages` where
+        the chat template refuses the messages.
         """
         last = self._last_head  # the prompts of a batch share one tuple of messages
         head = last[1] if last is not None and last[0] is prompt.messages else self._head(prompt.messages)
@@ -57,8 +57,10 @@ class Chat:
             return list(
                 self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
             )
+        except TemplateSyntaxError as error:  # no message can be read by this one
+            raise EngineFailed(f"model {self._model}: its chat template is broken: {error}") from error
         except TemplateError as error:
-            raise EngineFailed(
+            raise InvalidMessages(
                 f"model {self._model}: its chat template refuses the messages: {error}"
             ) from error
 

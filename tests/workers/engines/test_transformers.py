@@ -17,7 +17,7 @@ from tests.workers.engines import tiny
 from workers.engines import batching, transformers
 from workers.engines.batching import Limits
 from workers.engines.transformers import TransformersEngine
-from workers.errors import EngineFailed, ModelNotLoadable
+from workers.errors import EngineFailed, InvalidMessages, ModelNotLoadable
 from workers.protocols import Cancellation, Prompt, SamplingParams
 
 GIBBERISH = [
@@ -230,7 +230,17 @@ def test_messages_that_the_template_refuses_fail_by_name(tiny_folder: Path, tmp_
         tokenizer.chat_template = "{{ raise_exception('no system role') }}"
 
     engine = load(edit_template(refuse, tiny_folder, tmp_path))
-    with pytest.raises(EngineFailed, match="no system role"):
+    with pytest.raises(InvalidMessages, match="no system role"):
+        engine.generate([ask("tea")], SamplingParams(5))
+    engine.close()
+
+
+def test_a_chat_template_that_is_none_is_not_the_clients_fault(tiny_folder: Path, tmp_path: Path) -> None:
+    def spoil(tokenizer: Any) -> None:
+        tokenizer.chat_template = "{% for"
+
+    engine = load(edit_template(spoil, tiny_folder, tmp_path))
+    with pytest.raises(EngineFailed, match="broken"):
         engine.generate([ask("tea")], SamplingParams(5))
     engine.close()
 
