@@ -20,7 +20,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([_row(*header), _row(*["---"] * len(header)), *(_row(*row) for row in rows)])
 
 
-def wanted(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+def wanted(numbers: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """Each aim of the models: what was wanted, what came out, and whether it is met."""
     small, large = numbers["small"], numbers["large"]
     easiest, hardest = small["pass_1_by_quintile"][0], small["pass_1_by_quintile"][4]
@@ -28,12 +28,14 @@ def wanted(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     gap = large["pass_1"] - small["pass_1"]
     gain = numbers["weighted_16"] - numbers["majority_16"]
     error = numbers["weighted_minus_majority_se"]
+    said = {True: "yes", False: "**no**"}
+    selects = "yes, but within two standard errors of none" if 0 < gain < 2 * error else said[gain > 0]
     return [
-        ("small pass@1, easiest quintile", "≥ 0.85", _percent(easiest), easiest >= 0.85),
-        ("small pass@1, hardest quintile", "≤ 0.15", _percent(hardest), hardest <= 0.15),
-        ("small pass@16 − pass@1, overall", "≥ 0.20", _percent(coverage), coverage >= 0.2),
-        ("large − small, pass@1 overall", "≥ 0.20", _percent(gap), gap >= 0.2),
-        ("weighted best-of-16 − majority of 16", "> 0", f"{gain:+.3f} (s.e. {error:.3f})", gain > 0),
+        ("small pass@1, easiest quintile", "≥ 0.85", _percent(easiest), said[easiest >= 0.85]),
+        ("small pass@1, hardest quintile", "≤ 0.15", _percent(hardest), said[hardest <= 0.15]),
+        ("small pass@16 − pass@1, overall", "≥ 0.20", _percent(coverage), said[coverage >= 0.2]),
+        ("large − small, pass@1 overall", "≥ 0.20", _percent(gap), said[gap >= 0.2]),
+        ("weighted best-of-16 − majority of 16", "> 0", f"{gain:+.3f} (s.e. {error:.3f})", selects),
     ]
 
 
@@ -63,7 +65,7 @@ def render(numbers: dict[str, Any], plot: str) -> str:
     )
     aims = _table(
         ["aim", "wanted", "came out", "met"],
-        [[name, aim, value, "yes" if met else "**no**"] for name, aim, value, met in wanted(numbers)],
+        wanted(numbers),
     )
     models = _table(
         ["model", "parameters", "tokens seen", "steps"],

@@ -202,7 +202,7 @@ def plot(numbers: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7.2, 4.0), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.6), layout="constrained")
     places = np.arange(5)
     lines = (
         ("abacus-large, one sample", numbers["large"]["pass_1_by_quintile"], "#d1495b", "o-"),
@@ -229,7 +229,7 @@ def plot(numbers: dict[str, Any], path: Path) -> None:
     axes.set_xlabel("difficulty for abacus-small")
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper right")
+    figure.legend(frameon=False, fontsize=8.5, loc="outside lower center", ncols=2)
 
     def save(target: Path) -> None:
         figure.savefig(target, dpi=150, format="png")
