@@ -4,9 +4,10 @@ Each bin compares what Algorithm 6 would search on the small model with one answ
 
     usd_per_right_answer * P(right) - expected cost
 
-and takes the better one. What the probe costs is spent in either case, so it enters no comparison, but every
-cost of the plan. A cost that nobody knows cannot be weighed: where a price is missing, the large model is
-taken for hard and very hard queries if it is right more often, and the small one for the others.
+and takes the better one; a policy with ``min_accuracy`` first takes the cheapest way that is right so often
+(as BEST-Route does, 2506.22716). What the probe costs is spent in either case, so it enters no comparison,
+but every cost of the plan. A cost that nobody knows cannot be weighed: where a price is missing, the large
+model is taken for hard and very hard queries if it is right more often, and the small one for the others.
 
 Where the large model wins in every bin, nothing is probed: there is nothing to decide.
 
@@ -183,7 +184,7 @@ def _branch(
 ) -> Branch:
     """The best of ``ways`` that the cap allows; ``spare`` if it allows none of them."""
     allowed = [way for way in ways if _allowed(way.worst_case_cost_usd, cap_usd)]
-    chosen = _best(allowed, policy.usd_per_right_answer, outlook) if allowed else spare
+    chosen = _best(allowed, policy, outlook) if allowed else spare
     rejected = tuple(way for way in ways if way is not chosen)
     cut = len(allowed) < len(ways)
     reason = why(outlook.difficulty_bin, policy, chosen, rejected, cut)
@@ -192,12 +193,18 @@ def _branch(
     )
 
 
-def _best(ways: Sequence[Alternative], usd_per_right: Decimal, outlook: Outlook) -> Alternative:
-    """The most valuable way; of equal ones the first, which is the small model's."""
-    if any(way.expected_cost_usd is None for way in ways):
+def _best(ways: Sequence[Alternative], policy: Policy, outlook: Outlook) -> Alternative:
+    """The cheapest way that is right often enough, else the most valuable; of equal ones the first."""
+    costs = [way.expected_cost_usd for way in ways]
+    if None in costs:
         hard = outlook.difficulty_bin in (Bin.HARD, Bin.VERY_HARD)
         return max(ways, key=_accuracy) if hard else ways[0]
-    return max(ways, key=lambda way: usd_per_right * Decimal(way.accuracy) - (way.expected_cost_usd or 0))
+    if policy.min_accuracy is not None:
+        enough = [way for way in ways if way.accuracy >= policy.min_accuracy]
+        if enough:
+            return min(enough, key=_cost_usd)
+    worth = policy.usd_per_right_answer
+    return max(ways, key=lambda way: worth * Decimal(way.accuracy) - _cost_usd(way))
 
 
 def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) -> Plan:
@@ -277,3 +284,8 @@ def _max_usd(chosen: Sequence[Alternative]) -> Decimal | None:
 
 def _accuracy(way: Alternative) -> float:
     return way.accuracy
+
+
+def _cost_usd(way: Alternative) -> Decimal:
+    assert way.expected_cost_usd is not None, "an unknown cost is not compared"
+    return way.expected_cost_usd

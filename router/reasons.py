@@ -20,8 +20,11 @@ def why(
     """Why ``chosen`` was taken and not ``rejected``; ``cut`` if the cap had a say in it."""
     reason = f"{_words(difficulty_bin)}: {_say(chosen)}"
     if rejected:
-        worth = usd(policy.usd_per_right_answer)
-        reason += f"; rather than {' or '.join(map(_say, rejected))}; a right answer is worth {worth}"
+        reason += f"; rather than {' or '.join(map(_say, rejected))}"
+        if policy.min_accuracy is not None and chosen.accuracy >= policy.min_accuracy:
+            reason += f"; {policy.min_accuracy:.0%} is enough"
+        else:
+            reason += f"; a right answer is worth {usd(policy.usd_per_right_answer)}"
     else:
         reason += "; there is no other way"
     return reason + (f"; the cap is {usd(policy.max_cost_usd)}" if cut else "")

@@ -173,6 +173,7 @@ class Policy(Section):
     probe_samples: int = Field(default=16, strict=True, ge=0)
     search_samples: Count = 16
     beam_width: Count = 4
+    min_accuracy: Real | None = Field(default=None, ge=0, le=1)
     usd_per_right_answer: Usd
     max_cost_usd: Usd | None = None
     deadline_s: Real = Field(default=60.0, gt=0)

@@ -97,6 +97,23 @@ def test_no_rejected_alternative_is_worth_more_than_the_chosen_one(worth: Decima
         assert values[0] == max(values)
 
 
+@given(st.floats(0, 1), st.decimals(min_value=0, max_value=1, places=6))
+def test_the_cheapest_way_that_is_right_often_enough_is_taken(min_accuracy: float, worth: Decimal) -> None:
+    changed = _config(min_accuracy=min_accuracy, usd_per_right_answer=worth)
+    without = _config(usd_per_right_answer=worth)
+    decided = plan(query(), "default", open_market(changed, calibration=calibration()))
+    traded = plan(query(), "default", open_market(without, calibration=calibration()))
+    if not decided.probe_samples or not traded.probe_samples:
+        return
+    for branch, trade in zip(decided.branches, traded.branches, strict=True):
+        enough = [way for way in (branch.chosen, *branch.rejected) if way.accuracy >= min_accuracy]
+        if enough:
+            assert branch.chosen in enough
+            assert branch.chosen.expected_cost_usd == min(way.expected_cost_usd or 0 for way in enough)
+        else:
+            assert branch.chosen == trade.chosen
+
+
 def test_nothing_is_probed_where_the_large_model_wins_every_bin(tmp_path: Path) -> None:
     probed = _plan(tmp_path)
     decided = _plan(tmp_path, env={WORTH: "10"})
