@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from workers.training.__main__ import main
 from workers.training.cli import app
 
 COMMANDS = ("data", "lm", "grow", "rollouts", "prm", "report", "abacus")
@@ -24,8 +25,14 @@ def test_help_has_an_example(command: str) -> None:
     "arguments",
     [["lm", "--size", "huge"], ["lm"], ["data", "--problems", "3"], ["nonsense"], ["prm", "--bad"]],
 )
-def test_bad_options_exit_with_2(arguments: list[str]) -> None:
-    assert CliRunner().invoke(app, arguments).exit_code == 2
+def test_bad_options_are_one_line_and_exit_with_2(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gradus train", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
