@@ -14,15 +14,18 @@ A question's bin is that of its mean probe score (:func:`router.probe.bin_of`). 
 that the small model's *search* gets right with ``search_samples`` (by the strategy of :mod:`router.strategy`
 for the bin, or by weighted best-of-N in its place where that was not run); ``large_right`` that of one direct
 answer of the large model. Completion tokens are means of one completion. What is about the large model may be
-``null``; a bin without questions may be left out, or say ``{"questions": 0}``. Unknown keys are allowed: they
-are notes for people.
+``null``; a bin without questions may be left out, or say ``{"questions": 0}``. ``"models": {NAME: SHA-256 of
+its model.safetensors}`` may say which weights were measured. Unknown keys are allowed: they are notes for
+people.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,6 +61,7 @@ class Calibration(BaseModel):
     search_samples: Annotated[int, Field(ge=1)]
     questions: Annotated[int, Field(ge=1)]
     bins: Mapping[Bin, MeasuredBin]
+    models: Mapping[str, str] = {}
 
 
 def load_calibration(reference: str | None) -> Calibration | None:
@@ -68,14 +72,8 @@ def load_calibration(reference: str | None) -> Calibration | None:
     """
     if reference is None:
         return None
-    # A resource of the package by its name, not an import: the router knows of no worker.
-    file = (
-        resources.files("workers") / "models" / reference.removeprefix(EMBEDDED)
-        if reference.startswith(EMBEDDED)
-        else Path(reference)
-    )
     try:
-        raw = json.loads(file.read_text("utf-8"))
+        raw = json.loads(_file(reference).read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -94,6 +92,23 @@ def load_calibration(reference: str | None) -> Calibration | None:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ArtifactInvalid(f"{reference}: calibration: {where}: {first['msg']}") from error
+
+
+def weights_sha256(reference: str) -> str | None:
+    """Of the weights of an embedded model (``embedded:<folder>``); ``None`` for any other, or without any."""
+    if not reference.startswith(EMBEDDED):
+        return None
+    try:
+        return sha256((_file(reference) / "model.safetensors").read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _file(reference: str) -> Traversable:
+    # A resource of the package by its name, not an import: the router knows of no worker.
+    if reference.startswith(EMBEDDED):
+        return resources.files("workers") / "models" / reference.removeprefix(EMBEDDED)
+    return Path(reference)
 
 
 def _is_empty(measured_bin: object) -> bool:

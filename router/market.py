@@ -6,6 +6,7 @@ A :class:`Market` is a configuration with its prices, and for each policy and di
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -13,10 +14,12 @@ from typing import Any, Final, Literal
 from cost_model.flops import inference_flops
 from cost_model.prices import UNKNOWN, Price, from_price_map
 from cost_model.usage import Usage
-from router.artifacts import Calibration, MeasuredBin
+from router.artifacts import Calibration, MeasuredBin, weights_sha256
 from router.config import Config, Model, Policy
 from router.strategy import search_strategy
 from router.types import Bin, StrategySpec
+
+log = logging.getLogger(__name__)
 
 Source = Literal["measured", "assumed"]
 
@@ -101,9 +104,11 @@ def open_market(
 ) -> Market:
     """Price a configuration.
 
-    ``calibration`` holds for the policies that use its models and verifier. ``price_map`` (litellm's form)
-    prices the litellm models that have no price of their own.
+    ``calibration`` holds for the policies that use its models and verifier, with the weights that it
+    measured. ``price_map`` (litellm's form) prices the litellm models that have no price of their own.
     """
+    if calibration is not None:
+        calibration = _of_these_weights(config, calibration)
     outlooks = {name: _outlooks(config, policy, calibration) for name, policy in config.policies.items()}
     return Market(
         config=config,
@@ -123,6 +128,24 @@ def _price(model: Model, price_map: Mapping[str, Mapping[str, Any]]) -> Price:
 def _outlooks(config: Config, policy: Policy, calibration: Calibration | None) -> tuple[Outlook, ...]:
     measured = calibration if calibration is not None and _fits(policy, calibration) else None
     return tuple(_outlook(config, policy, each, measured) for each in Bin)
+
+
+def _of_these_weights(config: Config, calibration: Calibration) -> Calibration | None:
+    """What still holds of a calibration: nothing once the small model or the verifier has other weights."""
+    changed = [name for name in calibration.models if _is_changed(config, calibration, name)]
+    if not changed:
+        return calibration
+    log.warning("calibration: measured with other weights of %s; measure it again", ", ".join(changed))
+    if calibration.small in changed or calibration.verifier in changed:
+        return None
+    return calibration.model_copy(update={"large": None})
+
+
+def _is_changed(config: Config, calibration: Calibration, name: str) -> bool:
+    configured = config.verifiers.get(name) if name == calibration.verifier else config.models.get(name)
+    path = getattr(configured, "path", None)
+    found = None if path is None else weights_sha256(path)
+    return found is not None and found != calibration.models[name]
 
 
 def _fits(policy: Policy, calibration: Calibration) -> bool:

@@ -10,6 +10,8 @@ import pytest
 
 from cost_model.prices import Price
 from cost_model.usage import Usage
+from router.artifacts import weights_sha256
+from router.config import load_config
 from router.market import ASSUMED_RIGHT, open_market
 from router.types import Bin
 from tests.router.examples import calibration, config, market
@@ -39,6 +41,33 @@ def test_another_small_model_verifier_or_larger_search_says_nothing_about_this_o
 def test_another_large_model_leaves_what_the_small_one_does_measured(tmp_path: Path) -> None:
     assert _sources(tmp_path, large="other") == [("measured", "assumed")] * 4
     assert _sources(tmp_path, "alone") == [("measured", "assumed")] * 4
+
+
+EMBEDDED = {"small": "abacus-small", "verifier": "abacus-prm", "large": "abacus-large"}
+
+
+@pytest.mark.parametrize(
+    ("trained_again", "left"),
+    [
+        (None, ("measured", "measured")),
+        ("abacus-small", ("assumed", "assumed")),
+        ("abacus-prm", ("assumed", "assumed")),
+        ("abacus-large", ("measured", "assumed")),
+    ],
+)
+def test_a_calibration_holds_for_the_weights_that_it_measured(
+    trained_again: str | None, left: tuple[str, str]
+) -> None:
+    models = {name: weights_sha256(f"embedded:{name}") for name in EMBEDDED.values()}
+    assert None not in models.values()
+    if trained_again:
+        models[trained_again] = "0" * 64
+    opened = open_market(load_config("abacus", {}), calibration=calibration(**EMBEDDED, models=models))
+    assert {(each.small.source, each.large.source) for each in opened.outlooks["default"]} == {left}
+
+
+def test_weights_that_are_not_here_are_taken_for_the_measured_ones(tmp_path: Path) -> None:
+    assert _sources(tmp_path, models={"tiny": "0" * 64}) == [("measured", "measured")] * 4
 
 
 def test_a_bin_that_was_never_seen_is_assumed_and_expected_never(tmp_path: Path) -> None:
