@@ -22,7 +22,7 @@ from gateway.errors import DeadlineExceeded, QueueUnavailable, WorkerLost
 from gateway.sender import CONNECT_TIMEOUT_S, Sender
 from router import wire
 from router.errors import WireInvalid
-from router.types import Job, Outcome
+from router.types import Failure, Job, Outcome
 from router.wire import Event
 
 log = logging.getLogger(__name__)
@@ -266,9 +266,12 @@ class Dispatcher:
         if waiting is None:
             return  # its client left, or it was answered by the other worker
         try:
-            waiting.inbox.put_nowait(wire.decode_event(fields))
-        except WireInvalid as error:
-            log.error("an event of job %s is left out: %s", waiting.job.id, error)
+            event = wire.decode_event(fields)
+        except WireInvalid as error:  # a worker of another version: nothing that it says will be understood
+            log.error("job %s: %s", waiting.job.id, error)
+            failed = Outcome(waiting.job.id, "failed", failure=Failure(error.code, str(error)))
+            event = Event("outcome", waiting.job.id, outcome=failed)
+        waiting.inbox.put_nowait(event)
 
 
 _LOST = "The worker that ran this request is gone, and trying again did not help; ask again in a moment."

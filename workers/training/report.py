@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,10 @@ def score_rows(prm: Any, tokenizer: Any, rows: Sequence[dict[str, Any]]) -> Scor
     return [[next(flat) for _ in row["texts"]] for row in rows]
 
 
+def _weights_sha256(folder: Path) -> str:
+    return sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
 def _draw(
     data_dir: Path, models: Exported, settings: ReportSettings, split: str, size: str, samples: int
 ) -> Any:
@@ -138,6 +143,9 @@ def measure(data_dir: Path, settings: ReportSettings, models_dir: Path) -> dict[
         models.aggregation,
     )
     calibration["temperature"] = SAMPLING_TEMPERATURE
+    # By these the router knows whether the weights are still those that were measured.
+    measured = ("abacus-small", "abacus-large", "abacus-prm")
+    calibration["models"] = {name: _weights_sha256(models_dir / name) for name in measured}
     files.write_json(models_dir / "calibration.json", calibration)
 
     def by_quintile(values: np.ndarray) -> list[float]:
