@@ -20,7 +20,7 @@ from gateway.app import create_app
 from gateway.redis_server import redis_command
 from router import wire
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker, serving, until
+from tests.gateway.doubles import Delivery, ScriptedWorker, serving, until
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 
@@ -103,6 +103,19 @@ def test_an_entry_that_nobody_can_read_leaves_the_next_ones_readable(
         stray.xadd(worker.jobs[0].reply_to, {"job": b"\xff"})
 
     assert ask(client).choices[0].message.content
+
+
+def test_a_worker_of_another_version_fails_its_request_at_once(
+    client: openai.OpenAI, worker: ScriptedWorker, redis_url: str
+) -> None:
+    def newer(delivery: Delivery) -> None:
+        with redis.Redis.from_url(redis_url) as there:
+            event = {"v": "99", "job": delivery.job.id, "type": "outcome", "data": "{}"}
+            there.xadd(delivery.job.reply_to, event)
+
+    worker.script = newer
+
+    assert refused(client).code == "wire_invalid"
 
 
 def test_a_gateway_that_stopped_reading_is_not_ready_and_says_so(
