@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from router.types import Bin
+
 _QUINTILES = ("easiest", "2", "3", "4", "hardest")
 
 
@@ -105,7 +107,8 @@ def render(numbers: dict[str, Any], plot: str) -> str:
                     for key in ("small_pass_1", "small_majority_right", "small_right", "large_right")
                 ),
             ]
-            for name, one in calibration["bins"].items()
+            for name in Bin  # easiest first
+            if (one := calibration["bins"].get(name))
         ],
     )
     families = _table(
