@@ -57,7 +57,7 @@ def explain(console: Console, url: str, model: str, question: str) -> None:
             f"about {_usd(plan['probe_cost_usd'])}; then, by difficulty:"
         )
     table = Table(show_lines=False)
-    for heading in ("bin", "route", "model", "strategy", "P(right)", "expected cost", "worst case", "why"):
+    for heading in ("bin", "route", "model", "strategy", "P(right)", "expected cost", "worst case"):
         table.add_column(heading, overflow="fold")
     for branch in plan["branches"]:
         chosen = branch["chosen"]
@@ -69,9 +69,10 @@ def explain(console: Console, url: str, model: str, question: str) -> None:
             f"{chosen['accuracy']:.2f} {chosen['accuracy_source']}",
             _usd(chosen["expected_cost_usd"]),
             _usd(chosen["worst_case_cost_usd"]),
-            branch["reason"],
         )
     console.print(table)
+    for branch in plan["branches"]:
+        console.print(branch["reason"], style="dim", highlight=False)
     console.print(
         f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
         "nothing was generated"

@@ -163,7 +163,9 @@ class Dispatcher:
             return False
 
     async def _send_again(self, waiting: _Waiting) -> None:
-        if waiting.sent > 1 or waiting.said_text:
+        if waiting.said_text:
+            raise WorkerLost(_LOST_AFTER_TEXT)
+        if waiting.sent > 1:
             raise WorkerLost(_LOST)
         log.warning("job %s lost its worker; sending it again", waiting.job.id)
         waiting.started = False
@@ -275,6 +277,7 @@ class Dispatcher:
 
 
 _LOST = "The worker that ran this request is gone, and trying again did not help; ask again in a moment."
+_LOST_AFTER_TEXT = "The worker that ran this request is gone, after part of the answer was sent; ask again."
 _REDIS_DOWN = (
     "The queue (Redis) cannot be reached: {error}. Searches need it; models behind a server still answer."
 )

