@@ -13,22 +13,29 @@ import argparse
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 
 import httpx
 
 from benchmarks.concurrency import question
+from workers.protocols import Prompt
 
 
-async def answer(client: httpx.AsyncClient, model: str, number: int) -> None:
-    body = {"model": model, "messages": question(number).messages}
+def addition(number: int) -> Prompt:
+    """The worst case: so short that whatever is paid a request shows."""
+    return Prompt(({"role": "user", "content": f"Calculate {number + 2} + {number + 5}."},))
+
+
+async def answer(client: httpx.AsyncClient, model: str, prompt: Prompt) -> None:
+    body = {"model": model, "messages": prompt.messages}
     reply = await client.post("/v1/chat/completions", json=body)
     reply.raise_for_status()
 
 
-async def seconds_for(client: httpx.AsyncClient, model: str, numbers: range) -> float:
+async def seconds_for(client: httpx.AsyncClient, model: str, prompts: Sequence[Prompt]) -> float:
     """Wall time until all of these questions, asked at once, are answered."""
     begin_s = time.perf_counter()
-    await asyncio.gather(*(answer(client, model, number) for number in numbers))
+    await asyncio.gather(*(answer(client, model, prompt) for prompt in prompts))
     return time.perf_counter() - begin_s
 
 
@@ -39,15 +46,16 @@ async def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--requests", type=int, default=16, help="requests at once (default 16)")
     parser.add_argument("--model", default="gradus", help='what to ask (default "gradus")')
+    parser.add_argument("--additions", action="store_true", help="ask one addition each: the worst case")
     options = parser.parse_args()
 
-    everyone = range(options.requests)
+    everyone = [(addition if options.additions else question)(number) for number in range(options.requests)]
     limits = httpx.Limits(max_connections=options.requests)
     async with httpx.AsyncClient(base_url=options.url, timeout=120, limits=limits, trust_env=False) as client:
         await seconds_for(client, options.model, everyone)  # warm: connections, caches
         one, many = [], []
-        for number in everyone:
-            one.append(await seconds_for(client, options.model, range(number, number + 1)))
+        for prompt in everyone:
+            one.append(await seconds_for(client, options.model, [prompt]))
             many.append(await seconds_for(client, options.model, everyone))
     print(f"{'requests at once':>18} {'median s':>10} {'min s':>8} {'max s':>8}")
     for requests, times in ((1, one), (options.requests, many)):
