@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workers.answers.short import extract_answer
 from workers.protocols import Candidate, Generate, Score, Scored
-from workers.verifiers.answers import extract_answer
 
 
 def sample(count: int, generate: Generate, score: Score) -> tuple[Candidate, ...]:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workers.answers.short import extract_answer
 from workers.protocols import Scored, Scores
-from workers.verifiers.answers import extract_answer
 
 
 class MajorityVerifier:

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from workers.answers.short import states_answer
 from workers.engines.chat import Chat
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
 from workers.protocols import Prompt, Scored, Scores
 from workers.verifiers.aggregate import AGGREGATIONS, Aggregation, aggregate
-from workers.verifiers.answers import states_answer
 
 FORMAT_FILE = "gradus_verifier.json"
 """Lies beside the weights and says how to read them: the fields of :class:`Format`."""

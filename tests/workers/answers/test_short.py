@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.verifiers.answers import extract_answer, normalise, states_answer
+from workers.answers.short import extract_answer, normalise, states_answer
 
 
 @pytest.mark.parametrize(
