@@ -17,8 +17,10 @@ class Usage:
     """One line of consumption: everything one purpose used on one model.
 
     ``calls`` counts generated (or scored) sequences. A prompt that n sequences of one batch share is
-    counted once, as OpenAI counts ``n``: the engine reads it once. ``seconds`` is wall time, and it is
-    not additive across concurrent calls. ``flops`` and ``cost_usd`` are ``None`` while unknown (never 0).
+    counted once, as OpenAI counts ``n``: the engine reads it once. ``cached_prompt_tokens`` are those of the
+    prompt tokens that the engine still held, ``reasoning_tokens`` those of the completion tokens that were
+    thinking. ``seconds`` is wall time, and it is not additive across concurrent calls. ``flops`` and
+    ``cost_usd`` are ``None`` while unknown (never 0).
     """
 
     purpose: Purpose
@@ -26,6 +28,8 @@ class Usage:
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    reasoning_tokens: int = 0
     seconds: float = 0.0
     flops: float | None = None
     cost_usd: Decimal | None = None
@@ -46,6 +50,8 @@ class Usage:
             calls=self.calls + other.calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_prompt_tokens=self.cached_prompt_tokens + other.cached_prompt_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             seconds=self.seconds + other.seconds,
             flops=None if self.flops is None or other.flops is None else self.flops + other.flops,
             cost_usd=add_usd(self.cost_usd, other.cost_usd),

@@ -16,8 +16,22 @@ from typing import Any, Literal
 from cost_model.usage import Usage
 
 Route = Literal["small", "large"]
-StrategyName = Literal["direct", "majority", "best_of_n", "best_of_n_weighted", "beam"]
-FinishReason = Literal["stop", "length"]
+StrategyName = Literal[
+    "direct",
+    "majority",
+    "best_of_n",
+    "best_of_n_weighted",
+    "beam",
+    "lookahead",
+    "dvts",
+    "particle",
+    "backtrack",
+    "revisions",
+    "reflect",
+]
+StoppingRule = Literal["none", "leader", "beta", "window"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+TaskKind = Literal["auto", "math", "number", "choice", "text", "code", "json", "tools"]
 
 
 class Bin(StrEnum):
@@ -41,6 +55,27 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What kind of answer a query wants: how its candidates are read, compared and checked.
+
+    "auto" reads the short answer that a text ends in, whatever it is. Of the others some need more: "json" a
+    ``json_schema`` (or ``None``: any JSON), "tools" the request's OpenAI ``tools``, "code" the name of a
+    function (``entry_point``) and, to compare by behaviour, ``cases``: argument lists to call it with. Checks
+    use ``key`` (the right answer), ``tests`` (Python source that fails by raising) and ``pattern`` (a regular
+    expression that the whole answer matches).
+    """
+
+    kind: TaskKind = "auto"
+    json_schema: Mapping[str, Any] | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    entry_point: str | None = None
+    cases: tuple[tuple[Any, ...], ...] = ()
+    key: str | None = None
+    tests: str | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One question: OpenAI chat messages as the client sent them, and how to sample.
 
@@ -53,21 +88,59 @@ class Query:
     sampling: Sampling = Sampling()
     needs: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    task: Task = Task()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """When a parallel search has seen enough, before its budget is used up.
+
+    "leader": when no sample that is still to come can change the winner. "beta": when the most frequent
+    answer is ahead of the second with ``confidence`` (Adaptive-Consistency, 2305.11860). "window": when a
+    whole ``window`` of samples agrees (ESC, 2401.10480). "none": never.
+
+    ``window`` is also how many samples are launched together, ``None`` all of them: a small window saves
+    tokens, a large one time.
+    """
+
+    rule: StoppingRule = "leader"
+    confidence: float = 0.95
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError(f"confidence must be from 0.5 to below 1, not {self.confidence}")
+        if self.window is not None and self.window < 2:
+            raise ValueError(f"window must be at least 2, not {self.window}")
+        if self.rule == "window" and self.window is None:
+            raise ValueError("the rule 'window' needs a window: how many samples must agree")
 
 
 @dataclass(frozen=True, slots=True)
 class StrategySpec:
-    """A search and its parameters; ``samples`` is the budget N, ``beam_width`` the paper's M."""
+    """A search and its parameters; ``samples`` is the budget N, in whole turns.
+
+    ``beam_width`` is the paper's M: continuations of a step (beam, lookahead, dvts), or how many turns' worth
+    of tokens a backtracking path may use. ``lookahead_steps`` is its k. ``chain_length`` is how many attempts
+    follow one another in a chain (revisions, reflect); samples / chain_length chains run side by side.
+    ``max_drop`` is how far a step's score may fall below that of the step before (backtrack).
+    """
 
     name: StrategyName
     samples: int = 1
     beam_width: int = 4
     max_rounds: int = 40
+    lookahead_steps: int = 1
+    chain_length: int = 4
+    max_drop: float = 0.1
+    stopping: Stopping = Stopping()
 
     def __post_init__(self) -> None:
-        for name in ("samples", "beam_width", "max_rounds"):
+        for name in ("samples", "beam_width", "max_rounds", "lookahead_steps", "chain_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.max_drop <= 1:
+            raise ValueError(f"max_drop must be from 0 to 1, not {self.max_drop}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +259,10 @@ class Failure:
 class Outcome:
     """What came of a job. Exactly one of: an answer, an escalation, a failure.
 
-    ``text`` is the answer (empty otherwise). ``samples`` counts complete candidates the answer was chosen
-    from. ``stages_s`` is wall time by stage ("queue", "probe", "search"). ``usage`` is never dropped: failed
-    and escalated jobs carry what they spent. ``notice`` tells the client what it would not expect
-    ("the deadline came first: chosen from 5 of 16 candidates").
+    ``text`` is the answer (empty otherwise), ``tool_calls`` the calls that it makes (OpenAI's objects).
+    ``samples`` counts complete candidates the answer was chosen from. ``stages_s`` is wall time by stage
+    ("queue", "probe", "search"). ``usage`` is never dropped: failed and escalated jobs carry what they spent.
+    ``notice`` tells the client what it would not expect ("the deadline came first: chosen from 5 of 16").
     """
 
     job_id: str
@@ -197,6 +270,7 @@ class Outcome:
     decision: Decision | None = None
     text: str = ""
     finish_reason: FinishReason = "stop"
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
     samples: int = 0
     confidence: float | None = None
     usage: tuple[Usage, ...] = ()

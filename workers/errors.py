@@ -4,6 +4,7 @@
     ├── ContextOverflow     the prompt is longer than the model reads
     ├── InvalidMessages     the model's chat template refuses the conversation
     ├── EngineFailed        the engine crashed, or its server answered nonsense
+    ├── CannotJudge         a verifier lacks what it needs (the right answer, tests) to judge this task
     ├── NoAnswer            the deadline came before any candidate was complete
     ├── JobCancelled        the client went away
     ├── ModelUnavailable    this worker does not run the model or verifier that the plan names
@@ -29,6 +30,10 @@ class InvalidMessages(WorkerError):
 
 class EngineFailed(WorkerError):
     code = "engine_failed"
+
+
+class CannotJudge(WorkerError):
+    code = "cannot_judge"
 
 
 class NoAnswer(WorkerError):

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from router.config import TransformersModel
+from router.config import SearchedModel
 from router.policy import replan
 from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategySpec
 from router.wire import Event
+from workers.answers import answers_for
 from workers.errors import ModelUnavailable, NoAnswer, WorkerError
 from workers.meter import Meter, OnComplete
 from workers.protocols import (
@@ -27,12 +28,15 @@ from workers.protocols import (
     Candidate,
     Engine,
     OnText,
+    Problem,
+    Prompt,
     SamplingParams,
     Scored,
     Verifier,
 )
-from workers.search import STRATEGIES
+from workers.search import BY_STEPS, STRATEGIES
 from workers.search.sampling import sample
+from workers.steps import LINES, Steps
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +49,8 @@ class Model:
     """A model that this worker runs, and how it samples where the request does not say."""
 
     engine: Engine
-    config: TransformersModel
+    config: SearchedModel
+    steps: Steps = LINES
 
 
 def run(
@@ -98,9 +103,14 @@ class _Execution:
         with self._stage("probe"):
             model = self._model(self.job.plan.small)
             generate = self.meter.generator(
-                model.engine, "probe", self._params(model), on_complete=self._progress("probe", samples)
+                model.engine,
+                "probe",
+                self._params(model),
+                steps=model.steps,
+                on_complete=self._progress("probe", samples),
             )
-            probes = sample(samples, generate, self.meter.scorer(self._verifier()))
+            score = self.meter.scorer(self._verifier(), self.job.query.task, model.steps)
+            probes = sample(self._problem(model), samples, generate, score)
         if not probes:
             raise NoAnswer("the deadline came before a sample of the probe was complete")
         return probes
@@ -109,29 +119,33 @@ class _Execution:
         spec = chosen.strategy
         with self._stage("search"):
             model = self._model(chosen.model)
+            problem = self._problem(model, probes)
             if spec.name == "direct":
                 generate = self.meter.generator(
                     model.engine,
                     "escalation" if self.job.escalated else "direct",
                     self._params(model, direct=True),
+                    steps=model.steps,
                     token_cap=chosen.token_cap,
                     on_text=self._text() if self.job.stream else None,
                 )
-                result = STRATEGIES["direct"](spec, generate, _unscored, probes)
+                result = STRATEGIES["direct"](problem, spec, generate, _unscored)
             else:
                 generate = self.meter.generator(
                     model.engine,
                     "candidate",
                     self._params(model),
+                    steps=model.steps,
                     token_cap=chosen.token_cap,
                     on_complete=self._progress("search", spec.samples),
                 )
-                score = self.meter.scorer(self._verifier(steps=spec.name == "beam"))
-                result = STRATEGIES[spec.name](spec, generate, score, probes)
+                verifier = self._verifier(steps=spec.name in BY_STEPS)
+                score = self.meter.scorer(verifier, self.job.query.task, model.steps)
+                result = STRATEGIES[spec.name](problem, spec, generate, score)
         return replace(
             self._so_far(),
             status="answered",
-            text=result.best.text,
+            text=model.steps.answer(result.best.text),
             finish_reason=result.best.finish_reason,
             samples=len(result.candidates),
             confidence=result.confidence,
@@ -159,6 +173,10 @@ class _Execution:
         elif self.meter.token_cap_reached:
             notices.append(f"the token cap ended the search: the answer is the best of {candidates} by then")
         return "; ".join(notices) or None
+
+    def _problem(self, model: Model, probes: Sequence[Candidate] = ()) -> Problem:
+        query = self.job.query
+        return Problem(self.meter.messages, answers_for(query.task), model.steps, tuple(probes))
 
     def _params(self, model: Model, *, direct: bool = False) -> SamplingParams:
         """The request's settings, else the model's.
@@ -188,7 +206,9 @@ class _Execution:
                 f"this worker does not run verifier {name!r}, only {_names(self.verifiers)}"
             )
         if steps and not self.verifiers[name].scores_steps:
-            raise ModelUnavailable(f"beam search needs a verifier that scores steps, and {name!r} does not")
+            raise ModelUnavailable(
+                f"a search by steps needs a verifier that scores them, and {name!r} does not"
+            )
         return self.verifiers[name]
 
     def _progress(self, stage: str, total: int) -> OnComplete:
@@ -210,7 +230,7 @@ class _Execution:
             self.stages_s[name] = time.monotonic() - started_s
 
 
-def _unscored(_texts: Sequence[str]) -> tuple[Scored, ...]:
+def _unscored(_turns: Sequence[Prompt]) -> tuple[Scored, ...]:
     raise AssertionError("a direct answer is not judged")
 
 

@@ -12,12 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from cost_model.usage import Purpose, Usage, merge
+from router.types import Task
 from workers.errors import JobCancelled
 from workers.protocols import (
     Cancellation,
     Completion,
     Engine,
+    Enough,
     Generate,
+    Generation,
     OnText,
     Prompt,
     SamplingParams,
@@ -25,8 +28,7 @@ from workers.protocols import (
     Scored,
     Verifier,
 )
-from workers.search.sampling import is_complete
-from workers.search.steps import STEP_END
+from workers.steps import LINES, Steps
 
 OnComplete = Callable[[int], None]
 """Called after each batch with the number of turns that are complete so far."""
@@ -39,7 +41,7 @@ class Meter:
     """What one job spends. For one thread."""
 
     def __init__(self, messages: Sequence[Mapping[str, Any]], cancellation: Cancellation) -> None:
-        self._messages = tuple(messages)
+        self.messages = tuple(messages)
         self._cancellation = cancellation
         self._lines: list[Usage] = []
         self._sequences = 0
@@ -62,11 +64,12 @@ class Meter:
         purpose: Purpose,
         params: SamplingParams,
         *,
+        steps: Steps = LINES,
         token_cap: int | None = None,
         on_text: OnText | None = None,
         on_complete: OnComplete | None = None,
     ) -> Generate:
-        """Text of ``engine``, counted as ``purpose``.
+        """Text of ``engine``, counted as ``purpose``; what ``steps`` calls thinking, as reasoning too.
 
         No turn becomes longer than ``params.max_tokens`` (its prefix included) and all completions together
         not longer than ``token_cap``; what cap or deadline break off is marked "cancelled".
@@ -74,21 +77,28 @@ class Meter:
         """
         spent = complete = 0
 
-        def generate(prefixes: Sequence[str], to_step_end: bool) -> tuple[Completion, ...]:
+        def generate(
+            prompts: Sequence[Prompt], *, temperature: float | None = None, enough: Enough | None = None
+        ) -> tuple[Completion, ...]:
             nonlocal spent, complete
-            rooms = self._rooms(engine, prefixes, params.max_tokens)
-            prompts = [
-                Prompt(self._messages, prefix, room if room < params.max_tokens else None)
-                for prefix, room in zip(prefixes, rooms, strict=True)
+            rooms = self._rooms(engine, prompts, params.max_tokens)
+            growing = [
+                replace(prompt, max_tokens=room if room < params.max_tokens else None)
+                for prompt, room in zip(prompts, rooms, strict=True)
                 if room > 0
             ]
             most = params.max_tokens
             if token_cap is not None:
-                most = min(most, (token_cap - spent) // max(1, len(prompts)))
-            batch = self._generate(engine, purpose, prompts, _limit(params, most, to_step_end), on_text)
+                most = min(most, (token_cap - spent) // max(1, len(growing)))
+            sampling = replace(
+                params,
+                max_tokens=most,
+                temperature=params.temperature if temperature is None else temperature,
+            )
+            batch = self._generate(engine, purpose, growing, sampling, steps, on_text, enough)
             batch = self._break_off_capped(batch, [room for room in rooms if room > 0], most)
             spent += sum(completion.completion_tokens for completion in batch)
-            complete += sum(is_complete(completion.ended) for completion in batch)
+            complete += sum(completion.ended in ("stop", "length") for completion in batch)
             if on_complete is not None:
                 on_complete(complete)
             generated = iter(batch)
@@ -96,19 +106,31 @@ class Meter:
 
         return generate
 
-    def scorer(self, verifier: Verifier) -> Score:
+    def scorer(self, verifier: Verifier, task: Task, steps: Steps = LINES) -> Score:
         """Judgements of ``verifier``, their tokens counted.
 
+        A turn without anything to judge yet (its thinking goes on) scores 0 unread. A verifier that was not
+        made for it sees no earlier attempts: every turn is shown to it as the answer to the question itself.
         Raises :class:`workers.errors.JobCancelled`, and what the verifier raises.
         """
 
-        def score(texts: Sequence[str]) -> tuple[Scored, ...]:
+        def score(turns: Sequence[Prompt]) -> tuple[Scored, ...]:
             self._raise_if_cancelled()
+            shown = [
+                Prompt(turn.messages if verifier.reads_history else self.messages, steps.judged(turn.prefix))
+                for turn in turns
+            ]
+            read = [turn for turn in shown if turn.prefix.strip()]
+            if not read:
+                return (Scored((), 0.0),) * len(turns)
             started_s = time.monotonic()
-            scores = verifier.score(self._messages, texts)
+            scores = verifier.score(read, task)
             seconds = time.monotonic() - started_s
-            self._lines.append(Usage("verifier", verifier.name, len(texts), scores.tokens, 0, seconds))
-            return scores.scored
+            for name, one in scores.members or ((verifier.name, scores),):
+                line = Usage("verifier", name, len(read), one.tokens, one.completion_tokens, seconds=seconds)
+                self._lines.append(line)
+            judged = iter(scores.scored)
+            return tuple(next(judged) if turn.prefix.strip() else Scored((), 0.0) for turn in shown)
 
         return score
 
@@ -118,33 +140,54 @@ class Meter:
         purpose: Purpose,
         prompts: Sequence[Prompt],
         params: SamplingParams,
+        steps: Steps,
         on_text: OnText | None,
+        enough: Enough | None,
     ) -> tuple[Completion, ...]:
         self._raise_if_cancelled()
         if not prompts or params.max_tokens < 1 or self.deadline_passed:
             return (_BROKEN_OFF,) * len(prompts)
         if params.seed is not None:  # or a second batch would repeat the first
             params = replace(params, seed=params.seed + self._sequences)
+        cancellation = self._cancellation.part()
+
+        def on_end(_index: int, completion: Completion) -> None:
+            if enough is not None and enough(completion):
+                cancellation.cancel()
+
         started_s = time.monotonic()
-        done = engine.generate(prompts, params, cancellation=self._cancellation, on_text=on_text)
+        done = engine.generate(prompts, params, cancellation=cancellation, on_text=on_text, on_end=on_end)
         seconds = time.monotonic() - started_s
         self._sequences += len(prompts)
         self._lines.append(
-            Usage(purpose, engine.model, len(prompts), done.prompt_tokens, done.completion_tokens, seconds)
+            Usage(
+                purpose,
+                engine.model,
+                len(prompts),
+                done.prompt_tokens,
+                done.completion_tokens,
+                done.cached_prompt_tokens,
+                _reasoning_tokens(engine, prompts, done, steps),
+                seconds,
+            )
         )
         self._raise_if_cancelled()
         return done.completions
 
-    def _rooms(self, engine: Engine, prefixes: Sequence[str], max_tokens: int) -> list[int]:
+    def _rooms(self, engine: Engine, prompts: Sequence[Prompt], max_tokens: int) -> list[int]:
         """How many tokens each turn may still grow; 0 where it may not."""
-        if not any(prefixes):
-            return [max_tokens] * len(prefixes)
-        prompt_tokens = engine.count_tokens(Prompt(self._messages))
-        rooms = {}
-        for prefix in set(prefixes):
-            tokens = engine.count_tokens(Prompt(self._messages, prefix))
-            rooms[prefix] = max(0, min(max_tokens - (tokens - prompt_tokens), engine.context_tokens - tokens))
-        return [rooms[prefix] for prefix in prefixes]
+        heads: dict[int, int] = {}
+        rooms: dict[tuple[int, str], int] = {}
+        for prompt in prompts:
+            head, key = id(prompt.messages), (id(prompt.messages), prompt.prefix)
+            if not prompt.prefix:
+                rooms[key] = max_tokens
+            elif key not in rooms:
+                if head not in heads:
+                    heads[head] = engine.count_tokens(Prompt(prompt.messages))
+                tokens = engine.count_tokens(Prompt(prompt.messages, prompt.prefix))
+                rooms[key] = max(0, min(max_tokens - (tokens - heads[head]), engine.context_tokens - tokens))
+        return [rooms[id(prompt.messages), prompt.prefix] for prompt in prompts]
 
     def _break_off_capped(
         self, batch: Sequence[Completion], rooms: Sequence[int], most: int
@@ -152,7 +195,8 @@ class Meter:
         """What ended only because the cap left no more tokens (``most`` each) has not come to its end."""
         kept = []
         for completion, room in zip(batch, rooms, strict=True):
-            is_capped = room > most and completion.ended in ("length", "cancelled")
+            used_up = completion.completion_tokens >= most and completion.ended in ("length", "cancelled")
+            is_capped = room > most and used_up
             self.token_cap_reached |= is_capped
             kept.append(replace(completion, ended="cancelled") if is_capped else completion)
         return tuple(kept)
@@ -162,5 +206,20 @@ class Meter:
             raise JobCancelled("the client left, or nobody waits for this job any more")
 
 
-def _limit(params: SamplingParams, max_tokens: int, to_step_end: bool) -> SamplingParams:
-    return replace(params, max_tokens=max_tokens, stop_after=(STEP_END,) if to_step_end else ())
+def _reasoning_tokens(engine: Engine, prompts: Sequence[Prompt], done: Generation, steps: Steps) -> int:
+    """Tokens of the batch that were thinking: those that its server counted, else those we can tell."""
+    reported = sum(completion.reasoning_tokens for completion in done.completions)
+    if reported or steps.thinking is None:
+        return reported
+    return sum(
+        _thought_tokens(engine, prompt, completion, steps)
+        for prompt, completion in zip(prompts, done.completions, strict=True)
+    )
+
+
+def _thought_tokens(engine: Engine, prompt: Prompt, completion: Completion, steps: Steps) -> int:
+    thought, _ = steps.parts(prompt.prefix + completion.text)
+    if len(thought) <= len(prompt.prefix):
+        return 0
+    before = engine.count_tokens(Prompt(prompt.messages, prompt.prefix))
+    return min(completion.completion_tokens, engine.count_tokens(Prompt(prompt.messages, thought)) - before)

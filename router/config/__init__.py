@@ -12,14 +12,21 @@ from pydantic import ValidationError
 from router.config.environment import override
 from router.config.problems import first_problem
 from router.config.schema import (
+    CheckVerifier,
     Config,
+    EnsembleVerifier,
+    JudgeVerifier,
     LiteLLMModel,
     MajorityVerifier,
     Model,
     OpenAIModel,
+    OrmVerifier,
     Policy,
     PrmVerifier,
+    RemoteVerifier,
+    SearchedModel,
     Server,
+    ThinkingMarks,
     TransformersModel,
     Verifier,
 )
@@ -27,14 +34,21 @@ from router.config.source import read_yaml
 from router.errors import ConfigInvalid
 
 __all__ = [
+    "CheckVerifier",
     "Config",
+    "EnsembleVerifier",
+    "JudgeVerifier",
     "LiteLLMModel",
     "MajorityVerifier",
     "Model",
     "OpenAIModel",
+    "OrmVerifier",
     "Policy",
     "PrmVerifier",
+    "RemoteVerifier",
+    "SearchedModel",
     "Server",
+    "ThinkingMarks",
     "TransformersModel",
     "Verifier",
     "load_config",

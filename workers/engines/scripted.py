@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from workers.engines.stopping import StopTexts, is_over
 from workers.errors import ContextOverflow, EngineFailed
-from workers.protocols import Cancellation, Completion, Generation, OnText, Prompt, SamplingParams
+from workers.protocols import Cancellation, Completion, Generation, OnEnd, OnText, Prompt, SamplingParams
 
 Reply = Callable[[Prompt, int, int], str]
 """(prompt, index in the batch, seed or 0) -> the rest of the turn that ``prompt.prefix`` begins."""
@@ -33,8 +33,10 @@ class ScriptedEngine:
         model: str = "scripted",
         context_tokens: int = 4096,
         delay_s: float = 0.0,
+        continues_turns: bool = True,
     ) -> None:
         self.model = model
+        self.continues_turns = continues_turns
         self.context_tokens = context_tokens
         self.calls: list[tuple[tuple[Prompt, ...], SamplingParams]] = []
         self.fail_with: str | None = None
@@ -54,6 +56,7 @@ class ScriptedEngine:
         *,
         cancellation: Cancellation | None = None,
         on_text: OnText | None = None,
+        on_end: OnEnd | None = None,
     ) -> Generation:
         with self._lock:
             self.calls.append((tuple(prompts), params))
@@ -69,20 +72,21 @@ class ScriptedEngine:
                     f"{self.context_tokens}"
                 )
             text = self._reply(prompt, index, params.seed or 0)
-            sequences.append(_Sequence(text, min(prompt.limit(params.max_tokens), room), params))
+            sequences.append(_Sequence(text, min(prompt.limit(params.max_tokens), room), params.stop, prompt))
         while any(sequence.ended is None for sequence in sequences):
             if is_over(cancellation):
                 break
             if self._delay_s:
                 time.sleep(self._delay_s)
             for index, sequence in enumerate(sequences):
+                if is_over(cancellation):
+                    break
                 new = sequence.advance() if sequence.ended is None else ""
                 if new and on_text is not None:
                     on_text(index, new)
-        completions = tuple(
-            Completion(sequence.text, sequence.ended or "cancelled", sequence.tokens)
-            for sequence in sequences
-        )
+                if on_end is not None and sequence.just_ended():
+                    on_end(index, sequence.completion())
+        completions = tuple(sequence.completion() for sequence in sequences)
         return Generation(completions, prompt_tokens=sum(unique.values()))
 
     def close(self) -> None:
@@ -95,14 +99,23 @@ def tokens(text: str) -> list[str]:
 
 
 class _Sequence:
-    def __init__(self, text: str, max_tokens: int, params: SamplingParams) -> None:
+    def __init__(self, text: str, max_tokens: int, stop: Sequence[str], prompt: Prompt) -> None:
         self.text = ""
         self.ended: str | None = None
         self.tokens = 0
         self._raw = ""
         self._to_say = iter(tokens(text))
         self._max_tokens = max_tokens
-        self._stops = StopTexts(params.stop, params.stop_after)
+        self._told = False
+        self._stops = StopTexts(stop, prompt.stop_after)
+
+    def completion(self) -> Completion:
+        return Completion(self.text, self.ended or "cancelled", self.tokens)
+
+    def just_ended(self) -> bool:
+        """True once: at the first call after the end."""
+        told, self._told = self._told, self.ended is not None
+        return self._told and not told
 
     def advance(self) -> str:
         """Say one token; returns the text that became final by it."""

@@ -26,13 +26,13 @@ from workers.engines.sampling import Draw, streams
 from workers.engines.stopping import is_over
 from workers.engines.turn import Turn
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
-from workers.protocols import Cancellation, Completion, Generation, OnText, Prompt, SamplingParams
+from workers.protocols import Cancellation, Completion, Generation, OnEnd, OnText, Prompt, SamplingParams
 
 _POLL_S = 0.05
 """How late a cancellation or a dead generation thread is noticed."""
 
-_Members = dict[tuple[tuple[int, ...], int], list[int]]
-"""Tokens of a prompt and its limit, to the places of the prompts of a batch that have them."""
+_Members = dict[tuple[tuple[int, ...], int, tuple[str, ...]], list[int]]
+"""Tokens of a prompt, its limit and its ``stop_after``, to the places of the prompts that have them."""
 
 _MAX_SEQUENCES = 256
 _STEP_TOKENS = 1024
@@ -83,6 +83,8 @@ class TransformersEngine:
         self._batcher = Batcher(network, model, _limits(network, place, self.context_tokens))
         self._warm_up()
 
+    continues_turns = True
+
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._chat.encode(prompt))
 
@@ -93,19 +95,21 @@ class TransformersEngine:
         *,
         cancellation: Cancellation | None = None,
         on_text: OnText | None = None,
+        on_end: OnEnd | None = None,
     ) -> Generation:
         members: _Members = {}
         for index, prompt in enumerate(prompts):
             tokens = tuple(self._chat.encode(prompt))
-            members.setdefault((tokens, prompt.limit(params.max_tokens)), []).append(index)
-        distinct = {tokens for tokens, _ in members}
+            key = (tokens, prompt.limit(params.max_tokens), prompt.stop_after)
+            members.setdefault(key, []).append(index)
+        distinct = {tokens for tokens, _, _ in members}
         for tokens in distinct:
             if len(tokens) >= self.context_tokens:
                 raise ContextOverflow(
                     f"the prompt has {len(tokens)} tokens; model {self.model} reads fewer than "
                     f"{self.context_tokens}"
                 )
-        turns = self._decode(prompts, members, params, cancellation, on_text)
+        turns = self._decode(prompts, members, params, cancellation, on_text, on_end)
         return Generation(tuple(turns), prompt_tokens=sum(map(len, distinct)))
 
     def close(self) -> None:
@@ -118,30 +122,31 @@ class TransformersEngine:
         params: SamplingParams,
         cancellation: Cancellation | None,
         on_text: OnText | None,
+        on_end: OnEnd | None,
     ) -> list[Completion]:
-        stop_tokens, streaming = self._stop_tokens(params)
         draws = [
             Draw(params.temperature, params.top_p, stream) for stream in streams(params.seed, len(prompts))
         ]
-        requests = [
-            Request(
+        requests = []
+        for (tokens, limit, stop_after), indices in members.items():
+            stop_tokens, streaming = self._stop_tokens(params.stop, stop_after)
+            request = Request(
                 prompt=tokens,
                 draws=[draws[index] for index in indices],
                 max_tokens=min(limit, self.context_tokens - len(tokens)),
                 stop_tokens=stop_tokens,
                 streaming=streaming or on_text is not None,
             )
-            for (tokens, limit), indices in members.items()
-        ]
+            requests.append(request)
         updates: Updates = SimpleQueue()
         handle, names = self._batcher.submit(requests, updates)
         turns = {
-            name: Turn(index, tokens, bool(prompts[index].prefix), params, self._chat, self._end_tokens)
-            for ((tokens, _), indices), group in zip(members.items(), names, strict=True)
+            name: Turn(index, tokens, prompts[index], params.stop, self._chat, self._end_tokens)
+            for ((tokens, _, _), indices), group in zip(members.items(), names, strict=True)
             for index, name in zip(indices, group, strict=True)
         }
         try:
-            self._follow(turns, handle, updates, cancellation, on_text)
+            self._follow(turns, handle, updates, cancellation, on_text, on_end)
         finally:
             handle.cancel([name for name, turn in turns.items() if turn.ended in (None, "cancelled")])
             handle.release()
@@ -154,6 +159,7 @@ class TransformersEngine:
         updates: Updates,
         cancellation: Cancellation | None,
         on_text: OnText | None,
+        on_end: OnEnd | None,
     ) -> None:
         """Let the turns grow until all have ended."""
         running = len(turns)
@@ -176,15 +182,17 @@ class TransformersEngine:
                 running -= 1
                 if not update.finished:
                     handle.cancel([update.sequence])
+                if on_end is not None:
+                    on_end(turn.index, turn.completion())
         for name, turn in turns.items():
             if not turn.is_over():
                 new = turn.break_off(handle.tokens_so_far(name))
                 if new and on_text is not None:
                     on_text(turn.index, new)
 
-    def _stop_tokens(self, params: SamplingParams) -> tuple[frozenset[int], bool]:
+    def _stop_tokens(self, stop: Sequence[str], stop_after: Sequence[str]) -> tuple[frozenset[int], bool]:
         """Tokens that end a turn, and whether there are stop texts that only show as the text arrives."""
-        texts = {text for text in (*params.stop, *params.stop_after) if text}
+        texts = {text for text in (*stop, *stop_after) if text}
         single = {text for text in texts if len(text) == 1 and text.isascii()}
         tokens = self._end_tokens.union(*(self._chat.tokens_with(character) for character in single))
         return tokens, texts != single

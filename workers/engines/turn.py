@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from workers.engines.chat import Chat, settled
 from workers.engines.stopping import StopTexts
-from workers.protocols import Completion, SamplingParams
+from workers.protocols import Completion, Prompt
 
 
 class Turn:
@@ -19,8 +19,8 @@ class Turn:
         self,
         index: int,
         prompt_tokens: Sequence[int],
-        has_prefix: bool,
-        params: SamplingParams,
+        prompt: Prompt,
+        stop: Sequence[str],
         chat: Chat,
         end_tokens: Collection[int],
     ) -> None:
@@ -28,8 +28,8 @@ class Turn:
         self.text = ""
         self.ended: str | None = None
         self._prompt_tokens = prompt_tokens
-        self._has_prefix = has_prefix
-        self._stops = StopTexts(params.stop, params.stop_after)
+        self._has_prefix = bool(prompt.prefix)
+        self._stops = StopTexts(stop, prompt.stop_after)
         self._chat = chat
         self._end_tokens = end_tokens
         self._searched = 0

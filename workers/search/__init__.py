@@ -1,4 +1,4 @@
-"""Searches of Snell et al. 2024, as functions of a spec, ``generate``, ``score`` and the probe's candidates.
+"""Searches as plain functions of a problem, a spec (the budget), ``generate`` and ``score``.
 
 They know neither model nor queue nor money: whoever hands them ``generate`` counts and limits what they do
 (:mod:`workers.meter`). The probe's candidates are the first candidates of every search: best-of-16 after a
@@ -7,14 +7,14 @@ probe of 16 generates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from router.types import StrategyName, StrategySpec
-from workers.protocols import Candidate, Generate, Score, SearchResult
+from workers.protocols import Generate, Problem, Score, SearchResult
 from workers.search.beam import beam
 from workers.search.parallel import best_of_n, best_of_n_weighted, direct, majority
 
-Strategy = Callable[[StrategySpec, Generate, Score, Sequence[Candidate]], SearchResult]
+Strategy = Callable[[Problem, StrategySpec, Generate, Score], SearchResult]
 
 STRATEGIES: Mapping[StrategyName, Strategy] = {
     "direct": direct,
@@ -24,4 +24,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
     "beam": beam,
 }
 
-__all__ = ["STRATEGIES", "Strategy"]
+BY_STEPS: frozenset[StrategyName] = frozenset(["beam", "lookahead", "dvts", "particle", "backtrack"])
+"""Searches that judge unfinished turns: they need a verifier that can, and an engine that continues them."""
+
+__all__ = ["BY_STEPS", "STRATEGIES", "Strategy"]

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from workers.answers.short import extract_answer
-from workers.protocols import Candidate, Generate, Score, Scored
+from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored
+
+UNJUDGED = Scored((), 0.0)
 
 
-def sample(count: int, generate: Generate, score: Score) -> tuple[Candidate, ...]:
+def sample(problem: Problem, count: int, generate: Generate, score: Score) -> tuple[Candidate, ...]:
     """Up to ``count`` new candidates, sampled in one batch and scored in one.
 
     Turns that a deadline, a cancellation or a spent budget broke off are no candidates: there may be fewer.
     """
     if count <= 0:
         return ()
-    completions = [one for one in generate([""] * count, False) if is_complete(one.ended)]
-    scored = score([one.text for one in completions]) if completions else ()
+    texts = complete(generate([problem.turn()] * count))
+    judgements = score([problem.turn(one.text) for one in texts]) if texts else ()
     return tuple(
-        as_candidate(one.text, one.ended, judgement)
-        for one, judgement in zip(completions, scored, strict=True)
+        as_candidate(problem, one.text, one.ended, judgement)
+        for one, judgement in zip(texts, judgements, strict=True)
     )
 
 
-def top_up(
-    initial: Sequence[Candidate], samples: int, generate: Generate, score: Score
-) -> tuple[Candidate, ...]:
-    """The probe's candidates first, then new ones until there are ``samples``."""
-    return (*initial, *sample(samples - len(initial), generate, score))
+def complete(completions: Iterable[Completion]) -> list[Completion]:
+    return [one for one in completions if is_complete(one.ended)]
 
 
 def is_complete(ended: str) -> bool:
@@ -35,12 +33,13 @@ def is_complete(ended: str) -> bool:
     return ended in ("stop", "length")
 
 
-def as_candidate(text: str, ended: str, judgement: Scored) -> Candidate:
+def as_candidate(problem: Problem, text: str, ended: str, judgement: Scored = UNJUDGED) -> Candidate:
     """A complete turn with its judgement and the answer that it ends in."""
+    answer = problem.steps.answer(text)
     return Candidate(
         text=text,
         finish_reason="length" if ended == "length" else "stop",
-        answer=extract_answer(text),
+        answer=problem.answers.extract(answer) if answer else None,
         step_scores=judgement.step_scores,
         score=judgement.score,
     )

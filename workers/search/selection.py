@@ -1,8 +1,9 @@
 """Which candidate is the answer, and how much of the evidence stands behind it.
 
 Every rule chooses from the best *tier* only: complete turns with an answer, else complete turns, else turns
-that were cut off. So a candidate that never finished cannot win against one that did. Ties are broken by
-score, then by order: equal candidates always give an equal winner.
+that were cut off. So a candidate that never finished, or that breaks what the task demands of its answer,
+cannot win against one that did not, whatever its score. Ties are broken by score, then by order: equal
+candidates always give an equal winner. What agrees is for the problem's task to say.
 
 Confidence is the share that the winning answer has of the weight of *all* candidates, those of lower tiers
 included: one answer among sixteen turns of which fifteen lead nowhere is not certain.
@@ -12,27 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from workers.answers.port import Answers
 from workers.protocols import Candidate, SearchResult
 
 Weight = Callable[[Candidate], float]
 
 
-def select_majority(candidates: Sequence[Candidate]) -> SearchResult:
+def select_majority(candidates: Sequence[Candidate], answers: Answers) -> SearchResult:
     """The most frequent answer (self-consistency); of those that give it, the best scored candidate."""
-    return _select_heaviest(candidates, _one)
+    return _select_heaviest(candidates, answers, _one)
 
 
-def select_best_of_n_weighted(candidates: Sequence[Candidate]) -> SearchResult:
+def select_best_of_n_weighted(candidates: Sequence[Candidate], answers: Answers) -> SearchResult:
     """The answer with the largest sum of scores (Snell et al. 2024, Algorithm 2)."""
-    return _select_heaviest(candidates, _score)
+    return _select_heaviest(candidates, answers, _score)
 
 
-def select_best_of_n(candidates: Sequence[Candidate]) -> SearchResult:
+def select_best_of_n(candidates: Sequence[Candidate], answers: Answers) -> SearchResult:
     """The candidate with the highest score. Confidence is as in :func:`select_best_of_n_weighted`."""
     eligible = best_tier(candidates)
-    best = max(eligible, key=_score)
-    agreeing = next(group for group in _by_answer(eligible) if best in group)
-    return SearchResult(best, tuple(candidates), _share(agreeing, candidates, _score))
+    best = max(range(len(eligible)), key=lambda at: eligible[at].score)
+    behind = support(eligible, answers, _score)
+    return SearchResult(
+        eligible[best], tuple(candidates), _share(behind[best], eligible, best, candidates, answers, _score)
+    )
 
 
 def best_tier(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -43,13 +47,23 @@ def best_tier(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     return tuple(candidate for candidate in candidates if _tier(candidate) == highest)
 
 
-def _select_heaviest(candidates: Sequence[Candidate], weight: Weight) -> SearchResult:
-    groups = _by_answer(best_tier(candidates))
-    heaviest = max(groups, key=lambda group: (sum(map(weight, group)), sum(map(_score, group))))
+def support(candidates: Sequence[Candidate], answers: Answers, weight: Weight) -> list[float]:
+    """The weight behind each candidate's answer; one without an answer has only its own."""
+    said = [at for at, one in enumerate(candidates) if one.answer is not None]
+    behind = answers.support(
+        [candidates[at].answer or "" for at in said], [weight(candidates[at]) for at in said]
+    )
+    by_place = dict(zip(said, behind, strict=True))
+    return [by_place.get(at, weight(one)) for at, one in enumerate(candidates)]
+
+
+def _select_heaviest(candidates: Sequence[Candidate], answers: Answers, weight: Weight) -> SearchResult:
+    eligible = best_tier(candidates)
+    behind = support(eligible, answers, weight)
+    believed = support(eligible, answers, _score)
+    best = max(range(len(eligible)), key=lambda at: (behind[at], believed[at], eligible[at].score))
     return SearchResult(
-        best=max(heaviest, key=_score),
-        candidates=tuple(candidates),
-        confidence=_share(heaviest, candidates, weight),
+        eligible[best], tuple(candidates), _share(behind[best], eligible, best, candidates, answers, weight)
     )
 
 
@@ -57,19 +71,18 @@ def _tier(candidate: Candidate) -> tuple[bool, bool]:
     return (candidate.finish_reason == "stop", candidate.answer is not None)
 
 
-def _by_answer(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates that share an answer, in order of first appearance; one without an answer is alone."""
-    groups: dict[str | int, list[Candidate]] = {}
-    for index, candidate in enumerate(candidates):
-        groups.setdefault(index if candidate.answer is None else candidate.answer, []).append(candidate)
-    return list(groups.values())
-
-
-def _share(group: Sequence[Candidate], candidates: Sequence[Candidate], weight: Weight) -> float:
+def _share(
+    behind: float,
+    eligible: Sequence[Candidate],
+    best: int,
+    candidates: Sequence[Candidate],
+    answers: Answers,
+    weight: Weight,
+) -> float:
     total = sum(map(weight, candidates))
     if total == 0.0:  # nobody believes in anything: fall back to counting
-        return len(group) / len(candidates)
-    return min(1.0, sum(map(weight, group)) / total)
+        return support(eligible, answers, _one)[best] / len(candidates)
+    return min(1.0, behind / total)
 
 
 def _one(_candidate: Candidate) -> float:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from workers.answers.short import extract_answer
-from workers.protocols import Scored, Scores
+from router.types import Task
+from workers.answers import answers_for
+from workers.protocols import Prompt, Scored, Scores
 
 
 class MajorityVerifier:
-    """Scores a text by the share of texts of its batch that end in the same answer; without an answer, by 0.
+    """Scores a turn by the share of turns of its batch that end in the same answer; without an answer, by 0.
 
     Reads no tokens. It cannot judge unfinished turns.
     """
 
     scores_steps = False
+    reads_history = False
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:  # noqa: ARG002
-        answers = [extract_answer(text) for text in texts]
-        votes = Counter(answers)
-        shares = [0.0 if answer is None else votes[answer] / len(texts) for answer in answers]
-        return Scores(tuple(Scored((), share) for share in shares), tokens=0)
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
+        answers = answers_for(task)
+        said = [answers.extract(turn.prefix) for turn in turns]
+        found = [answer for answer in said if answer is not None]
+        shares = iter(answers.support(found, [1 / len(turns)] * len(found)))
+        scored = tuple(Scored((), 0.0 if answer is None else next(shares)) for answer in said)
+        return Scores(scored, tokens=0)
 
     def close(self) -> None:
         pass

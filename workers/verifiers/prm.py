@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from router.types import Task
 from workers.answers.short import states_answer
 from workers.engines.chat import Chat
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
@@ -54,6 +55,7 @@ class PrmVerifier:
     """Judges by a model of a Hugging Face folder. Calls of several threads are read in one batch."""
 
     scores_steps = True
+    reads_history = False
 
     def __init__(self, folder: Path, *, name: str, context_tokens: int, device: str = "auto") -> None:
         """Raises :class:`workers.errors.ModelNotLoadable`."""
@@ -77,20 +79,19 @@ class PrmVerifier:
         self._closed = False
         threading.Thread(target=self._serve, name=f"verifier-{name}", daemon=True).start()
 
-    def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:
-        """Judge each text as the assistant's turn; equal texts are read once.
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:  # noqa: ARG002
+        """Judge each turn; equal turns are read once.
 
-        A text that is too long beside its prompt is not read: it has no step scores, and scores 0.
-        Raises :class:`workers.errors.ContextOverflow` where the prompt alone is too long, and
+        A turn that is too long beside its conversation is not read: it has no step scores, and scores 0.
+        Raises :class:`workers.errors.ContextOverflow` where the conversation alone is too long, and
         :class:`workers.errors.EngineFailed`.
         """
-        head = self._chat.encode(Prompt(tuple(messages)))
-        if len(head) >= self.context_tokens:
-            raise ContextOverflow(
-                f"the prompt has {len(head)} tokens; verifier {self.name} reads fewer than "
-                f"{self.context_tokens}"
-            )
-        readings = {text: self._reading(tuple(messages), text, len(head)) for text in texts}
+        heads = {id(turn.messages): turn.messages for turn in turns}
+        starts = {key: self._start(messages) for key, messages in heads.items()}
+        keys = [(id(turn.messages), turn.prefix) for turn in turns]
+        readings = {
+            (head, text): self._reading(heads[head], text, starts[head]) for head, text in dict.fromkeys(keys)
+        }
         with self._lock:
             if self._closed:
                 raise EngineFailed(f"verifier {self.name} is closed")
@@ -99,19 +100,26 @@ class PrmVerifier:
                     self._waiting.put(reading)
         try:
             scores = {
-                text: () if reading is None else reading.scores.result() for text, reading in readings.items()
+                key: () if reading is None else reading.scores.result() for key, reading in readings.items()
             }
         except RuntimeError as error:
             raise EngineFailed(f"verifier {self.name}: {error}") from error
-        scored = tuple(
-            Scored(scores[text], aggregate(scores[text], self._format.aggregation)) for text in texts
-        )
+        scored = tuple(Scored(scores[key], aggregate(scores[key], self._format.aggregation)) for key in keys)
         return Scores(scored, tokens=sum(len(reading.tokens) for reading in readings.values() if reading))
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             self._waiting.put(None)
+
+    def _start(self, messages: tuple[Mapping[str, Any], ...]) -> int:
+        """Where the turn starts: tokens of the conversation before it."""
+        head = len(self._chat.encode(Prompt(messages)))
+        if head >= self.context_tokens:
+            raise ContextOverflow(
+                f"the prompt has {head} tokens; verifier {self.name} reads fewer than {self.context_tokens}"
+            )
+        return head
 
     def _reading(self, messages: tuple[Mapping[str, Any], ...], text: str, head: int) -> _Reading | None:
         """``None`` if the text is too long."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from workers.protocols import Scored, Scores
+from router.types import Task
+from workers.protocols import Prompt, Scored, Scores
 
 
 class ScriptedVerifier:
     """``judge`` maps a text to its step scores (0 to 1); the last one is the score, 0 if there is none.
 
-    Counts one token a word. ``calls`` records the texts of each batch.
+    Counts one token a word. ``calls`` records the turns of each batch.
     """
 
     def __init__(
@@ -20,20 +20,22 @@ class ScriptedVerifier:
         *,
         name: str = "scripted",
         scores_steps: bool = True,
+        reads_history: bool = False,
     ) -> None:
         self.name = name
+        self.reads_history = reads_history
         self.scores_steps = scores_steps
-        self.calls: list[tuple[str, ...]] = []
+        self.calls: list[tuple[Prompt, ...]] = []
         self.closed = False
         self._judge = judge
 
-    def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:  # noqa: ARG002
-        self.calls.append(tuple(texts))
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:  # noqa: ARG002
+        self.calls.append(tuple(turns))
         scored = []
-        for text in texts:
-            steps = tuple(self._judge(text))
+        for turn in turns:
+            steps = tuple(self._judge(turn.prefix))
             scored.append(Scored(steps, steps[-1] if steps else 0.0))
-        return Scores(tuple(scored), sum(len(text.split()) for text in texts))
+        return Scores(tuple(scored), sum(len(turn.prefix.split()) for turn in turns))
 
     def close(self) -> None:
         self.closed = True

@@ -1,0 +1,104 @@
+"""Steps of a turn: lines, as in Snell et al. 2024 (Algorithm 1, "steps separated by newlines"), and thinking.
+
+A reasoning model thinks before it answers. What it thinks is kept out of the answer; whether its steps are
+those of the thinking too, or begin after it, is for the configuration to say.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+STEP_END = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """How a model marks its thinking, and where its steps are: "inside" the thinking too, or "after" it.
+
+    A turn that does not begin with ``start`` does not think; ``None``: every turn begins inside its thinking,
+    as with chat templates that write the mark themselves.
+    """
+
+    start: str | None = "<think>"
+    end: str = "</think>"
+    steps: Literal["inside", "after"] = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What one model's turns are made of. ``thinking`` is ``None`` for a model that does not think."""
+
+    separator: str = STEP_END
+    thinking: Thinking | None = None
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """The steps of a turn, each with the separators that end it; joined, they are the text.
+
+        Separators in a row belong to the step before them, or at the start to the first one. Thinking whose
+        steps do not count is one step with the first after it.
+        """
+        if self.thinking is not None and self.thinking.steps == "after":
+            thought, answer = self.parts(text)
+            first, *others = _split(answer, self.separator) or ("",)
+            return tuple(step for step in (thought + first, *others) if step)
+        return _split(text, self.separator)
+
+    def first(self, text: str) -> str:
+        """The first step of a turn, "" if it has none."""
+        return next(iter(self.split(text)), "")
+
+    def stop_after(self, prefix: str) -> tuple[str, ...]:
+        """What ends the step that follows ``prefix``; for uncounted thinking, the end of the thinking."""
+        if self.thinking is not None and self._thinks_on(prefix):
+            return (self.thinking.end,)
+        return (self.separator,)
+
+    def is_whole(self, text: str) -> bool:
+        """Whether ``text``, which stopped where :meth:`stop_after` says, ends in a step to be judged."""
+        return not self._thinks_on(text) and bool(self.judged(text).strip())
+
+    def parts(self, text: str) -> tuple[str, str]:
+        """(thinking with its marks, answer) of a turn; of one that still thinks, the answer is empty."""
+        if self.thinking is None:
+            return "", text
+        thought, end, answer = text.partition(self.thinking.end)
+        if end:
+            return thought + end, answer
+        return (text, "") if self._has_begun_to_think(text) else ("", text)
+
+    def answer(self, text: str) -> str:
+        """The turn without its thinking: what the client gets."""
+        return self.parts(text)[1].lstrip("\r\n") if self.thinking else text
+
+    def judged(self, text: str) -> str:
+        """What a verifier is shown of a turn: all of it, or what comes after uncounted thinking."""
+        counts = self.thinking is None or self.thinking.steps == "inside"
+        return text if counts else self.parts(text)[1]
+
+    def _thinks_on(self, text: str) -> bool:
+        """Whether what follows ``text`` is (or may be, at the start) thinking whose steps do not count."""
+        thinking = self.thinking
+        if thinking is None or thinking.steps == "inside" or thinking.end in text:
+            return False
+        return not text.strip() or self._has_begun_to_think(text)
+
+    def _has_begun_to_think(self, text: str) -> bool:
+        start = None if self.thinking is None else self.thinking.start
+        return start is None or text.lstrip().startswith(start)
+
+
+LINES = Steps()
+"""A line a step, and no thinking."""
+
+
+@lru_cache(maxsize=8)
+def _pattern(separator: str) -> re.Pattern[str]:
+    mark = re.escape(separator)
+    return re.compile(rf"\s*(?:(?!{mark}).)*(?:{mark})*", re.DOTALL)
+
+
+def _split(text: str, separator: str) -> tuple[str, ...]:
+    return tuple(step for step in _pattern(separator).findall(text) if step)
