@@ -3,8 +3,10 @@
     WorkerError
     ├── ContextOverflow     the prompt is longer than the model reads
     ├── InvalidMessages     the model's chat template refuses the conversation
+    ├── InvalidTask         the query's schema, tools or kind of answer make no sense
     ├── EngineFailed        the engine crashed, or its server answered nonsense
     ├── CannotJudge         a verifier lacks what it needs (the right answer, tests) to judge this task
+    ├── SandboxUnavailable  this machine cannot isolate a program that is to be tested
     ├── NoAnswer            the deadline came before any candidate was complete
     ├── JobCancelled        the client went away
     ├── ModelUnavailable    this worker does not run the model or verifier that the plan names
@@ -28,12 +30,20 @@ class InvalidMessages(WorkerError):
     code = "invalid_messages"
 
 
+class InvalidTask(WorkerError):
+    code = "invalid_task"
+
+
 class EngineFailed(WorkerError):
     code = "engine_failed"
 
 
 class CannotJudge(WorkerError):
     code = "cannot_judge"
+
+
+class SandboxUnavailable(WorkerError):
+    code = "sandbox_unavailable"
 
 
 class NoAnswer(WorkerError):

@@ -9,10 +9,12 @@ _LONGEST_BARE_ANSWER = 60
 """Characters that the last line of a text without any marker may have to count as an answer."""
 _LONGEST_NUMBER = 1000
 """Characters of a number; more are left as they are (and Python refuses to read 4300 digits)."""
+_LONGEST_WRAPPED = 2_000
+"""Characters of an answer whose quotes, markup and LaTeX are taken away, a layer at a time."""
 
-_BOXED = re.compile(r"\\f?boxed\s*\{")
+_BRACE = re.compile(r"(?P<box>\\f?boxed\s*\{)|\\[\\{}]|\{|\}")
 _MARKED = re.compile(
-    r"(?:\banswer\s*(?:is\b\s*:?|:|=)|^\s*####)[ \t]*(?P<answer>\S.*)", re.IGNORECASE | re.MULTILINE
+    r"(?:\banswer\s*(?:is\b\s*:?|:|=)|^[ \t]*####)[ \t]*(?P<answer>\S.*)", re.IGNORECASE | re.MULTILINE
 )
 _SENTENCE_END = re.compile(r"[.;!?](?:\s|$)")
 _WRAPPED = re.compile(r"\$([^$]+)\$|\\\((.+)\\\)")
@@ -22,6 +24,7 @@ _LATEX_NOISE = (
     (re.compile(r"\\(?:text|mathrm|mbox)\s*\{([^{}]*)\}"), r" \1 "),
     (re.compile(r"\\[,!;: ]|\^\s*\{?\\circ\}?|\\left|\\right"), ""),
     (re.compile(r"\{,\}"), ","),
+    (re.compile("−"), "-"),
     (re.compile(r"\\([$%])"), r"\1"),
 )
 _LATEX_FRACTION = re.compile(
@@ -44,16 +47,27 @@ def extract_answer(text: str) -> str | None:
     The last ``\boxed{...}``; else what follows the last "answer is", "answer:" or "####"; else the last line
     (of an equation, its right side), if it is short.
     """
+    stated = stated_answer(text)
+    if stated is None:
+        stated = last_line(text)
+        if stated is None or len(stated) > _LONGEST_BARE_ANSWER:
+            return None
+    return normalise(stated)
+
+
+def stated_answer(text: str) -> str | None:
+    r"""The answer as it is written, where the text marks it: in a box, or after "answer is" and the like."""
     boxed = _last_boxed(text)
     if boxed is not None:
-        return normalise(boxed)
+        return boxed
     marked = list(_MARKED.finditer(text))
-    if marked:
-        return normalise(_SENTENCE_END.split(marked[-1]["answer"], maxsplit=1)[0])
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines or len(lines[-1]) > _LONGEST_BARE_ANSWER:
-        return None
-    return normalise(lines[-1])
+    return _SENTENCE_END.split(marked[-1]["answer"], maxsplit=1)[0] if marked else None
+
+
+def last_line(text: str) -> str | None:
+    """The last line that is not blank, without the space around it."""
+    lines = text.rstrip().splitlines()
+    return lines[-1].strip() if lines else None
 
 
 def states_answer(text: str) -> bool:
@@ -69,8 +83,8 @@ def normalise(answer: str) -> str | None:
     Idempotent. ``None`` if nothing is left.
     """
     before = None
-    plain = answer
-    while plain != before:
+    plain = " ".join(answer.casefold().split())
+    while plain != before and len(plain) <= _LONGEST_WRAPPED:
         before = plain
         plain = " ".join(_unwrap(plain).casefold().split())
     number = _number(plain)
@@ -82,13 +96,19 @@ def normalise(answer: str) -> str | None:
 
 
 def _last_boxed(text: str) -> str | None:
-    for match in reversed(list(_BOXED.finditer(text))):
-        depth = 1
-        for at in range(match.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[at], 0)
-            if depth == 0:
-                return text[match.end() : at]
-    return None
+    """What the last box that closes holds. One pass: a model may open a thousand boxes and close none."""
+    opened: list[int | None] = []  # where the content of each open box starts; None for other braces
+    last: tuple[int, int] | None = None
+    for brace in _BRACE.finditer(text):
+        if brace["box"]:
+            opened.append(brace.end())
+        elif brace[0] == "{":
+            opened.append(None)
+        elif brace[0] == "}" and opened:
+            start = opened.pop()
+            if start is not None and (last is None or start > last[0]):
+                last = (start, brace.start())
+    return None if last is None else text[slice(*last)]
 
 
 def _unwrap(answer: str) -> str:
