@@ -14,14 +14,12 @@ from workers.errors import ContextOverflow
 from workers.protocols import Cancellation, Completion, Engine, Prompt, SamplingParams
 
 
-def ask(question: str, prefix: str = "") -> Prompt:
-    return Prompt(({"role": "user", "content": question},), prefix)
+def ask(question: str, prefix: str = "", stop_after: Sequence[str] = ()) -> Prompt:
+    return Prompt(({"role": "user", "content": question},), prefix, stop_after=tuple(stop_after))
 
 
-def greedy(
-    max_tokens: int = 100, stop: Sequence[str] = (), stop_after: Sequence[str] = (), seed: int | None = None
-) -> SamplingParams:
-    return SamplingParams(max_tokens, 0.0, stop=tuple(stop), stop_after=tuple(stop_after), seed=seed)
+def greedy(max_tokens: int = 100, stop: Sequence[str] = ()) -> SamplingParams:
+    return SamplingParams(max_tokens, 0.0, stop=tuple(stop))
 
 
 def test_a_batch_is_answered_in_order(engine: Engine) -> None:
@@ -100,7 +98,7 @@ def test_a_text_that_only_begins_like_a_stop_text_is_returned(engine: Engine) ->
 def test_a_step_end_ends_a_turn_and_is_kept(engine: Engine, separator: str) -> None:
     steps, prefix = [], ""
     for _ in range(8):
-        (one,) = engine.generate([ask("count", prefix)], greedy(stop_after=[separator])).completions
+        (one,) = engine.generate([ask("count", prefix, [separator])], greedy()).completions
         prefix += one.text
         steps.append(one)
         if one.ended != "step":
@@ -110,10 +108,17 @@ def test_a_step_end_ends_a_turn_and_is_kept(engine: Engine, separator: str) -> N
     assert [one.ended for one in steps] == ["step"] * (len(steps) - 1) + ["stop"]
 
 
+def test_each_prompt_of_a_batch_has_step_ends_of_its_own(engine: Engine) -> None:
+    prompts = [ask("count", stop_after=["\n"]), ask("count"), ask("count", stop_after=["two\n"])]
+    done = engine.generate(prompts, greedy())
+    assert [one.text for one in done.completions] == ["one\n", TURNS["count"], "one\ntwo two\n"]
+    assert [one.ended for one in done.completions] == ["step", "stop", "step"]
+
+
 def test_tokens_of_all_steps_are_those_of_the_turn(engine: Engine) -> None:
     (whole,) = engine.generate([ask("count")], greedy()).completions
     first, second = (
-        engine.generate([ask("count", prefix)], greedy(stop_after=["two\n"])).completions[0]
+        engine.generate([ask("count", prefix, ["two\n"])], greedy()).completions[0]
         for prefix in ("", "one\ntwo two\n")
     )
     assert first.completion_tokens + second.completion_tokens == whole.completion_tokens
@@ -159,6 +164,37 @@ def test_a_batch_past_its_deadline_returns_at_once_and_empty(engine: Engine) -> 
     assert engine.generate([ask("count")], greedy()).completions[0].text == TURNS["count"]
 
 
+def test_each_end_is_told_once_with_its_completion(engine: Engine) -> None:
+    told: list[tuple[int, Completion]] = []
+    prompts = [ask("long"), ask("count", stop_after=["\n"]), ask("list"), replace(ask("tea"), max_tokens=3)]
+    done = engine.generate(prompts, greedy(stop=[";"]), on_end=lambda index, one: told.append((index, one)))
+    assert sorted(told, key=lambda end: end[0]) == list(enumerate(done.completions))
+    assert [one.ended for one in done.completions] == ["stop", "step", "stop", "length"]
+
+
+def test_the_first_that_ends_may_cancel_the_others(engine: Engine) -> None:
+    cancellation = Cancellation()
+    told: list[int] = []
+
+    def enough(index: int, _one: Completion) -> None:
+        told.append(index)
+        cancellation.cancel()
+
+    prompts = [ask("long"), ask("long", "ab "), ask("count", stop_after=["\n"])]
+    done = engine.generate(prompts, greedy(), cancellation=cancellation, on_end=enough)
+    assert told == [2]
+    assert [one.ended for one in done.completions] == ["cancelled", "cancelled", "step"]
+    assert all("ab ".startswith(one.text[:3]) for one in done.completions[:2])
+
+
+def test_what_was_cancelled_before_it_began_is_told_to_nobody(engine: Engine) -> None:
+    cancellation = Cancellation()
+    cancellation.cancel()
+    told: list[int] = []
+    engine.generate([ask("tea")], greedy(), cancellation=cancellation, on_end=lambda i, _: told.append(i))
+    assert told == []
+
+
 def test_threads_get_their_own_texts(engine: Engine) -> None:
     questions = list(TURNS) * 4
 
@@ -178,4 +214,4 @@ def test_a_prompt_over_the_context_is_refused_with_both_numbers(engine: Engine) 
 
 
 def test_the_engine_says_what_it_runs(engine: Engine) -> None:
-    assert (engine.model, engine.context_tokens) == ("tiny", CONTEXT_TOKENS)
+    assert (engine.model, engine.context_tokens, engine.continues_turns) == ("tiny", CONTEXT_TOKENS, True)
