@@ -3,6 +3,30 @@
 They know neither model nor queue nor money: whoever hands them ``generate`` counts and limits what they do
 (:mod:`workers.meter`). The probe's candidates are the first candidates of every search: best-of-16 after a
 probe of 16 generates nothing.
+
+What each costs at most, beyond the probe. N is ``samples``, M ``beam_width``, k ``lookahead_steps``, R
+``max_rounds``, L ``chain_length``, p the number of probes, n = max(0, N - p), S = max(1, N // M), C the
+number of chains ceil(N / L), W the number of windows (1 if all are launched at once, else at most
+ceil(n / window) + 1). A turn is up to ``max_tokens`` of completion tokens: to so many of them the token cap
+holds a search. A prompt is one that is read once in its batch, with the turn that it continues. What is
+judged is read by the verifier, with its conversation.
+
+    strategy            turns       prompts                      judged             batches
+    direct              1           1                            0                  1
+    majority            n           W                            0                  W
+    best_of_n           n           W                            n                  W
+    best_of_n_weighted  n           W                            n                  W
+    beam                N           1 + S (R - 1)                n + N (R - 1)      R
+    lookahead           N (k + 1)   1 + k n + (S + k N) (R - 1)  n + p + N (R - 1)  R (k + 1)
+    dvts                N           1 + S (R - 1)                n + N (R - 1)      R
+    particle            N           1 + N (R - 1)                n + N (R - 1)      R
+    backtrack           N           1 + S (M R - 1)              S M R              M R
+    revisions           n           1 + (N - C)                  n                  L
+    reflect             2 n         1 + 2 (N - C)                n                  2 L - 1
+
+The first prompt is the question, asked once for all first steps or attempts. A later prompt of ``revisions``
+holds up to 4 attempts too, one of ``reflect`` an attempt and its critique. A model whose thinking comes
+before the steps may take three asks for a first step, not one: 2 n more prompts and 2 more batches.
 """
 
 from __future__ import annotations
