@@ -24,7 +24,7 @@ _WALL_LIMITS = 10
 
 def same_math(one: str, other: str) -> bool:
     """Whether two LaTeX answers mean the same. What cannot be read equals nothing."""
-    from math_verify import verify
+    from math_verify import verify  # type: ignore[import-untyped]
 
     a, b = _parse(one), _parse(other)
     return any(
@@ -48,12 +48,14 @@ def _parse(answer: str) -> Any:
 
 def check_schema(schema: Any) -> None:
     """Raises what is wrong with a JSON schema (Draft 2020-12). References must stay inside it."""
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
     Draft202012Validator.check_schema(schema)
     for reference in _references(schema):
         if not reference.startswith("#"):
-            raise ValueError(f"$ref {reference!r} leaves the schema: only references that begin with # are followed")
+            raise ValueError(
+                f"$ref {reference!r} leaves the schema: only references that begin with # are followed"
+            )
     _validator(json.dumps(schema)).is_valid({})
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 _LONGEST_BARE_ANSWER = 60
 """Characters that the last line of a text without any marker may have to count as an answer."""
-_LONGEST_NUMBER = 1000
+LONGEST_NUMBER = 1000
 """Characters of a number; more are left as they are (and Python refuses to read 4300 digits)."""
 _LONGEST_WRAPPED = 2_000
 """Characters of an answer whose quotes, markup and LaTeX are taken away, a layer at a time."""
@@ -91,7 +91,7 @@ def normalise(answer: str) -> str | None:
     if number is None and (equation := _EQUATION.fullmatch(plain)):
         number = _number(equation["value"].strip())
     if number is not None:
-        return _spell(number)
+        return spell_number(number)
     return plain or None
 
 
@@ -122,7 +122,7 @@ def _unwrap(answer: str) -> str:
 
 
 def _number(plain: str) -> Fraction | None:
-    if len(plain) > _LONGEST_NUMBER:
+    if len(plain) > LONGEST_NUMBER:
         return None
     if match := _LATEX_FRACTION.fullmatch(plain):
         top, bottom = int(match["top"]), int(match["bottom"])
@@ -145,7 +145,7 @@ def _is_unit(text: str) -> bool:
     return not _NO_UNITS.intersection(words)
 
 
-def _spell(value: Fraction) -> str:
+def spell_number(value: Fraction) -> str:
     """A decimal where it ends, else a fraction in lowest terms."""
     rest = value.denominator
     places = 0
