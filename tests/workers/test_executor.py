@@ -176,17 +176,16 @@ def test_the_token_cap_ends_a_search_and_the_answer_says_so() -> None:
     assert "token cap" in outcome.notice
 
 
-def test_the_deadline_in_mid_search_answers_with_the_best_so_far() -> None:
+def test_the_deadline_before_the_search_answers_with_the_best_of_the_probe() -> None:
     deadline = Cancellation(time.monotonic() + 60)
 
-    def slow_search(_prompt: Prompt, index: int, _seed: int) -> str:
-        if len(engine.calls) > 1:
-            deadline.deadline_monotonic_s = time.monotonic()
-        return RIGHT
+    def slow(_text: str) -> float:
+        deadline.deadline_monotonic_s = time.monotonic()
+        return 0.5
 
-    engine = ScriptedEngine(slow_search)
+    engine = ScriptedEngine([RIGHT])
     plan = probing_plan(alternative(StrategySpec("majority", samples=8)))
-    outcome, _ = play(job(plan), engine, cancellation=deadline)
+    outcome, _ = play(job(plan), engine, judge(slow), cancellation=deadline)
     assert (outcome.status, outcome.text, outcome.samples) == ("answered", RIGHT, 4)
     assert outcome.notice == "the deadline ended the search: the answer is the best of 4 by then"
 
@@ -255,7 +254,7 @@ def test_beam_search_refuses_a_verifier_that_cannot_judge_steps() -> None:
     plan = probing_plan(alternative(StrategySpec("beam", 4)))
     outcome, _ = play(job(plan), ScriptedEngine([RIGHT]), judge(scores_steps=False))
     assert outcome.failure is not None
-    assert "scores steps" in outcome.failure.message
+    assert "by steps" in outcome.failure.message
 
 
 def test_a_defect_is_a_failure_not_a_lost_job() -> None:

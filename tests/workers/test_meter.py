@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_model.usage import Usage
-from router.types import StrategyName, StrategySpec
+from router.types import StrategyName, StrategySpec, Task
 from tests.workers.jobs import MESSAGES, RIGHT, WRONG, judge
+from workers.answers import answers_for
 from workers.engines.scripted import ScriptedEngine
 from workers.errors import JobCancelled, NoAnswer
 from workers.meter import Meter
-from workers.protocols import Cancellation, Completion, Prompt, SamplingParams
+from workers.protocols import Cancellation, Completion, Problem, Prompt, SamplingParams
 from workers.search import STRATEGIES
 from workers.search.sampling import sample
 
@@ -21,6 +23,14 @@ PARAMS = SamplingParams(max_tokens=64)
 
 def meter(cancellation: Cancellation | None = None) -> Meter:
     return Meter(MESSAGES, cancellation or Cancellation())
+
+
+def turns(*prefixes: str) -> list[Prompt]:
+    return [Prompt(MESSAGES, prefix) for prefix in prefixes]
+
+
+def steps(*prefixes: str) -> list[Prompt]:
+    return [Prompt(MESSAGES, prefix, stop_after=("\n",)) for prefix in prefixes]
 
 
 def ended(completions: tuple[Completion, ...]) -> list[str]:
@@ -44,26 +54,27 @@ def test_usage_is_a_line_a_purpose_and_model_and_a_shared_prompt_counts_once() -
     engine, counts = ScriptedEngine([RIGHT], model="tiny"), meter()
     prompt = engine.count_tokens(Prompt(MESSAGES))
     generate = counts.generator(engine, "probe", PARAMS)
-    generate(["", "", ""], False)
-    generate([""], False)
-    counts.scorer(judge())([RIGHT, WRONG])
+    generate(turns("", "", ""))
+    generate(turns(""))
+    counts.scorer(judge(), Task())(turns(RIGHT, WRONG))
     said = 4 * engine.generate([Prompt(MESSAGES)], PARAMS).completion_tokens
     probe, verifier = counts.usage
     assert (probe.purpose, probe.model, probe.calls) == ("probe", "tiny", 4)
     assert (probe.prompt_tokens, probe.completion_tokens) == (2 * prompt, said)
-    assert verifier == Usage("verifier", "judge", 2, len((RIGHT + " " + WRONG).split()), 0, verifier.seconds)
+    read = len((RIGHT + " " + WRONG).split())
+    assert verifier == Usage("verifier", "judge", 2, read, seconds=verifier.seconds)
 
 
 def test_costs_stay_unknown_until_somebody_prices_them() -> None:
     counts = meter()
-    counts.generator(ScriptedEngine([RIGHT]), "direct", PARAMS)([""], False)
+    counts.generator(ScriptedEngine([RIGHT]), "direct", PARAMS)(turns(""))
     assert [(line.cost_usd, line.flops) for line in counts.usage] == [(None, None)]
 
 
 def test_a_step_ends_at_a_newline_and_a_turn_at_its_end() -> None:
     generate = meter().generator(ScriptedEngine([RIGHT]), "candidate", PARAMS)
-    (step,) = generate([""], True)
-    (rest,) = generate([step.text], True)
+    (step,) = generate(steps(""))
+    (rest,) = generate(steps(step.text))
     assert (step.text, step.ended) == ("3 + 4 = 7\n", "step")
     assert (rest.text, rest.ended) == ("The answer is 7.", "stop")
 
@@ -71,16 +82,16 @@ def test_a_step_ends_at_a_newline_and_a_turn_at_its_end() -> None:
 def test_a_turn_never_becomes_longer_than_max_tokens_its_prefix_included() -> None:
     engine = ScriptedEngine(["a b c d\n e f g h\n i j"])
     generate = meter().generator(engine, "candidate", SamplingParams(max_tokens=7))
-    (first,) = generate([""], True)
-    (second,) = generate([first.text], True)
+    (first,) = generate(steps(""))
+    (second,) = generate(steps(first.text))
     assert (first.completion_tokens, second.completion_tokens, second.ended) == (5, 2, "length")
-    assert generate([first.text + second.text], True) == (Completion("", "length", 0),)
+    assert generate(steps(first.text + second.text)) == (Completion("", "length", 0),)
 
 
 def test_turns_without_room_keep_their_place_beside_those_that_grow() -> None:
     engine = ScriptedEngine(lambda prompt, _index, _seed: "x")
     generate = meter().generator(engine, "candidate", SamplingParams(max_tokens=4))
-    assert [one.text for one in generate(["a b c d", "a", "a b c d"], False)] == ["", "x", ""]
+    assert [one.text for one in generate(turns("a b c d", "a", "a b c d"))] == ["", "x", ""]
 
 
 def test_a_turn_that_is_almost_full_takes_no_room_from_the_others_of_its_batch() -> None:
@@ -88,7 +99,7 @@ def test_a_turn_that_is_almost_full_takes_no_room_from_the_others_of_its_batch()
     engine = ScriptedEngine(lambda prompt, _index, _seed: " x" * (5 if "b" in prompt.prefix else 50))
     counts = meter()
     generate = counts.generator(engine, "candidate", SamplingParams(max_tokens=40), token_cap=1000)
-    full, *healthy = generate([long, short, short], False)
+    full, *healthy = generate(turns(long, short, short))
     assert (full.completion_tokens, full.ended) == (2, "length")
     assert [(one.text, one.ended) for one in healthy] == [(" x" * 5, "stop")] * 2
     assert len(engine.calls) == 1
@@ -101,15 +112,15 @@ def test_a_turn_that_is_almost_full_takes_no_room_from_the_others_of_its_batch()
 def test_the_cap_breaks_off_a_turn_only_before_its_own_end() -> None:
     engine = ScriptedEngine(lambda *_: " x" * 50)
     generate = meter().generator(engine, "candidate", SamplingParams(max_tokens=8), token_cap=6)
-    assert ended(generate(["a a a a a a a", "b"], False)) == ["length", "cancelled"]
+    assert ended(generate(turns("a a a a a a a", "b"))) == ["length", "cancelled"]
 
 
 def test_text_beyond_the_cap_is_broken_off_and_never_generated() -> None:
     engine, counts = Witness(["a b c d e f"]), meter()
     generate = counts.generator(engine, "candidate", PARAMS, token_cap=10)
-    assert ended(generate(["", ""], False)) == ["cancelled", "cancelled"]
+    assert ended(generate(turns("", ""))) == ["cancelled", "cancelled"]
     assert engine.completion_tokens == 10
-    assert generate(["", ""], False) == (Completion("", "cancelled", 0),) * 2
+    assert generate(turns("", "")) == (Completion("", "cancelled", 0),) * 2
     assert engine.completion_tokens == 10
     assert counts.token_cap_reached
 
@@ -117,14 +128,14 @@ def test_text_beyond_the_cap_is_broken_off_and_never_generated() -> None:
 def test_a_seed_gives_every_batch_other_samples() -> None:
     engine = ScriptedEngine(lambda _prompt, index, seed: f"The answer is {seed + index}.")
     generate = meter().generator(engine, "probe", SamplingParams(max_tokens=64, seed=5))
-    texts = [one.text for batch in (2, 3) for one in generate([""] * batch, False)]
+    texts = [one.text for batch in (2, 3) for one in generate(turns("") * batch)]
     assert len(set(texts)) == 5
 
 
 def test_after_the_deadline_nothing_is_generated() -> None:
     engine = Witness([RIGHT])
     generate = meter(Cancellation(time.monotonic() - 1)).generator(engine, "probe", PARAMS)
-    assert ended(generate(["", ""], False)) == ["cancelled", "cancelled"]
+    assert ended(generate(turns("", ""))) == ["cancelled", "cancelled"]
     assert engine.sequences == 0
 
 
@@ -134,32 +145,32 @@ def test_a_cancelled_job_stops_and_keeps_the_usage_so_far() -> None:
     engine = ScriptedEngine(lambda *_: cancellation.cancel() or RIGHT)  # type: ignore[func-returns-value]
     generate = counts.generator(engine, "probe", PARAMS)
     with pytest.raises(JobCancelled):
-        generate([""], False)
+        generate(turns(""))
     assert counts.usage[0].calls == 1
     with pytest.raises(JobCancelled):
-        counts.scorer(judge())([RIGHT])
+        counts.scorer(judge(), Task())(turns(RIGHT))
     with pytest.raises(JobCancelled):
-        generate([""], False)
+        generate(turns(""))
     assert counts.usage[0].calls == 1
 
 
 def test_completed_turns_are_reported_after_each_batch() -> None:
     seen: list[int] = []
     generate = meter().generator(ScriptedEngine([RIGHT]), "candidate", PARAMS, on_complete=seen.append)
-    generate(["", ""], False)
-    generate([""], True)
-    generate([""], False)
+    generate(turns("", ""))
+    generate(steps(""))
+    generate(turns(""))
     assert seen == [2, 2, 3]
 
 
 words = st.sampled_from(["3 + 4 = 7", "so", "well", "The answer is 7.", "The answer is 8."])
-turns = st.lists(st.lists(words, min_size=1, max_size=4).map("\n".join), min_size=1, max_size=5)
+scripts = st.lists(st.lists(words, min_size=1, max_size=4).map("\n".join), min_size=1, max_size=5)
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))
 @settings(max_examples=60, deadline=None)
 @given(
-    script=turns,
+    script=scripts,
     samples=st.integers(1, 9),
     width=st.integers(1, 4),
     probe_samples=st.integers(0, 6),
@@ -177,12 +188,13 @@ def test_usage_is_what_the_models_saw_and_no_search_exceeds_its_cap(
 ) -> None:
     engine, verifier, counts = Witness(_mixed(script), model="tiny"), judge(), meter()
     params = SamplingParams(max_tokens=max_tokens, seed=1)
-    score = counts.scorer(verifier)
-    probes = sample(probe_samples, counts.generator(engine, "probe", params), score)
+    score = counts.scorer(verifier, Task())
+    problem = Problem(counts.messages, answers_for(Task()))
+    probes = sample(problem, probe_samples, counts.generator(engine, "probe", params), score)
     probed_tokens = engine.completion_tokens
     generate = counts.generator(engine, "candidate", params, token_cap=token_cap)
     try:
-        STRATEGIES[name](StrategySpec(name, samples, width), generate, score, probes)
+        STRATEGIES[name](replace(problem, probes=probes), StrategySpec(name, samples, width), generate, score)
     except NoAnswer:
         assert not probes
     generated = [line for line in counts.usage if line.purpose != "verifier"]
@@ -192,7 +204,7 @@ def test_usage_is_what_the_models_saw_and_no_search_exceeds_its_cap(
     assert sum(line.completion_tokens for line in generated) == engine.completion_tokens
     assert sum(line.calls for line in judged) == sum(map(len, verifier.calls))
     assert sum(line.prompt_tokens for line in judged) == sum(
-        len(text.split()) for batch in verifier.calls for text in batch
+        len(turn.prefix.split()) for batch in verifier.calls for turn in batch
     )
     if token_cap is not None:
         assert engine.completion_tokens - probed_tokens <= token_cap

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.types import StrategySpec
-from tests.workers.search.players import Judge, Player, probes
+from tests.workers.search.players import Judge, Player, probes, problem
 from workers.errors import NoAnswer
 from workers.search.beam import beam
-from workers.search.steps import split_steps
+from workers.steps import LINES
 
 # Every turn of three lines over digits: the answer is what the two digits before it say.
 TURNS = [f"first {a}\nthen {b}\nThe answer is {a}{b}." for a, b in product("0123456789", repeat=2)]
@@ -29,77 +29,79 @@ def mean_digit(text: str) -> float:
 def test_only_the_best_beams_are_continued_each_as_often_as_the_width() -> None:
     """Snell et al. 2024, Algorithm 3: N = 4 slots, the best N/M = 2 get M = 2 continuations each."""
     player, judge = Player(TURNS[::11]), Judge(digits)  # first 0, first 1, first 2, first 3
-    beam(StrategySpec("beam", samples=4, beam_width=2), player.generate, judge.score, ())
-    assert player.asked[0] == ("", "", "", "")
-    assert player.asked[1] == ("first 3\n", "first 3\n", "first 2\n", "first 2\n")
-    assert len(player.asked) == 3
+    beam(problem(), StrategySpec("beam", samples=4, beam_width=2), player.generate, judge.score)
+    assert player.prefixes[0] == ("", "", "", "")
+    assert player.prefixes[1] == ("first 3\n", "first 3\n", "first 2\n", "first 2\n")
+    assert len(player.prefixes) == 3
 
 
 def test_it_finds_an_answer_that_was_never_sampled_whole() -> None:
     """A good first step with a bad second one, and the other way round: the search combines the good ones."""
     player, judge = Player(TURNS), Judge(mean_digit)
     initial = probes(judge, TURNS[90], TURNS[19])
-    result = beam(StrategySpec("beam", samples=20, beam_width=4), player.generate, judge.score, initial)
+    result = beam(
+        problem(*initial), StrategySpec("beam", samples=20, beam_width=4), player.generate, judge.score
+    )
     assert result.best.text.startswith("first 9\nthen 9\n")
 
 
 def test_the_probes_first_steps_are_the_first_beams_and_are_not_judged_again() -> None:
     player, judge = Player(TURNS), Judge(digits)
     initial = probes(judge, TURNS[90], TURNS[10], TURNS[20], TURNS[30])
-    beam(StrategySpec("beam", samples=4, beam_width=4), player.generate, judge.score, initial)
-    assert player.asked[0] == ("first 9\n",) * 4
-    assert all("then" in text for batch in judge.seen for text in batch)
+    beam(problem(*initial), StrategySpec("beam", samples=4, beam_width=4), player.generate, judge.score)
+    assert player.prefixes[0] == ("first 9\n",) * 4
+    assert all("then" in text for batch in judge.texts for text in batch)
 
 
 def test_complete_probes_stay_candidates_though_their_beams_lose() -> None:
     player, judge = Player(TURNS), Judge(digits)
     initial = probes(judge, *TURNS[:4])
-    result = beam(StrategySpec("beam", samples=4), player.generate, judge.score, initial)
+    result = beam(problem(*initial), StrategySpec("beam", samples=4), player.generate, judge.score)
     assert result.candidates[:4] == initial
 
 
 def test_fewer_probes_than_slots_are_topped_up() -> None:
     player, judge = Player(TURNS), Judge(digits)
-    beam(StrategySpec("beam", samples=6), player.generate, judge.score, probes(judge, *TURNS[:4]))
-    assert player.asked[0] == ("", "")
+    beam(problem(*probes(judge, *TURNS[:4])), StrategySpec("beam", samples=6), player.generate, judge.score)
+    assert player.prefixes[0] == ("", "")
 
 
 def test_equal_beams_share_one_place_and_the_whole_budget() -> None:
     player, judge = Player(TURNS[90:]), Judge(digits)  # every first step is "first 9"
-    beam(StrategySpec("beam", samples=8, beam_width=4), player.generate, judge.score, ())
-    assert player.asked[1] == ("first 9\n",) * 8
+    beam(problem(), StrategySpec("beam", samples=8, beam_width=4), player.generate, judge.score)
+    assert player.prefixes[1] == ("first 9\n",) * 8
 
 
 def test_a_complete_beam_keeps_its_place_and_is_not_continued() -> None:
     short, long = "The answer is 9.", "first 8\nthen 8\nThe answer is 88."
     player, judge = Player([short, long]), Judge(digits)
-    result = beam(StrategySpec("beam", samples=4, beam_width=2), player.generate, judge.score, ())
-    assert player.asked[1] == ("first 8\n", "first 8\n")
+    result = beam(problem(), StrategySpec("beam", samples=4, beam_width=2), player.generate, judge.score)
+    assert player.prefixes[1] == ("first 8\n", "first 8\n")
     assert [one.answer for one in result.candidates].count("9") == 2
 
 
 def test_it_ends_when_the_best_beams_are_complete() -> None:
     player, judge = Player(["The answer is 9."]), Judge(digits)
-    assert beam(StrategySpec("beam", samples=4), player.generate, judge.score, ()).best.answer == "9"
-    assert len(player.asked) == 1
+    assert beam(problem(), StrategySpec("beam", samples=4), player.generate, judge.score).best.answer == "9"
+    assert len(player.prefixes) == 1
 
 
 def test_out_of_time_it_selects_from_what_is_complete() -> None:
     player, judge = Player(TURNS, batches=1), Judge(digits)
     initial = probes(judge, *TURNS[:2])
-    result = beam(StrategySpec("beam", samples=4), player.generate, judge.score, initial)
+    result = beam(problem(*initial), StrategySpec("beam", samples=4), player.generate, judge.score)
     assert result.candidates == initial
 
 
 @pytest.mark.parametrize("batches", [0, 1, 2])
 def test_out_of_time_with_nothing_complete_it_has_no_answer(batches: int) -> None:
     with pytest.raises(NoAnswer):
-        beam(StrategySpec("beam", 4), Player(TURNS, batches=batches).generate, Judge(digits).score, ())
+        beam(problem(), StrategySpec("beam", 4), Player(TURNS, batches=batches).generate, Judge(digits).score)
 
 
 def test_rounds_are_limited() -> None:
     with pytest.raises(NoAnswer):
-        beam(StrategySpec("beam", 4, max_rounds=2), Player(TURNS).generate, Judge(digits).score, ())
+        beam(problem(), StrategySpec("beam", 4, max_rounds=2), Player(TURNS).generate, Judge(digits).score)
 
 
 @given(
@@ -117,20 +119,20 @@ def test_no_round_asks_for_more_than_the_budget(
     judge = Judge(lambda text: worth.get(int(10 * digits(text)), 0.5))
     spec = StrategySpec("beam", samples, width, max_rounds)
     try:
-        result = beam(spec, player.generate, judge.score, probes(judge, *sampled))
+        result = beam(problem(*probes(judge, *sampled)), spec, player.generate, judge.score)
     except NoAnswer:
         assert not sampled
         return
     finally:
-        assert len(player.asked) <= max_rounds
-        assert all(len(batch) <= samples for batch in player.asked)
-        later = [batch for batch in player.asked if any(batch)]
+        assert len(player.prefixes) <= max_rounds
+        assert all(len(batch) <= samples for batch in player.prefixes)
+        later = [batch for batch in player.prefixes if any(batch)]
         assert all(len(set(batch)) <= max(1, samples // width) for batch in later)
-    assert all(len(split_steps(one.text)) == 3 for one in result.candidates)
+    assert all(len(LINES.split(one.text)) == 3 for one in result.candidates)
 
 
 def test_continuations_that_agree_are_judged_once() -> None:
     player, judge = Player(["first 9\nthen 9\nThe answer is 99."]), Judge(digits)
-    result = beam(StrategySpec("beam", samples=4), player.generate, judge.score, ())
-    assert [len(batch) for batch in judge.seen] == [1, 1, 1]
+    result = beam(problem(), StrategySpec("beam", samples=4), player.generate, judge.score)
+    assert [len(batch) for batch in judge.texts] == [1, 1, 1]
     assert [one.answer for one in result.candidates] == ["99"] * 4

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from router.types import StrategyName, StrategySpec
-from tests.workers.search.players import Judge, Player, probes
+from tests.workers.search.players import Judge, Player, probes, problem
 from workers.errors import NoAnswer
 from workers.search import STRATEGIES
 
@@ -23,9 +23,9 @@ def judge() -> Judge:
 def test_a_search_of_n_after_a_probe_of_n_generates_nothing(name: StrategyName) -> None:
     player, scores = Player([SEVEN]), judge()
     initial = probes(scores, SEVEN, EIGHT, EIGHT, NINE)
-    result = STRATEGIES[name](StrategySpec(name, samples=4), player.generate, scores.score, initial)
-    assert player.asked == []
-    assert scores.seen == []
+    result = STRATEGIES[name](problem(*initial), StrategySpec(name, samples=4), player.generate, scores.score)
+    assert player.prefixes == []
+    assert scores.texts == []
     assert result.candidates == initial
 
 
@@ -33,9 +33,9 @@ def test_a_search_of_n_after_a_probe_of_n_generates_nothing(name: StrategyName) 
 def test_a_search_of_n_tops_the_probe_up_to_n_in_one_batch(name: StrategyName) -> None:
     player, scores = Player([SEVEN, EIGHT]), judge()
     initial = probes(scores, NINE, NINE)
-    result = STRATEGIES[name](StrategySpec(name, samples=5), player.generate, scores.score, initial)
-    assert player.asked == [("", "", "")]
-    assert scores.seen == [(SEVEN, EIGHT, SEVEN)]
+    result = STRATEGIES[name](problem(*initial), StrategySpec(name, samples=5), player.generate, scores.score)
+    assert player.prefixes == [("", "", "")]
+    assert scores.texts == [(SEVEN, EIGHT, SEVEN)]
     assert [one.answer for one in result.candidates] == ["9", "9", "7", "8", "7"]
 
 
@@ -43,7 +43,9 @@ def test_each_rule_chooses_in_its_own_way() -> None:
     scores = Judge(lambda text: {"7": 0.9, "8": 0.5, "9": 0.2}[text.split("= ")[1][0]])
     initial = probes(scores, SEVEN, EIGHT, EIGHT, NINE, NINE, NINE)
     chosen = {
-        name: STRATEGIES[name](StrategySpec(name, 6), Player([]).generate, scores.score, initial).best.answer
+        name: STRATEGIES[name](
+            problem(*initial), StrategySpec(name, 6), Player([]).generate, scores.score
+        ).best.answer
         for name in PARALLEL
     }
     assert chosen == {"majority": "9", "best_of_n": "7", "best_of_n_weighted": "8"}
@@ -54,19 +56,21 @@ def test_broken_off_turns_are_no_candidates(name: StrategyName) -> None:
     player, scores = Player([SEVEN], batches=0), judge()
     initial = probes(scores, EIGHT)
     spec = StrategySpec(name, samples=4)
-    assert STRATEGIES[name](spec, player.generate, scores.score, initial).candidates == initial
+    assert STRATEGIES[name](problem(*initial), spec, player.generate, scores.score).candidates == initial
     with pytest.raises(NoAnswer):
-        STRATEGIES[name](spec, player.generate, scores.score, ())
+        STRATEGIES[name](problem(), spec, player.generate, scores.score)
 
 
 def test_direct_is_one_turn_that_nobody_judges() -> None:
     player, scores = Player([SEVEN]), judge()
-    result = STRATEGIES["direct"](StrategySpec("direct"), player.generate, scores.score, ())
+    result = STRATEGIES["direct"](problem(), StrategySpec("direct"), player.generate, scores.score)
     assert (result.best.text, result.best.answer, result.confidence) == (SEVEN, "7", None)
-    assert player.asked == [("",)]
-    assert scores.seen == []
+    assert player.prefixes == [("",)]
+    assert scores.texts == []
 
 
 def test_direct_without_time_is_no_answer() -> None:
     with pytest.raises(NoAnswer):
-        STRATEGIES["direct"](StrategySpec("direct"), Player([SEVEN], batches=0).generate, judge().score, ())
+        STRATEGIES["direct"](
+            problem(), StrategySpec("direct"), Player([SEVEN], batches=0).generate, judge().score
+        )
