@@ -3,10 +3,10 @@
     python -m benchmarks.selection DATA
     python -m benchmarks.selection DATA --output docs/selection.md      (with its plot, docs/selection.png)
 
-DATA is a folder with `math500_prm_search` (MATH-500: candidates of Llama and Qwen models with a PRM's scores of
-their steps) and `qwen_math_rm8` (8 samples a problem with a reward model's score), each as its README says.
-Nothing is generated or judged: candidates, scores and what is right are theirs, the choice is ours. Answers are
-compared by the rules of task "math". Repeats of a run are pooled too: rules differ where candidates are many.
+DATA is a folder with `math500_prm_search` (MATH-500: candidates of Llama and Qwen models with a PRM's scores
+of their steps) and `qwen_math_rm8` (8 samples a problem with a reward), each as its README says. Nothing is
+generated or judged: candidates, scores and what is right are theirs, the choice is ours. Answers are compared
+by the rules of task "math". Repeats of a run are pooled too: rules differ where candidates are many.
 """
 
 from __future__ import annotations
@@ -187,9 +187,8 @@ def _shares(problems: Sequence[Problem]) -> dict[str, Share]:
         "majority": _chosen(problems, select_majority),
     }
     has_steps = any(len(candidate.step_scores) > 1 for one in problems for candidate in one.candidates)
-    rescored = {
-        how: [_rescored(one, how) for one in problems] for how in (AGGREGATIONS if has_steps else ("last",))
-    }
+    ways: Iterable[Aggregation] = AGGREGATIONS if has_steps else ("last",)
+    rescored = {how: [_rescored(one, how) for one in problems] for how in ways}
     for how, scored in rescored.items():
         found[f"best-of-N, {how}"] = _chosen(scored, select_best_of_n)
     for how, scored in rescored.items():
