@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workers.bench.cli import app as bench
 from workers.training.cli import app as training
 
 DEFAULT_CONCURRENCY = 32
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(training, name="train")
+app.add_typer(bench, name="bench")
 
 
 @app.command(epilog="Example:\n\n  GRADUS_REDIS_URL=redis://queue:6379 gradus worker --config gradus.yaml")
