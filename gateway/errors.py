@@ -115,6 +115,7 @@ class Row:
 
 _INVALID = Row(400, "invalid_request_error")
 _INVALID_MESSAGES = Row(400, "invalid_request_error", param="messages")
+_INVALID_TASK = Row(400, "invalid_request_error", param="gradus.task")
 _SERVER = Row(500, "server_error")
 _UPSTREAM_CODE = Row(502, "invalid_request_error")  # a refusal under the server's own code and status
 
@@ -127,6 +128,8 @@ TABLE: dict[str, Row] = {
     "unsupported_feature": _INVALID,
     "invalid_messages": _INVALID_MESSAGES,  # a chat template refuses them
     "context_length_exceeded": _INVALID_MESSAGES,
+    "invalid_task": _INVALID_TASK,
+    "cannot_judge": _INVALID_TASK,  # the verifier needs the right answer, or tests
     "refused": _INVALID,
     "cost_cap_exceeded": Row(402, "invalid_request_error"),
     "model_not_found": Row(404, "invalid_request_error", param="model"),
@@ -143,6 +146,7 @@ TABLE: dict[str, Row] = {
     "cancelled": Row(499, "server_error"),
     "engine_failed": _SERVER,
     "model_not_loadable": _SERVER,
+    "sandbox_unavailable": _SERVER,
     "worker_error": _SERVER,
     "wire_invalid": _SERVER,  # gateway and workers are of different versions
     # Large models

@@ -225,7 +225,7 @@ class Service:
             if reading.sent:
                 purpose: Purpose = "escalation" if escalated else "direct"
                 read, written = reading.prompt_tokens, reading.completion_tokens
-                line = Usage(purpose, name, 1, read, written, seconds)
+                line = Usage(purpose, name, 1, read, written, seconds=seconds)
                 if counted or reading.reported:
                     run.bill.add([line])
                 else:

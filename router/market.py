@@ -11,11 +11,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from cost_model.estimate import Judge
 from cost_model.flops import inference_flops
 from cost_model.prices import UNKNOWN, Price, from_price_map
 from cost_model.usage import Usage
 from router.artifacts import Calibration, MeasuredBin, weights_sha256
-from router.config import Config, Model, Policy
+from router.config import (
+    CheckVerifier,
+    Config,
+    EnsembleVerifier,
+    JudgeVerifier,
+    LiteLLMModel,
+    MajorityVerifier,
+    Model,
+    Policy,
+    Verifier,
+)
 from router.strategy import search_strategy
 from router.types import Bin, StrategySpec
 
@@ -66,9 +77,14 @@ class Market:
 
     config: Config
     model_prices: Mapping[str, Price]
-    verifier_prices: Mapping[str, Price]
+    judges: Mapping[str, Judge]
     outlooks: Mapping[str, tuple[Outlook, ...]]
     average: Mapping[str, Outlook]
+
+    def judges_of(self, verifier: str) -> tuple[Judge, ...]:
+        """What judging a turn takes: of an ensemble, a judge for each member that reads."""
+        members = self.config.members(verifier)
+        return tuple(self.judges[name] for name in members if name in self.judges)
 
     def priced(self, lines: Iterable[Usage]) -> tuple[Usage, ...]:
         """Usage lines with their cost and FLOPs; ``None`` where price or size is unknown."""
@@ -76,9 +92,9 @@ class Market:
 
     def _priced(self, line: Usage) -> Usage:
         if line.purpose == "verifier":
-            verifier = self.config.verifiers.get(line.model)
-            parameters = None if verifier is None else verifier.parameters
-            price = self.verifier_prices.get(line.model, UNKNOWN)
+            judge = self.judges.get(line.model)
+            parameters = None if judge is None else judge.parameters
+            price = UNKNOWN if judge is None else judge.price
         else:
             model = self.config.models.get(line.model)
             parameters = None if model is None else model.parameters
@@ -113,16 +129,30 @@ def open_market(
     return Market(
         config=config,
         model_prices={name: _price(model, price_map or {}) for name, model in config.models.items()},
-        verifier_prices={name: verifier.token_price() for name, verifier in config.verifiers.items()},
+        judges={
+            name: judge
+            for name, verifier in config.verifiers.items()
+            if (judge := _judge(verifier, price_map or {})) is not None
+        },
         outlooks=outlooks,
         average={name: _average(config, config.policies[name], each) for name, each in outlooks.items()},
     )
 
 
-def _price(model: Model, price_map: Mapping[str, Mapping[str, Any]]) -> Price:
-    if model.price is None and model.engine == "litellm":
+def _price(model: Model | JudgeVerifier, price_map: Mapping[str, Mapping[str, Any]]) -> Price:
+    if model.price is None and isinstance(model, LiteLLMModel | JudgeVerifier):
         return from_price_map(price_map, model.litellm_model)
     return model.token_price()
+
+
+def _judge(verifier: Verifier, price_map: Mapping[str, Mapping[str, Any]]) -> Judge | None:
+    """``None`` for one that reads nothing itself."""
+    if isinstance(verifier, EnsembleVerifier | CheckVerifier | MajorityVerifier):
+        return None
+    if isinstance(verifier, JudgeVerifier):
+        price, calls, written = _price(verifier, price_map), verifier.calls_per_turn, verifier.max_tokens
+        return Judge(price, verifier.parameters, verifier.context_tokens, calls, written)
+    return Judge(verifier.token_price(), verifier.parameters, verifier.context_tokens)
 
 
 def _outlooks(config: Config, policy: Policy, calibration: Calibration | None) -> tuple[Outlook, ...]:
@@ -171,10 +201,10 @@ def _outlook(config: Config, policy: Policy, difficulty_bin: Bin, measured: Cali
 
 
 def _search(config: Config, policy: Policy, difficulty_bin: Bin | None) -> StrategySpec:
-    scores_steps = config.verifiers[policy.verifier].kind != "majority"
-    return search_strategy(
-        difficulty_bin, policy.search_samples, beam_width=policy.beam_width, scores_steps=scores_steps
-    )
+    budget = policy.budget()
+    if policy.strategy == "auto":
+        return search_strategy(difficulty_bin, budget, config.judging(policy.verifier))
+    return StrategySpec("direct") if policy.strategy == "direct" else replace(budget, name=policy.strategy)
 
 
 def _average(config: Config, policy: Policy, by_bin: tuple[Outlook, ...]) -> Outlook:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
-from cost_model.estimate import Size, Workload, beam, direct, parallel
-from cost_model.prices import FREE, Price
-from router.config import Model
+from cost_model.estimate import Judge, Size, Workload, direct, parallel
+from cost_model.prices import Price
+from cost_model.searches import Search, workload
+from router.config import LiteLLMModel, Model, SearchedModel
 from router.market import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation, Market, Outlook
 from router.prompts import PromptSize, prompt_size
 from router.types import Alternative, Query, Route, StrategyName, StrategySpec
@@ -48,7 +50,7 @@ def direct_answer(
 ) -> Alternative:
     """One call of a model: one completion, or as many as the request's ``n``."""
     model = market.config.models[model_name]
-    workload = direct(_size(model, ask, expectation.completion_tokens), ask.answers)
+    load = direct(_size(model, ask, expectation.completion_tokens), ask.answers)
     price = market.model_prices[model_name]
     return Alternative(
         route=route,
@@ -56,10 +58,10 @@ def direct_answer(
         strategy=_DIRECT,
         accuracy=expectation.right,
         accuracy_source=expectation.source,
-        expected_cost_usd=workload.expected.cost_usd(price, FREE),
-        worst_case_cost_usd=_worst_usd(workload, price, FREE),
-        expected_flops=workload.expected.flops(model.parameters, None),
-        token_cap=workload.token_cap if model.engine == "transformers" else None,
+        expected_cost_usd=load.expected.cost_usd(price),
+        worst_case_cost_usd=_worst_usd(load, price),
+        expected_flops=load.expected.flops(model.parameters),
+        token_cap=load.token_cap if model.engine == "transformers" else None,
     )
 
 
@@ -67,11 +69,18 @@ def search(market: Market, policy_name: str, outlook: Outlook, ask: Ask, *, prob
     """The outlook's search on the small model, beyond the ``probes`` samples that it starts from."""
     spec = outlook.search
     size = _small_size(market, policy_name, ask, outlook.small.completion_tokens)
-    if spec.name == "beam":
-        workload = beam(spec.samples, spec.beam_width, spec.max_rounds, probes, size)
-    else:
-        workload = parallel(spec.samples - probes, size)
-    return _on_small(market, policy_name, spec, outlook.small, workload)
+    thinking = _small(market, policy_name).thinking
+    done = Search(
+        spec.samples,
+        probes,
+        spec.beam_width,
+        spec.max_rounds,
+        spec.lookahead_steps,
+        spec.chain_length,
+        spec.stopping.window,
+        thinks_first=thinking is not None and thinking.steps == "after",
+    )
+    return _on_small(market, policy_name, spec, outlook.small, workload(spec.name, done, size))
 
 
 def vote(market: Market, policy_name: str, outlook: Outlook) -> Alternative:
@@ -86,41 +95,44 @@ def probe_price(market: Market, policy_name: str, ask: Ask) -> ProbePrice:
     """Sampling the small model ``probe_samples`` times in one batch, and judging every sample."""
     policy = market.config.policies[policy_name]
     size = _small_size(market, policy_name, ask, market.average[policy_name].small.completion_tokens)
-    workload = parallel(policy.probe_samples, size)
-    prices = market.model_prices[policy.small], market.verifier_prices[policy.verifier]
-    return ProbePrice(workload.expected.cost_usd(*prices), _worst_usd(workload, *prices))
+    load = parallel(policy.probe_samples, size)
+    price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
+    return ProbePrice(load.expected.cost_usd(price, judges), _worst_usd(load, price, judges))
 
 
 def _on_small(
-    market: Market, policy_name: str, spec: StrategySpec, expectation: Expectation, workload: Workload
+    market: Market, policy_name: str, spec: StrategySpec, expectation: Expectation, load: Workload
 ) -> Alternative:
     policy = market.config.policies[policy_name]
-    prices = market.model_prices[policy.small], market.verifier_prices[policy.verifier]
-    sizes = market.config.models[policy.small].parameters, market.config.verifiers[policy.verifier].parameters
+    price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
     return Alternative(
         route="small",
         model=policy.small,
         strategy=spec,
         accuracy=expectation.right,
         accuracy_source=expectation.source,
-        expected_cost_usd=workload.expected.cost_usd(*prices),
-        worst_case_cost_usd=_worst_usd(workload, *prices),
-        expected_flops=workload.expected.flops(*sizes),
-        token_cap=workload.token_cap,
+        expected_cost_usd=load.expected.cost_usd(price, judges),
+        worst_case_cost_usd=_worst_usd(load, price, judges),
+        expected_flops=load.expected.flops(market.config.models[policy.small].parameters, judges),
+        token_cap=load.token_cap,
     )
 
 
-def _worst_usd(workload: Workload, model: Price, verifier: Price) -> Decimal | None:
-    return None if workload.worst is None else workload.worst.cost_usd(model, verifier)
+def _worst_usd(load: Workload, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:
+    return None if load.worst is None else load.worst.cost_usd(model, judges)
 
 
 def _small_size(market: Market, policy_name: str, ask: Ask, mean_tokens: float | None) -> Size:
-    policy = market.config.policies[policy_name]
-    verifier_context = market.config.verifiers[policy.verifier].context_tokens
-    return _size(market.config.models[policy.small], ask, mean_tokens, verifier_context)
+    return _size(_small(market, policy_name), ask, mean_tokens)
 
 
-def _size(model: Model, ask: Ask, mean_tokens: float | None, verifier_context: int = 0) -> Size:
+def _small(market: Market, policy_name: str) -> SearchedModel:
+    small = market.config.models[market.config.policies[policy_name].small]
+    assert not isinstance(small, LiteLLMModel), "the configuration was checked"
+    return small
+
+
+def _size(model: Model, ask: Ask, mean_tokens: float | None) -> Size:
     limit = model.completion_limit(ask.max_tokens)
     if mean_tokens is not None:
         completion = ceil(mean_tokens)
@@ -136,5 +148,4 @@ def _size(model: Model, ask: Ask, mean_tokens: float | None, verifier_context: i
         completion=completion if limit is None else min(completion, limit),
         completion_at_most=limit,
         context=context,
-        verifier_context=verifier_context,
     )

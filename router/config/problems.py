@@ -7,19 +7,21 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.schema import (
-    Config,
-    LiteLLMModel,
-    MajorityVerifier,
-    ModelPrice,
-    OpenAIModel,
-    Policy,
-    PrmVerifier,
-    Server,
-    TransformersModel,
-    VerifierPrice,
-)
+from router.config.fields import ENTRY_POINT, REDIS_URL, URL, ModelPrice, VerifierPrice
+from router.config.models import LiteLLMModel, OpenAIModel, ThinkingMarks, TransformersModel
+from router.config.policies import Policy, StoppingRule
+from router.config.schema import Config, Server
 from router.config.source import Document
+from router.config.verifiers import (
+    CheckVerifier,
+    EnsembleVerifier,
+    JudgeVerifier,
+    MajorityVerifier,
+    OrmVerifier,
+    PrmVerifier,
+    Quality,
+    RemoteVerifier,
+)
 from router.errors import ConfigInvalid
 
 _SECTIONS: Final[dict[str, type[BaseModel]]] = {"policies": Policy, "server": Server}
@@ -28,7 +30,22 @@ _KINDS: Final[dict[str, type[BaseModel]]] = {
     "openai": OpenAIModel,
     "litellm": LiteLLMModel,
     "prm": PrmVerifier,
+    "orm": OrmVerifier,
+    "remote": RemoteVerifier,
+    "judge": JudgeVerifier,
+    "check": CheckVerifier,
+    "ensemble": EnsembleVerifier,
     "majority": MajorityVerifier,
+}
+_PATTERNS: Final[dict[str, str]] = {
+    URL: "a URL that starts with http:// or https://",
+    REDIS_URL: "a URL that starts with redis://, rediss:// or unix://",
+    ENTRY_POINT: "a function, as 'module:function'",
+}
+_INNER: Final[dict[str, type[BaseModel]]] = {
+    "thinking": ThinkingMarks,
+    "quality": Quality,
+    "stopping": StoppingRule,
 }
 
 
@@ -69,7 +86,7 @@ def _in_our_words(error: Any) -> tuple[tuple[str, ...], str]:
         case "string_type":
             return path, f"must be text, not {_show(value)}"
         case "string_pattern_mismatch":
-            return path, f"must be a URL that starts with {_schemes(context['pattern'])}, not {_show(value)}"
+            return path, f"must be {_PATTERNS[context['pattern']]}, not {_show(value)}"
     message = error["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
     return path, f"must be {message}, not {_show(value)}"
 
@@ -93,9 +110,6 @@ def _keys(path: tuple[str, ...], tag: str | None) -> list[str]:
     if tag is not None:
         section = _KINDS[tag]
         if path[-2] == "price":
-            section = VerifierPrice if path[0] == "verifiers" else ModelPrice
-    return list(section.model_fields)
-
-
-def _schemes(pattern: str) -> str:
-    return {"^https?://": "http:// or https://"}.get(pattern, "redis://, rediss:// or unix://")
+            writes = path[0] == "models" or section is JudgeVerifier
+            section = ModelPrice if writes else VerifierPrice
+    return list(_INNER.get(path[-2], section).model_fields) if len(path) > 1 else list(section.model_fields)

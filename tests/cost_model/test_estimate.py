@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,86 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_model.estimate import Size, Tokens, Workload, beam, direct, parallel
+from cost_model.estimate import Judge, Size, Tokens, direct, parallel
 from cost_model.prices import FREE, UNKNOWN, Price
+from tests.cost_model.sizes import SIZE, sizes
 
-SIZE = Size(
-    prompt=50, prompt_at_most=120, completion=80, completion_at_most=192, context=512, verifier_context=512
-)
-sizes = st.builds(
-    lambda prompt, more, completion, longer, verifier: Size(
-        prompt=prompt,
-        prompt_at_most=prompt + more,
-        completion=min(completion, longer),
-        completion_at_most=longer,
-        context=prompt + more + longer,
-        verifier_context=verifier * (prompt + more + longer),
-    ),
-    st.integers(1, 300),
-    st.integers(0, 300),
-    st.integers(1, 300),
-    st.integers(1, 300),
-    st.integers(0, 1),
-)
-widths = st.sampled_from([(4, 4), (8, 2), (16, 4), (64, 4), (16, 16), (3, 1)])
 money = st.decimals(min_value=0, max_value=1, places=9)
 prices = st.builds(Price, money, money)
+judges = st.builds(Judge, prices, st.just(10), st.integers(1, 900), st.integers(1, 2), st.integers(0, 99))
 
 
-def _every(size: Size, samples: int, width: int, probes: int) -> list[Workload]:
-    return [
-        direct(size),
-        direct(size, 3),
-        parallel(samples, size),
-        parallel(samples - probes, size),
-        beam(samples, width, 40, probes, size),
-    ]
-
-
-@given(sizes, widths, st.integers(0, 64), prices, prices)
+@given(sizes, st.integers(1, 64), prices, st.lists(judges, max_size=2))
 def test_the_worst_case_is_never_below_what_is_expected(
-    size: Size, budget: tuple[int, int], probes: int, model: Price, verifier: Price
+    size: Size, samples: int, model: Price, verifiers: list[Judge]
 ) -> None:
-    for workload in _every(size, *budget, probes):
+    for workload in (direct(size), direct(size, 3), parallel(samples, size)):
         assert workload.worst is not None
-        expected = workload.expected.cost_usd(model, verifier)
-        worst = workload.worst.cost_usd(model, verifier)
+        expected = workload.expected.cost_usd(model, verifiers)
+        worst = workload.worst.cost_usd(model, verifiers)
         assert expected is not None
         assert worst is not None
         assert 0 <= expected <= worst
 
 
-def _play_beam(samples: int, width: int, rounds: int, probes: int, size: Size, rng: random.Random) -> Tokens:
-    """Count a beam search in which every beam lives as long, and every step is as long, as it may be."""
-    assert size.prompt_at_most is not None
-    assert size.completion_at_most is not None
-    survivors, prompt, completion, verified = max(1, samples // width), 0, 0, 0
-    left = samples * size.completion_at_most
-    for done in range(rounds):
-        grown = max(0, samples - probes) if done == 0 else samples
-        lengths = [0] if done == 0 else rng.choices(range(1, size.completion_at_most + 1), k=survivors)
-        if grown:
-            prompt += sum(size.prompt_at_most + length for length in lengths)
-        for _ in range(grown):
-            step = min(left, rng.randint(1, size.completion_at_most))
-            left -= step
-            completion += step
-            verified += min(size.verifier_context, size.prompt_at_most + max(lengths) + step)
-    return Tokens(prompt, completion, verified)
-
-
-@given(sizes, widths, st.integers(0, 20), st.integers(1, 40), st.randoms(use_true_random=False))
-def test_no_beam_search_exceeds_its_worst_case(
-    size: Size, budget: tuple[int, int], probes: int, rounds: int, rng: random.Random
-) -> None:
-    played = _play_beam(*budget, rounds, probes, size, rng)
-    worst = beam(*budget, 40, probes, size).worst
-    assert worst is not None
-    assert played == played.at_most(worst)
-
-
 def test_samples_of_one_batch_share_the_reading_of_their_prompt() -> None:
-    assert parallel(16, SIZE).expected == Tokens(prompt=50, completion=16 * 80, verifier=16 * (50 + 80))
+    assert parallel(16, SIZE).expected == Tokens(50, 16 * 80, judged=16, judged_tokens=16 * (50 + 80))
 
 
 def test_a_search_that_its_probe_already_did_costs_nothing() -> None:
@@ -98,23 +41,29 @@ def test_a_search_that_its_probe_already_did_costs_nothing() -> None:
     assert parallel(-4, SIZE) == nothing
 
 
-def test_beam_search_may_generate_as_much_as_n_whole_samples_and_no_more() -> None:
-    workload = beam(16, 4, 40, 0, SIZE)
-    assert workload.worst is not None
-    assert workload.token_cap == workload.worst.completion == 16 * 192
+PRICE = Price(Decimal(1), Decimal(1))
+PRM = Judge(PRICE, 10, context=512)
 
 
-def test_beam_search_is_expected_to_read_each_surviving_turn_once_a_round() -> None:
-    # 80 tokens are 5 steps of 16; the probe's first steps are round 1; 4 rounds of 16, from 4 turns each.
-    turns = [50 + 16 * done for done in (1, 2, 3, 4)]
-    expected = beam(16, 4, 40, 16, SIZE).expected
-    assert expected == Tokens(4 * sum(turns), 16 * 16 * 4, 16 * sum(turn + 16 for turn in turns))
+def test_who_judges_reads_every_turn_but_no_more_of_it_than_fits() -> None:
+    assert Tokens(judged=4, judged_tokens=4 * 130).cost_usd(FREE, [PRM]) == 4 * 130
+    assert Tokens(judged=4, judged_tokens=4 * 900).cost_usd(FREE, [PRM]) == 4 * 512
+    assert Tokens(judged=4, judged_tokens=None).cost_usd(FREE, [PRM]) == 4 * 512
 
 
-def test_a_verifier_that_reads_nothing_costs_nothing() -> None:
-    expected = parallel(16, replace(SIZE, verifier_context=0)).expected
-    assert expected.verifier == 0
-    assert expected.cost_usd(FREE, UNKNOWN) == 0
+def test_a_model_that_is_asked_twice_a_turn_reads_and_writes_twice() -> None:
+    asked = Judge(Price(Decimal(1), Decimal(10)), None, context=512, calls=2, written=20)
+    assert Tokens(judged=3, judged_tokens=300).cost_usd(FREE, [asked]) == 2 * 300 + 10 * 2 * 3 * 20
+
+
+def test_all_members_of_an_ensemble_read_and_each_is_paid() -> None:
+    short = replace(PRM, price=Price(Decimal(3), None), context=100)
+    assert Tokens(judged=2, judged_tokens=260).cost_usd(FREE, [PRM, short]) == 260 + 3 * 200
+
+
+def test_a_turn_that_nobody_judges_costs_nothing_more() -> None:
+    assert Tokens(judged=16, judged_tokens=2000).cost_usd(FREE) == 0
+    assert parallel(16, SIZE, judged=False).expected == Tokens(50, 16 * 80)
 
 
 @pytest.mark.parametrize(
@@ -123,20 +72,21 @@ def test_a_verifier_that_reads_nothing_costs_nothing() -> None:
     ids=["read", "write"],
 )
 def test_where_nothing_bounds_a_length_the_worst_case_is_unknown(size: Size) -> None:
-    assert [way.worst for way in (direct(size), parallel(4, size), beam(4, 4, 40, 0, size))] == [None] * 3
+    assert [way.worst for way in (direct(size), parallel(4, size))] == [None] * 2
 
 
 def test_flops_are_two_a_parameter_and_token_of_model_and_verifier() -> None:
-    assert Tokens(100, 50, 30).flops(1000, 10) == 2 * 1000 * 150 + 2 * 10 * 30
+    assert Tokens(100, 50, 1, 30).flops(1000, [PRM]) == 2 * 1000 * 150 + 2 * 10 * 30
 
 
 def test_flops_are_unknown_where_a_size_that_is_needed_is() -> None:
-    assert Tokens(1, 0, 0).flops(None, None) is None
-    assert Tokens(0, 0, 1).flops(1000, None) is None
-    assert Tokens(1, 0, 0).flops(1000, None) == 2000.0
+    unsized = replace(PRM, parameters=None)
+    assert Tokens(1, 0).flops(None) is None
+    assert Tokens(0, 0, 1, 1).flops(1000, [unsized]) is None
+    assert Tokens(1, 0).flops(1000, [unsized]) == 2000.0
 
 
 def test_a_cost_is_unknown_as_soon_as_the_verifier_s_price_is() -> None:
-    price = Price(Decimal(1), Decimal(1))
-    assert Tokens(1, 1, 1).cost_usd(price, UNKNOWN) is None
-    assert Tokens(1, 1, 0).cost_usd(price, UNKNOWN) == 2
+    unpriced = replace(PRM, price=UNKNOWN)
+    assert Tokens(1, 1, 1, 1).cost_usd(PRICE, [unpriced]) is None
+    assert Tokens(1, 1).cost_usd(PRICE, [unpriced]) == 2

@@ -108,7 +108,7 @@ def search(delivery: Delivery, p_right: float = 0.9, text: str = "3 + 4 = 7\nThe
                 "answered",
                 text=text,
                 samples=1,
-                usage=(Usage(purpose, model, 1, 10, 30, 0.2),),
+                usage=(Usage(purpose, model, 1, 10, 30, seconds=0.2),),
                 stages_s={"search": 0.2},
             )
         )
@@ -123,7 +123,7 @@ def search(delivery: Delivery, p_right: float = 0.9, text: str = "3 + 4 = 7\nThe
         text=text,
         samples=8,
         confidence=0.75,
-        usage=(PROBE, JUDGED, Usage("candidate", "small", 4, 20, 180, 0.1)),
+        usage=(PROBE, JUDGED, Usage("candidate", "small", 4, 20, 180, seconds=0.1)),
         stages_s={"probe": 0.1, "search": 0.1},
     )
     if escalates:

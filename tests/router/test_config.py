@@ -45,10 +45,8 @@ def test_a_machine_hour_or_a_million_tokens_prices_a_model(tmp_path: Path) -> No
     assert price > 0
 
 
-def test_a_model_without_a_price_has_an_unknown_one_and_votes_are_free(tmp_path: Path) -> None:
-    loaded = config(tmp_path)
-    assert loaded.models["unpriced"].token_price() == UNKNOWN
-    assert loaded.verifiers["votes"].token_price().cost_usd(1000) == 0
+def test_a_model_without_a_price_has_an_unknown_one(tmp_path: Path) -> None:
+    assert config(tmp_path).models["unpriced"].token_price() == UNKNOWN
 
 
 def test_anchors_and_merge_keys_share_settings_and_let_them_be_overridden(tmp_path: Path) -> None:

@@ -12,17 +12,25 @@ from pydantic import BaseModel
 from cost_model.flops import count_parameters
 from router.artifacts import load_calibration
 from router.config import (
+    CheckVerifier,
     Config,
+    EnsembleVerifier,
+    JudgeVerifier,
     LiteLLMModel,
     MajorityVerifier,
     OpenAIModel,
+    OrmVerifier,
     Policy,
     PrmVerifier,
+    RemoteVerifier,
     Server,
     TransformersModel,
     load_config,
 )
-from router.config.schema import ModelPrice, VerifierPrice
+from router.config.fields import ModelPrice, VerifierPrice
+from router.config.models import ThinkingMarks
+from router.config.policies import StoppingRule
+from router.config.verifiers import Quality
 from router.errors import ConfigInvalid
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
@@ -32,11 +40,19 @@ SECTIONS: list[type[BaseModel]] = [
     TransformersModel,
     OpenAIModel,
     LiteLLMModel,
+    ThinkingMarks,
     PrmVerifier,
+    OrmVerifier,
+    RemoteVerifier,
+    JudgeVerifier,
+    CheckVerifier,
+    EnsembleVerifier,
     MajorityVerifier,
+    Quality,
     ModelPrice,
     VerifierPrice,
     Policy,
+    StoppingRule,
     Server,
 ]
 
@@ -93,7 +109,9 @@ MODELS = Path(__file__).parents[2] / "workers" / "models"
 @pytest.mark.parametrize("name", ["abacus-small", "abacus-large", "abacus-prm"])
 def test_the_preset_knows_the_size_of_the_embedded_models(name: str) -> None:
     preset = load_config("abacus", {})
-    known = preset.verifiers[name].parameters if name in preset.verifiers else preset.models[name].parameters
+    configured = preset.models.get(name) or preset.verifiers[name]
+    assert isinstance(configured, TransformersModel | PrmVerifier)
+    known = configured.parameters
     counted = count_parameters(json.loads((MODELS / name / "config.json").read_text("utf-8")))
     assert known == pytest.approx(counted, rel=0.02), f"write {counted} into router/presets/abacus.yaml"
 

@@ -30,8 +30,9 @@ MISTAKES = {
     "unknown key, close to nothing": (
         "context_tokens: 4096",
         "vocabulary: 4096",
-        "FILE:15: models.big.vocabulary: is not a known key; known here are price, api_key_env, "
-        "context_tokens, max_tokens, parameters, engine, base_url, upstream_model",
+        "FILE:15: models.big.vocabulary: is not a known key; known here are price, temperature, "
+        "step_separator, thinking, honours, api_key_env, context_tokens, max_tokens, parameters, engine, "
+        "base_url, upstream_model, tokenizer",
     ),
     "unknown key of a price": (
         "price: {usd_per_million_tokens: 1}",
@@ -47,8 +48,8 @@ MISTAKES = {
     "key of another engine": (
         "    path: /models/tiny\n",
         "    path: /models/tiny\n    base_url: http://x\n",
-        "FILE:5: models.tiny.base_url: is not a known key; known here are price, engine, path, "
-        "context_tokens, max_tokens, parameters, temperature",
+        "FILE:5: models.tiny.base_url: is not a known key; known here are price, temperature, "
+        "step_separator, thinking, honours, engine, path, context_tokens, max_tokens, parameters",
     ),
     "missing key": (
         "    path: /models/tiny\n",
@@ -73,7 +74,8 @@ MISTAKES = {
     "unknown kind of verifier": (
         "kind: majority",
         "kind: votes",
-        "FILE:33: verifiers.votes.kind: must be one of 'prm', 'majority', not 'votes'",
+        "FILE:33: verifiers.votes.kind: must be one of 'prm', 'orm', 'remote', 'judge', "
+        "'check', 'majority', 'ensemble', not 'votes'",
     ),
     "text for a number": (
         "probe_samples: 16",
@@ -150,9 +152,9 @@ MISTAKES = {
     ),
     "small model that no worker runs": (
         "small: tiny",
-        "small: big",
-        "FILE:36: policies.default.small: names 'big' of engine openai, but a small model is searched "
-        "in a worker: it needs engine transformers",
+        "small: unpriced",
+        "FILE:36: policies.default.small: names 'unpriced' of engine litellm, but a small model is searched "
+        "in a worker: it needs engine transformers, or openai",
     ),
     "large model that is the small one": (
         "large: big",
@@ -275,8 +277,9 @@ OVERRIDES = {
     "unknown key": (
         {"GRADUS__POLICIES__DEFAULT__COLOUR": "8"},
         "$GRADUS__POLICIES__DEFAULT__COLOUR: policies.default.colour: is not a known key; "
-        "known here are small, verifier, large, probe_samples, search_samples, beam_width, "
-        "min_accuracy, usd_per_right_answer, max_cost_usd, deadline_s",
+        "known here are small, verifier, large, strategy, task, probe_samples, search_samples, beam_width, "
+        "lookahead_steps, chain_length, max_drop, stopping, min_accuracy, usd_per_right_answer, "
+        "max_cost_usd, deadline_s",
     ),
     "key below a value": (
         {"GRADUS__MODELS__TINY__PATH__X": "8"},
@@ -335,7 +338,7 @@ edits = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(edits, min_size=1, max_size=3))
 def test_whatever_is_written_is_read_or_refused_with_its_source(edits: list[tuple[int, str]]) -> None:
     lines = list(LINES)

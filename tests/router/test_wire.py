@@ -27,13 +27,15 @@ from router.types import (
     Plan,
     Query,
     Sampling,
+    Stopping,
     StrategySpec,
+    Task,
 )
 
 SEARCH = Alternative(
     route="small",
     model="tiny",
-    strategy=StrategySpec("beam", 16),
+    strategy=StrategySpec("beam", 16, lookahead_steps=2, stopping=Stopping("window", window=4)),
     accuracy=0.7,
     accuracy_source="measured",
     expected_cost_usd=Decimal("0.000020"),
@@ -51,6 +53,7 @@ JOB = Job(
         Sampling(max_tokens=64, temperature=0.5, stop=("\n\n",), seed=7),
         ("tools",),
         {"user": "ada", "deep": {"list": [1, 2.5, None, True]}},
+        Task("code", entry_point="add", cases=((1, 2), (3, [4.5])), tests="assert add(1, 2) == 3"),
     ),
     plan=PLAN,
     deadline_unix_s=1_800_000_000.25,
@@ -63,7 +66,7 @@ OUTCOME = Outcome(
     text="The answer is 4.",
     samples=16,
     confidence=0.9,
-    usage=(Usage("probe", "tiny", 16, 9, 640, 0.5, 1e9, Decimal("0.01")),),
+    usage=(Usage("probe", "tiny", 16, 9, 640, 4, 40, 0.5, 1e9, Decimal("0.01")),),
     stages_s={"probe": 0.5},
     failure=Failure("worker_error", "it broke"),
     notice="mind this",
@@ -78,11 +81,25 @@ json_values = st.recursive(
 )
 usd = st.none() | st.decimals(min_value=0, max_value=1000, places=15)
 shares = st.floats(0, 1)
+stoppings = st.builds(
+    Stopping, st.sampled_from(["none", "leader", "beta"]), window=st.none() | st.integers(2, 9)
+)
+tasks = st.builds(
+    Task,
+    st.sampled_from(["auto", "code", "json"]),
+    st.none() | st.dictionaries(texts, json_values, max_size=2),
+    st.lists(st.dictionaries(texts, json_values, max_size=2), max_size=2).map(tuple),
+    st.none() | texts,
+    st.lists(st.lists(json_values, max_size=2).map(tuple), max_size=2).map(tuple),
+    st.none() | texts,
+)
 alternatives = st.builds(
     Alternative,
     route=st.sampled_from(["small", "large"]),
     model=texts,
-    strategy=st.builds(StrategySpec, st.sampled_from(["direct", "beam"]), st.integers(1, 99)),
+    strategy=st.builds(
+        StrategySpec, st.sampled_from(["direct", "beam"]), st.integers(1, 99), stopping=stoppings
+    ),
     accuracy=shares,
     accuracy_source=st.sampled_from(["measured", "assumed"]),
     expected_cost_usd=usd,
@@ -115,6 +132,7 @@ queries = st.builds(
     st.builds(Sampling, st.none() | st.integers(1, 999), st.none() | numbers, stop=st.just(("a", "b"))),
     st.lists(texts, max_size=2).map(tuple),
     st.dictionaries(texts, json_values, max_size=2),
+    tasks,
 )
 jobs = st.builds(Job, texts, texts, queries, plans, numbers, st.booleans(), st.booleans())
 difficulties = st.builds(Difficulty, shares, st.sampled_from(Bin), st.integers(1, 99), shares)
@@ -124,7 +142,8 @@ outcomes = st.builds(
     st.sampled_from(["answered", "escalate", "failed"]),
     st.none() | st.builds(Decision, st.none() | difficulties, branches),
     texts,
-    st.sampled_from(["stop", "length"]),
+    st.sampled_from(["stop", "length", "tool_calls"]),
+    st.lists(st.dictionaries(texts, json_values, max_size=2), max_size=2).map(tuple),
     st.integers(0, 99),
     st.none() | shares,
     st.lists(
@@ -181,11 +200,11 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> str:
     return json.dumps(message)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_version_is_refused_and_says_what_to_do(version: object) -> None:
     message = _changed(lambda job: job.update(version=version))
     with pytest.raises(
-        WireInvalid, match="this process reads version 1: run gateway and workers from the same"
+        WireInvalid, match="this process reads version 2: run gateway and workers from the same"
     ):
         wire.load_job(message)
 
@@ -248,7 +267,7 @@ def test_an_event_arrives_as_it_was_sent_whether_redis_answers_text_or_bytes(eve
 
 @pytest.mark.parametrize(
     "change",
-    [{"v": "2"}, {"type": "news"}, {"data": "{"}, {"data": "[]"}, {"type": "outcome", "data": "{}"}],
+    [{"v": "1"}, {"type": "news"}, {"data": "{"}, {"data": "[]"}, {"type": "outcome", "data": "{}"}],
     ids=lambda change: "+".join(change),
 )
 def test_an_event_that_is_not_right_is_refused(change: dict[str, str]) -> None:
@@ -258,7 +277,7 @@ def test_an_event_that_is_not_right_is_refused(change: dict[str, str]) -> None:
 
 def test_an_event_without_its_fields_is_refused() -> None:
     with pytest.raises(WireInvalid, match="an entry has v, job, type and data"):
-        wire.decode_event({"v": "1"})
+        wire.decode_event({"v": "2"})
 
 
 def test_an_outcome_belongs_to_outcome_events_only() -> None:

@@ -1,0 +1,80 @@
+"""What every section of a configuration is made of: strict numbers, names, and prices."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from cost_model.prices import Price, per_machine_hour, per_million
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+"""A whole number of at least 1; ``true`` and ``3.0`` are not."""
+URL = r"^https?://"
+REDIS_URL = r"^(redis|rediss|unix)://"
+ENTRY_POINT = r"^[\w.]+:\w+$"
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
+Usd = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0)]
+Rate = Annotated[Decimal, BeforeValidator(_no_bool), Field(gt=0)]
+Real = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelPrice(Section):
+    """Either USD an hour of machine over measured throughput, or USD a million tokens."""
+
+    usd_per_hour: Usd | None = None
+    prompt_tokens_per_second: Rate | None = None
+    completion_tokens_per_second: Rate | None = None
+    usd_per_million_prompt_tokens: Usd | None = None
+    usd_per_million_completion_tokens: Usd | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ModelPrice:
+        machine = ("usd_per_hour", "prompt_tokens_per_second", "completion_tokens_per_second")
+        tokens = ("usd_per_million_prompt_tokens", "usd_per_million_completion_tokens")
+        _exactly_one_way(self, machine, tokens)
+        return self
+
+    def price(self) -> Price:
+        read, written = self.prompt_tokens_per_second, self.completion_tokens_per_second
+        if self.usd_per_hour is not None and read is not None and written is not None:
+            return per_machine_hour(self.usd_per_hour, read, written)
+        return per_million(self.usd_per_million_prompt_tokens, self.usd_per_million_completion_tokens)
+
+
+class VerifierPrice(Section):
+    """Either USD an hour of machine over measured throughput, or USD a million tokens read."""
+
+    usd_per_hour: Usd | None = None
+    tokens_per_second: Rate | None = None
+    usd_per_million_tokens: Usd | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> VerifierPrice:
+        _exactly_one_way(self, ("usd_per_hour", "tokens_per_second"), ("usd_per_million_tokens",))
+        return self
+
+    def price(self) -> Price:
+        if self.usd_per_hour is not None and self.tokens_per_second is not None:
+            return per_machine_hour(self.usd_per_hour, self.tokens_per_second, self.tokens_per_second)
+        return per_million(self.usd_per_million_tokens, self.usd_per_million_tokens)
+
+
+def _exactly_one_way(section: Section, *ways: tuple[str, ...]) -> None:
+    given = {name for name, value in section if value is not None}
+    if given not in [set(way) for way in ways]:
+        choice = ", or ".join(" and ".join(way) for way in ways)
+        raise ValueError(f"must give either {choice}; found {', '.join(sorted(given)) or 'nothing'}")
