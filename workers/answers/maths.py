@@ -19,7 +19,7 @@ _LONGEST_LAST_LINE = 200
 _LONGEST_TIDIED = 2_000
 _LONGEST_COMPARED = 300
 """Characters of an answer that algebra is tried on; longer ones are equal when they are spelled alike."""
-_COMPARISON_LIMIT_S = 2.0
+COMPARISON_LIMIT_S = 2.0
 _COMPARISONS_LIMIT_S = 10.0
 """For all comparisons of a call; what is left then is compared by spelling."""
 _STRIKES = 2
@@ -98,7 +98,7 @@ def math_classes(answers: Sequence[str]) -> Sequence[int]:
         if max(strikes[leader], strikes[answer]) >= _STRIKES or time.monotonic() > ends_s:
             return False
         try:
-            return bool(ask("same_math", leader, answer, limit_s=_COMPARISON_LIMIT_S))
+            return bool(ask("same_math", leader, answer, limit_s=COMPARISON_LIMIT_S))
         except TooMuch:
             strikes.update((leader, answer))
         except Refused:

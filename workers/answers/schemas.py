@@ -14,6 +14,7 @@ from workers.answers.bounded import Refused, TooMuch, ask
 from workers.errors import InvalidTask
 
 _LARGEST_SCHEMA = 100_000
+_VALIDATION_LIMIT_S = 0.5
 
 
 def check_schema(schema: Mapping[str, Any], where: str) -> None:
@@ -30,6 +31,6 @@ def check_schema(schema: Mapping[str, Any], where: str) -> None:
 def fits_schema(value: Any, schema: Mapping[str, Any]) -> bool:
     """Whether a value keeps to a checked schema. Not, if that cannot be told in a bounded time."""
     try:
-        return bool(ask("fits_schema", value, schema))
+        return bool(ask("fits_schema", value, schema, limit_s=_VALIDATION_LIMIT_S))
     except (Refused, TooMuch):
         return False
