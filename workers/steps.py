@@ -62,16 +62,22 @@ class Steps:
 
     def parts(self, text: str) -> tuple[str, str]:
         """(thinking with its marks, answer) of a turn; of one that still thinks, the answer is empty."""
-        if self.thinking is None:
+        if self.thinking is None or not self._has_begun_to_think(text):
             return "", text
         thought, end, answer = text.partition(self.thinking.end)
-        if end:
-            return thought + end, answer
-        return (text, "") if self._has_begun_to_think(text) else ("", text)
+        return thought + end, answer
 
     def answer(self, text: str) -> str:
         """The turn without its thinking: what the client gets."""
         return self.parts(text)[1].lstrip("\r\n") if self.thinking else text
+
+    def answer_so_far(self, text: str) -> str:
+        """Of a turn that is still being written: what is known to be of its answer, and will stay so."""
+        if self.thinking is not None and self.thinking.start is not None:
+            begun = text.lstrip()
+            if len(begun) < len(self.thinking.start) and self.thinking.start.startswith(begun):
+                return ""
+        return self.answer(text)
 
     def judged(self, text: str) -> str:
         """What a verifier is shown of a turn: all of it, or what comes after uncounted thinking."""
@@ -79,11 +85,11 @@ class Steps:
         return text if counts else self.parts(text)[1]
 
     def _thinks_on(self, text: str) -> bool:
-        """Whether what follows ``text`` is (or may be, at the start) thinking whose steps do not count."""
+        """Whether what follows ``text`` is thinking whose steps do not count."""
         thinking = self.thinking
         if thinking is None or thinking.steps == "inside" or thinking.end in text:
             return False
-        return not text.strip() or self._has_begun_to_think(text)
+        return self._has_begun_to_think(text)
 
     def _has_begun_to_think(self, text: str) -> bool:
         start = None if self.thinking is None else self.thinking.start

@@ -22,11 +22,11 @@ judged is read by the verifier, with its conversation.
     particle            N           1 + N (R - 1)                n + N (R - 1)      R
     backtrack           N           1 + S (M R - 1)              S M R              M R
     revisions           n           1 + (N - C)                  n                  L
-    reflect             2 n         1 + 2 (N - C)                n                  2 L - 1
+    reflect             2 n         1 + 2 (N - C)                n                  2 L
 
 The first prompt is the question, asked once for all first steps or attempts. A later prompt of ``revisions``
 holds up to 4 attempts too, one of ``reflect`` an attempt and its critique. A model whose thinking comes
-before the steps may take three asks for a first step, not one: 2 n more prompts and 2 more batches.
+before the steps may take five asks for a first step, not one: 4 n more prompts and 4 more batches.
 """
 
 from __future__ import annotations
@@ -35,8 +35,14 @@ from collections.abc import Callable, Mapping
 
 from router.types import StrategyName, StrategySpec
 from workers.protocols import Generate, Problem, Score, SearchResult
+from workers.search.backtrack import backtrack
 from workers.search.beam import beam
+from workers.search.dvts import dvts
+from workers.search.lookahead import lookahead
 from workers.search.parallel import best_of_n, best_of_n_weighted, direct, majority
+from workers.search.particle import particle
+from workers.search.reflect import reflect
+from workers.search.revisions import revisions
 
 Strategy = Callable[[Problem, StrategySpec, Generate, Score], SearchResult]
 
@@ -46,6 +52,12 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
     "best_of_n": best_of_n,
     "best_of_n_weighted": best_of_n_weighted,
     "beam": beam,
+    "lookahead": lookahead,
+    "dvts": dvts,
+    "particle": particle,
+    "backtrack": backtrack,
+    "revisions": revisions,
+    "reflect": reflect,
 }
 
 BY_STEPS: frozenset[StrategyName] = frozenset(["beam", "lookahead", "dvts", "particle", "backtrack"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from router.types import StrategySpec
-from workers.errors import NoAnswer
 from workers.protocols import Generate, Problem, Score, SearchResult
-from workers.search.paths import ROOT, best, candidates, first_step, grow
 from workers.search.selection import select_best_of_n_weighted
+from workers.search.tree import ROOT, Path, Tree, alive, best, first_steps
+
+Grow = Callable[[Sequence[Path]], Sequence[Path | None]]
 
 
 def beam(problem: Problem, spec: StrategySpec, generate: Generate, score: Score) -> SearchResult:
@@ -21,20 +24,19 @@ def beam(problem: Problem, spec: StrategySpec, generate: Generate, score: Score)
     Out of time, budget or rounds, it selects from what is complete by then.
     Raises :class:`workers.errors.NoAnswer` if nothing is.
     """
-    probes = problem.probes
-    started = grow(problem, [ROOT] * (spec.samples - len(probes)), generate, score)
-    finished = [one for one in started if one.complete]
-    beams = [*(first_step(problem, probe) for probe in probes), *started]
+    tree = Tree(problem, generate, score)
+    grow_beams(first_steps(problem), spec, tree.grow)
+    return tree.select(select_best_of_n_weighted)
+
+
+def grow_beams(firsts: Sequence[Path], spec: StrategySpec, grow: Grow) -> None:
+    """Algorithm 3 from the first beams there are, with one ``grow`` a round."""
+    beams = [*firsts, *alive(grow([ROOT] * (spec.samples - len(firsts))))]
     for _ in range(spec.max_rounds - 1):
         survivors = best(beams, max(1, spec.samples // spec.beam_width))
         growing = [one for one in survivors if not one.complete]
         if not growing:
             break
         fan_out = spec.samples // len(survivors)
-        grown = grow(problem, [one for one in growing for _ in range(fan_out)], generate, score)
-        finished += [one for one in grown if one.complete]
-        beams = [one for one in survivors if one.complete] + grown
-    found = (*probes, *candidates(problem, finished))
-    if not found:
-        raise NoAnswer("no beam was complete when time, budget or rounds ran out")
-    return select_best_of_n_weighted(found, problem.answers)
+        grown = grow([one for one in growing for _ in range(fan_out)])
+        beams = [one for one in survivors if one.complete] + alive(grown)

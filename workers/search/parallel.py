@@ -1,14 +1,18 @@
-"""Searches that sample whole turns independently: they differ only in how the winner is chosen."""
+"""Searches that sample whole turns independently: they differ in how the winner is chosen.
+
+All of them may stop before the budget is used up (:class:`router.types.Stopping`): see
+:mod:`workers.search.voting`. They raise :class:`workers.errors.NoAnswer` if nothing is complete when time or
+budget run out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from router.types import StrategySpec
 from workers.errors import NoAnswer
-from workers.protocols import Candidate, Generate, Problem, Score, SearchResult
-from workers.search.sampling import as_candidate, is_complete, sample
+from workers.protocols import Generate, Problem, Score, SearchResult
+from workers.search.sampling import as_candidate, is_complete
 from workers.search.selection import select_best_of_n, select_best_of_n_weighted, select_majority
+from workers.search.voting import Vote
 
 
 def direct(problem: Problem, _spec: StrategySpec, generate: Generate, _score: Score) -> SearchResult:
@@ -22,25 +26,18 @@ def direct(problem: Problem, _spec: StrategySpec, generate: Generate, _score: Sc
     return SearchResult(only, (only,), confidence=None)
 
 
-def majority(problem: Problem, spec: StrategySpec, generate: Generate, score: Score) -> SearchResult:
-    """The most frequent answer of N samples (self-consistency)."""
-    return select_majority(_sampled(problem, spec, generate, score), problem.answers)
+def majority(problem: Problem, spec: StrategySpec, generate: Generate, _score: Score) -> SearchResult:
+    """The most frequent answer of N samples (self-consistency, Wang et al. 2022): nothing is judged."""
+    return Vote(problem, spec, select_majority, None).run(generate)
 
 
 def best_of_n(problem: Problem, spec: StrategySpec, generate: Generate, score: Score) -> SearchResult:
     """The best scored of N samples."""
-    return select_best_of_n(_sampled(problem, spec, generate, score), problem.answers)
+    return Vote(problem, spec, select_best_of_n, score).run(generate)
 
 
 def best_of_n_weighted(
     problem: Problem, spec: StrategySpec, generate: Generate, score: Score
 ) -> SearchResult:
     """The answer with the largest sum of scores over N samples (Snell et al. 2024, Algorithm 2)."""
-    return select_best_of_n_weighted(_sampled(problem, spec, generate, score), problem.answers)
-
-
-def _sampled(problem: Problem, spec: StrategySpec, generate: Generate, score: Score) -> Sequence[Candidate]:
-    new = sample(problem, spec.samples - len(problem.probes), generate, score)
-    if not problem.probes and not new:
-        raise NoAnswer("the deadline came before any candidate was complete")
-    return (*problem.probes, *new)
+    return Vote(problem, spec, select_best_of_n_weighted, score).run(generate)

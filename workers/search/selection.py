@@ -2,8 +2,8 @@
 
 Every rule chooses from the best *tier* only: complete turns with an answer, else complete turns, else turns
 that were cut off. So a candidate that never finished, or that breaks what the task demands of its answer,
-cannot win against one that did not, whatever its score. Ties are broken by score, then by order: equal
-candidates always give an equal winner. What agrees is for the problem's task to say.
+cannot win against one that did not, whatever its score. What agrees is for the problem's task to say. Ties
+are broken by what else is known (scores, votes), at last by the text: the winner does not depend on order.
 
 Confidence is the share that the winning answer has of the weight of *all* candidates, those of lower tiers
 included: one answer among sixteen turns of which fifteen lead nowhere is not certain.
@@ -12,31 +12,46 @@ included: one answer among sixteen turns of which fifteen lead nowhere is not ce
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import fsum
 
 from workers.answers.port import Answers
 from workers.protocols import Candidate, SearchResult
 
 Weight = Callable[[Candidate], float]
 
+Rank = Callable[[float, float, float], tuple[float, ...]]
+"""(sum of scores of an answer, votes for it, the candidate's own score) -> what decides first, then next."""
+
 
 def select_majority(candidates: Sequence[Candidate], answers: Answers) -> SearchResult:
     """The most frequent answer (self-consistency); of those that give it, the best scored candidate."""
-    return _select_heaviest(candidates, answers, _one)
+    return _select(candidates, answers, lambda believed, votes, score: (votes, believed, score), _one)
 
 
 def select_best_of_n_weighted(candidates: Sequence[Candidate], answers: Answers) -> SearchResult:
     """The answer with the largest sum of scores (Snell et al. 2024, Algorithm 2)."""
-    return _select_heaviest(candidates, answers, _score)
+    return _select(candidates, answers, lambda believed, votes, score: (believed, votes, score), _score)
 
 
 def select_best_of_n(candidates: Sequence[Candidate], answers: Answers) -> SearchResult:
     """The candidate with the highest score. Confidence is as in :func:`select_best_of_n_weighted`."""
-    eligible = best_tier(candidates)
-    best = max(range(len(eligible)), key=lambda at: eligible[at].score)
-    behind = support(eligible, answers, _score)
-    return SearchResult(
-        eligible[best], tuple(candidates), _share(behind[best], eligible, best, candidates, answers, _score)
-    )
+    return _select(candidates, answers, lambda believed, votes, score: (score, believed, votes), _score)
+
+
+def select_from_chains(chains: Sequence[Sequence[Candidate]], answers: Answers) -> SearchResult:
+    """Hierarchical selection over chains of revisions (Snell et al. 2024, Algorithm 7).
+
+    Best-of-N weighted within each chain, of its winning answer the best solution; best-of-N weighted across
+    these. Confidence is the share of the winning answer in all attempts of all chains.
+    """
+    finalists = [select_best_of_n_weighted(chain, answers).best for chain in chains if chain]
+    best = select_best_of_n_weighted(finalists, answers).best
+    everything = tuple(candidate for chain in chains for candidate in chain)
+    eligible = best_tier(everything)
+    at = eligible.index(best)
+    believed = support(eligible, answers, _score)[at]
+    votes = support(eligible, answers, _one)[at]
+    return SearchResult(best, everything, _share(believed, votes, everything, _score))
 
 
 def best_tier(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -45,6 +60,11 @@ def best_tier(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         raise ValueError("nothing to select from: a search needs at least one candidate")
     highest = max(map(_tier, candidates))
     return tuple(candidate for candidate in candidates if _tier(candidate) == highest)
+
+
+def has_answer(candidate: Candidate) -> bool:
+    """Whether it is of the highest tier."""
+    return all(_tier(candidate))
 
 
 def support(candidates: Sequence[Candidate], answers: Answers, weight: Weight) -> list[float]:
@@ -57,32 +77,26 @@ def support(candidates: Sequence[Candidate], answers: Answers, weight: Weight) -
     return [by_place.get(at, weight(one)) for at, one in enumerate(candidates)]
 
 
-def _select_heaviest(candidates: Sequence[Candidate], answers: Answers, weight: Weight) -> SearchResult:
+def _select(candidates: Sequence[Candidate], answers: Answers, rank: Rank, weight: Weight) -> SearchResult:
     eligible = best_tier(candidates)
-    behind = support(eligible, answers, weight)
-    believed = support(eligible, answers, _score)
-    best = max(range(len(eligible)), key=lambda at: (behind[at], believed[at], eligible[at].score))
-    return SearchResult(
-        eligible[best], tuple(candidates), _share(behind[best], eligible, best, candidates, answers, weight)
+    believed, votes = support(eligible, answers, _score), support(eligible, answers, _one)
+    best = max(
+        range(len(eligible)),
+        key=lambda at: (*rank(believed[at], votes[at], eligible[at].score), eligible[at].text),
     )
+    share = _share(votes[best] if weight is _one else believed[best], votes[best], candidates, weight)
+    return SearchResult(eligible[best], tuple(candidates), share)
+
+
+def _share(behind: float, votes: float, candidates: Sequence[Candidate], weight: Weight) -> float:
+    total = fsum(map(weight, candidates))
+    if total == 0.0:  # nobody believes in anything: fall back to counting
+        return votes / len(candidates)
+    return min(1.0, behind / total)
 
 
 def _tier(candidate: Candidate) -> tuple[bool, bool]:
     return (candidate.finish_reason == "stop", candidate.answer is not None)
-
-
-def _share(
-    behind: float,
-    eligible: Sequence[Candidate],
-    best: int,
-    candidates: Sequence[Candidate],
-    answers: Answers,
-    weight: Weight,
-) -> float:
-    total = sum(map(weight, candidates))
-    if total == 0.0:  # nobody believes in anything: fall back to counting
-        return support(eligible, answers, _one)[best] / len(candidates)
-    return min(1.0, behind / total)
 
 
 def _one(_candidate: Candidate) -> float:

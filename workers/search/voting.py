@@ -1,0 +1,188 @@
+"""Sampling whole turns until enough is known: the budget is used up, or a stopping rule holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import fsum
+
+from router.types import StrategySpec
+from workers.answers.port import Answers
+from workers.errors import NoAnswer
+from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored, SearchResult
+from workers.search.sampling import as_candidate, is_complete
+from workers.search.selection import has_answer
+from workers.search.stopping import agrees, cannot_lose, stays_ahead, whole_windows
+
+Select = Callable[[Sequence[Candidate], Answers], SearchResult]
+
+_BEST_SCORE = 1.0
+
+
+class Vote:
+    """N samples, launched in windows, and what ``select`` chooses of those there are when a rule stops it.
+
+    Samples are judged in as few batches as may be: at the end, or when only their scores can tell whether the
+    rule holds. ``score`` is ``None`` where nothing needs to be judged.
+    """
+
+    def __init__(self, problem: Problem, spec: StrategySpec, select: Select, score: Score | None) -> None:
+        self._problem = problem
+        self._spec = spec
+        self._select = select
+        self._score = score
+        self._judgements = {one.text: Scored(one.step_scores, one.score) for one in problem.probes}
+        self._samples: list[Candidate | None] = list(problem.probes)
+        """In the order that they were asked for; ``None`` is one that was broken off."""
+        self._arriving: list[Candidate | None] = []
+        """Of the window that runs, in the order that they ended."""
+        self._stopped: str | None = None
+
+    def run(self, generate: Generate) -> SearchResult:
+        """Raises :class:`workers.errors.NoAnswer` if nothing is complete when time or budget run out."""
+        over = self._is_decided()
+        while not over and len(self._samples) < self._spec.samples:
+            done = generate([self._problem.turn()] * self._window(), enough=self._arrived)
+            self._samples += [self._candidate(one) for one in done]
+            self._arriving = []
+            over = any(one.ended == "cancelled" for one in done) or self._is_decided()
+        candidates = self._judged()
+        if not candidates:
+            raise NoAnswer("the deadline came before any candidate was complete")
+        return replace(self._select(candidates, self._problem.answers), stopped=self._stopped)
+
+    def _window(self) -> int:
+        """How many to launch: what the window that is begun still lacks."""
+        asked, window = len(self._samples), self._spec.stopping.window
+        left = self._spec.samples - asked
+        return left if window is None else min(left, window - asked % window)
+
+    def _arrived(self, completion: Completion) -> bool:
+        self._arriving.append(self._candidate(completion))
+        return self._is_decided()
+
+    def _candidate(self, completion: Completion) -> Candidate | None:
+        if not is_complete(completion.ended):
+            return None
+        return as_candidate(self._problem, completion.text, completion.ended)
+
+    def _is_decided(self) -> bool:
+        to_come = self._spec.samples - len(self._samples) - len(self._arriving)
+        if self._stopped is None and to_come > 0:
+            reason = _RULES[self._spec.stopping.rule](self, to_come)
+            self._stopped = reason and f"{reason}, and {to_come} of {self._spec.samples} were still to come"
+        return self._stopped is not None
+
+    def _leader(self, to_come: int) -> str | None:
+        if self._spec.name == "best_of_n":
+            return self._unbeatable()
+        return self._votes_ahead(to_come) if self._score is None else self._scores_ahead(to_come)
+
+    def _unbeatable(self) -> str | None:
+        if self._arriving:  # a score at a time would cost more than it saves
+            return None
+        if any(has_answer(one) and one.score >= _BEST_SCORE for one in self._judged()):
+            return f"no score can beat {_BEST_SCORE:g}"
+        return None
+
+    def _votes_ahead(self, to_come: int) -> str | None:
+        first, second = _first_two(Counter(self._classes(self._complete())))
+        if not cannot_lose(first, second, to_come):
+            return None
+        return f"the leader can no longer lose: it has {first:g} votes, the runner-up {second:g}"
+
+    def _scores_ahead(self, to_come: int) -> str | None:
+        """A sample weighs at most 1, so those not judged yet are only judged if they could decide it."""
+        most, least = self._weights(_BEST_SCORE), self._weights(0.0)
+        for answer, weight in most.items():
+            others = (least[other] for other in least if other != answer)
+            if cannot_lose(weight, max(others, default=0.0), to_come):
+                break
+        else:
+            return None
+        self._judged()
+        first, second = _first_two(self._weights(0.0))
+        if not cannot_lose(first, second, to_come):
+            return None
+        return (
+            f"the leader can no longer lose: its scores sum to {first:.2f}, the runner-up's to {second:.2f}"
+        )
+
+    def _beta(self, _to_come: int) -> str | None:
+        votes = Counter(self._classes(self._complete()))
+        first, second = _first_two(votes)
+        probability = stays_ahead(int(first), int(second))
+        if probability < self._spec.stopping.confidence or not self._wins(max(votes, key=votes.__getitem__)):
+            return None
+        return f"the leader stays ahead with probability {probability:.3f}, by {first:g} votes to {second:g}"
+
+    def _agreeing(self, _to_come: int) -> str | None:
+        size = self._spec.stopping.window
+        if self._arriving or size is None:
+            return None
+        by_text = self._by_text(self._complete())
+        classes = [None if one is None else by_text.get(one.text) for one in self._samples]
+        for window in whole_windows(len(classes), size):
+            agreed = classes[window][0]
+            if agrees(classes[window]) and agreed is not None and self._wins(agreed):
+                return f"all {size} samples of a window agree"
+        return None
+
+    def _never(self, _to_come: int) -> str | None:
+        return None
+
+    def _wins(self, answer: int) -> bool:
+        """Whether what would be chosen now is of that class of answers, as :meth:`_classes` counts them."""
+        candidates = self._judged()
+        best = self._select(candidates, self._problem.answers).best
+        return self._by_text(candidates).get(best.text) == answer
+
+    def _weights(self, unjudged: float) -> dict[int, float]:
+        """The sum of scores of each class of answers."""
+        candidates = [one for one in self._complete() if has_answer(one)]
+        weights: dict[int, list[float]] = {}
+        for label, one in zip(self._classes(candidates), candidates, strict=True):
+            known = self._judgements.get(one.text)
+            weights.setdefault(label, []).append(unjudged if known is None else known.score)
+        return {label: fsum(own) for label, own in weights.items()}
+
+    def _classes(self, candidates: Sequence[Candidate]) -> Sequence[int]:
+        """A label for each candidate that has an answer."""
+        return self._problem.answers.classes([one.answer or "" for one in candidates if has_answer(one)])
+
+    def _by_text(self, candidates: Sequence[Candidate]) -> dict[str, int]:
+        with_answer = [one.text for one in candidates if has_answer(one)]
+        return dict(zip(with_answer, self._classes(candidates), strict=True))
+
+    def _complete(self) -> list[Candidate]:
+        return [one for one in (*self._samples, *self._arriving) if one is not None]
+
+    def _judged(self) -> list[Candidate]:
+        """All complete candidates, with their scores."""
+        candidates = self._complete()
+        if self._score is None:
+            return candidates
+        new = [one.text for one in candidates if one.text not in self._judgements]
+        if new:
+            scored = self._score([self._problem.turn(text) for text in new])
+            self._judgements.update(zip(new, scored, strict=True))
+        known = [self._judgements[one.text] for one in candidates]
+        return [
+            replace(one, step_scores=judgement.step_scores, score=judgement.score)
+            for one, judgement in zip(candidates, known, strict=True)
+        ]
+
+
+_RULES: dict[str, Callable[[Vote, int], str | None]] = {
+    "leader": Vote._leader,
+    "beta": Vote._beta,
+    "window": Vote._agreeing,
+    "none": Vote._never,
+}
+
+
+def _first_two(weights: dict[int, float] | Counter[int]) -> tuple[float, float]:
+    """What stands behind the first and the second answer."""
+    first, second, *_ = (*sorted(weights.values(), reverse=True), 0, 0)
+    return first, second
