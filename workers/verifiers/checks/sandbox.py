@@ -133,13 +133,17 @@ def _orders(trial: Trial, limits: Limits, token: str) -> dict[str, Any]:
         "filter": steps.hex(),
         "readable": _readable(),
         "memory_bytes": limits.memory_bytes,
-        "cpu_s": math.ceil(limits.timeout_s),
+        "processor_s": _processor_s(limits),
         "report_bytes": _REPORT_BYTES,
         "source": trial.source,
         "tests": trial.tests,
         "entry_point": trial.entry_point,
         "cases": trial.cases,
     }
+
+
+def _processor_s(limits: Limits) -> int:
+    return math.ceil(limits.timeout_s)
 
 
 def _readable() -> list[str]:

@@ -50,7 +50,7 @@ def _lock(orders: dict[str, Any]) -> None:
         raise OSError("the worker is gone")
     for limit, most in (
         (resource.RLIMIT_AS, orders["memory_bytes"]),
-        (resource.RLIMIT_CPU, orders["cpu_s"]),
+        (resource.RLIMIT_CPU, orders["processor_s"]),
         (resource.RLIMIT_FSIZE, orders["report_bytes"]),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
