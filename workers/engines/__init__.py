@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 
-from router.config import TransformersModel
+from router.config import OpenAIModel, TransformersModel
 from workers.errors import EngineFailed, ModelNotLoadable
 from workers.protocols import Engine
 
 
-def load_engine(name: str, model: TransformersModel) -> Engine:
-    """The engine of a configured model, warmed up.
+def load_engine(name: str, model: TransformersModel | OpenAIModel) -> Engine:
+    """The engine of a configured model: warmed up, or its server found and asked what it can do.
 
     ``GRADUS_TORCH_THREADS`` sets how many threads torch uses in this process, by default half of the CPUs.
     Raises :class:`workers.errors.ModelNotLoadable`.
     """
+    if isinstance(model, OpenAIModel):
+        from workers.engines.server.connecting import connect
+
+        return connect(name, model)
+    return _load_in_process(name, model)
+
+
+def _load_in_process(name: str, model: TransformersModel) -> Engine:
     from workers.engines.loading import resolve, stay_offline
 
     stay_offline()

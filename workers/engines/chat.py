@@ -37,6 +37,19 @@ class Chat:
             return head.copy()
         return head + list(self._tokenizer.encode(prompt.prefix, add_special_tokens=False))
 
+    def render(self, prompt: Prompt) -> str:
+        """What :meth:`encode` reads, as text."""
+        messages = [flatten(message) for message in prompt.messages]
+        return str(self._template(messages, tokenize=False)) + prompt.prefix
+
+    def without_bos(self, text: str) -> str:
+        """A rendered prompt without the mark at its start, for a server that writes it itself."""
+        return text.removeprefix(self._tokenizer.bos_token or "")
+
+    def count_text(self, text: str) -> int:
+        """Tokens of a text alone."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
     def decode(self, tokens: Sequence[int], prompt_tokens: Sequence[int], has_prefix: bool) -> str:
         """The text that ``tokens`` add to a prompt. Unfinished characters at the end read U+FFFD.
 
@@ -51,11 +64,15 @@ class Chat:
     def _head(self, conversation: Sequence[Mapping[str, Any]]) -> list[int]:
         messages = [flatten(message) for message in conversation]
         if self._tokenizer.chat_template is None:
-            plain = "".join(f"{message['role']}: {message['content']}\n\n" for message in messages)
-            return list(self._tokenizer.encode(plain + "assistant:"))
+            return list(self._tokenizer.encode(_plain(messages)))
+        return list(self._template(messages, tokenize=True))
+
+    def _template(self, messages: Sequence[Mapping[str, Any]], *, tokenize: bool) -> Any:
+        if self._tokenizer.chat_template is None:
+            return _plain(messages)
         try:
-            return list(
-                self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+            return self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False, tokenize=tokenize
             )
         except TemplateSyntaxError as error:  # no message can be read by this one
             raise EngineFailed(f"model {self._model}: its chat template is broken: {error}") from error
@@ -77,6 +94,12 @@ class Chat:
             [[token] for token in vocabulary], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return frozenset(token for token, text in zip(vocabulary, texts, strict=True) if character in text)
+
+
+def _plain(messages: Sequence[Mapping[str, Any]]) -> str:
+    """A conversation for a model without a chat template."""
+    said = "".join(f"{message['role']}: {message['content']}\n\n" for message in messages)
+    return said + "assistant:"
 
 
 def flatten(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from workers.engines.batching import (
 from workers.engines.chat import Chat
 from workers.engines.sampling import Draw, streams
 from workers.engines.stopping import is_over
-from workers.engines.turn import Turn
+from workers.engines.turn import TokenTurn
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
 from workers.protocols import Cancellation, Completion, Generation, OnEnd, OnText, Prompt, SamplingParams
 
@@ -141,7 +141,7 @@ class TransformersEngine:
         updates: Updates = SimpleQueue()
         handle, names = self._batcher.submit(requests, updates)
         turns = {
-            name: Turn(index, tokens, prompts[index], params.stop, self._chat, self._end_tokens)
+            name: TokenTurn(index, tokens, prompts[index], params.stop, self._chat, self._end_tokens)
             for ((tokens, _, _), indices), group in zip(members.items(), names, strict=True)
             for index, name in zip(indices, group, strict=True)
         }
@@ -154,7 +154,7 @@ class TransformersEngine:
 
     def _follow(
         self,
-        turns: Mapping[str, Turn],
+        turns: Mapping[str, TokenTurn],
         handle: Handle,
         updates: Updates,
         cancellation: Cancellation | None,

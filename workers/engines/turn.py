@@ -1,4 +1,4 @@
-"""One sequence while it is being decoded: from its tokens so far to the text that is final."""
+"""One sequence while it grows: from the text so far to the text that is final."""
 
 from __future__ import annotations
 
@@ -15,6 +15,39 @@ class Turn:
     ``text`` grows by whole characters only, and holds nothing that may turn out to belong to a stop text.
     """
 
+    def __init__(self, index: int, prompt: Prompt, stop: Sequence[str]) -> None:
+        self.index = index
+        self.text = ""
+        self.ended: str | None = None
+        self.completion_tokens = 0
+        self.reasoning_tokens = 0
+        self._stops = StopTexts(stop, prompt.stop_after)
+        self._searched = 0
+
+    def grow(self, text: str, ended: str | None = None) -> str:
+        """Take in all text so far, and why it ended if it did; returns what became final by it."""
+        end = self._stops.find(text, self._searched)
+        self._searched = settled(text)
+        if end is not None:
+            length, self.ended = end
+        elif ended is None:
+            length = min(settled(text), self._stops.settled(text))
+        else:
+            length, self.ended = len(text) if ended == "stop" else settled(text), ended
+        new = text[len(self.text) : length]
+        self.text += new
+        return new
+
+    def is_over(self) -> bool:
+        return self.ended is not None
+
+    def completion(self) -> Completion:
+        return Completion(self.text, self.ended or "cancelled", self.completion_tokens, self.reasoning_tokens)
+
+
+class TokenTurn(Turn):
+    """A turn that arrives as tokens."""
+
     def __init__(
         self,
         index: int,
@@ -24,50 +57,23 @@ class Turn:
         chat: Chat,
         end_tokens: Collection[int],
     ) -> None:
-        self.index = index
-        self.text = ""
-        self.ended: str | None = None
+        super().__init__(index, prompt, stop)
         self._prompt_tokens = prompt_tokens
         self._has_prefix = bool(prompt.prefix)
-        self._stops = StopTexts(stop, prompt.stop_after)
         self._chat = chat
         self._end_tokens = end_tokens
-        self._searched = 0
-        self._token_count = 0
 
     def advance(self, tokens: Sequence[int], finished: bool) -> str:
         """Take in all tokens so far; returns the text that became final by them."""
-        text = self._decode(tokens)
-        end = self._stops.find(text, self._searched)
-        self._searched = settled(text)
-        if end is not None:
-            length, self.ended = end
-        elif finished and tokens[-1] in self._end_tokens:
-            length, self.ended = len(text), "stop"
-        elif finished:
-            length, self.ended = settled(text), "length"
-        else:
-            length = min(settled(text), self._stops.settled(text))
-        return self._grow(text, length)
+        ended = None
+        if finished:
+            ended = "stop" if tokens[-1] in self._end_tokens else "length"
+        return self._decode(tokens, ended)
 
     def break_off(self, tokens: Sequence[int]) -> str:
         """End here; returns the text that was not final before."""
-        text = self._decode(tokens)
-        end = self._stops.find(text, self._searched)
-        length, self.ended = end if end is not None else (settled(text), "cancelled")
-        return self._grow(text, length)
+        return self._decode(tokens, "cancelled")
 
-    def is_over(self) -> bool:
-        return self.ended is not None
-
-    def completion(self) -> Completion:
-        return Completion(self.text, self.ended or "cancelled", self._token_count)
-
-    def _decode(self, tokens: Sequence[int]) -> str:
-        self._token_count = len(tokens)
-        return self._chat.decode(tokens, self._prompt_tokens, self._has_prefix)
-
-    def _grow(self, text: str, length: int) -> str:
-        new = text[len(self.text) : length]
-        self.text += new
-        return new
+    def _decode(self, tokens: Sequence[int], ended: str | None) -> str:
+        self.completion_tokens = len(tokens)
+        return self.grow(self._chat.decode(tokens, self._prompt_tokens, self._has_prefix), ended)

@@ -1,0 +1,1 @@
+"""Runs a model behind any server that speaks OpenAI's API."""

@@ -1,0 +1,240 @@
+"""Finds out by asking what a server can do: a few short, greedy requests at a worker's start.
+
+What a server claims or accepts says little (many ignore what they do not know), so each ability is judged by
+what comes back: a continued turn must go on where a greedy one went on, a kept stop text must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Final
+
+from workers.engines.chat import Chat
+from workers.engines.server.dialect import Capabilities, Dialect, Prompts, Usage
+from workers.engines.server.wire import Broken, Json, Refused, Wire
+from workers.errors import ModelNotLoadable
+from workers.protocols import Prompt, SamplingParams
+
+_QUESTION = Prompt(
+    ({"role": "user", "content": "Count from one to nine in words, each on a line of its own."},)
+)
+_SAID_TOKENS = 48
+_FEW_TOKENS = 8
+_HOT = 1.5
+"""A temperature at which two samples are hardly ever the same."""
+_AGREEMENT = 4
+"""Characters of a continuation that must be those of the turn it continues."""
+_MAX_CUTS = 3
+_STREAM_OPTIONS: Final[tuple[Mapping[str, bool], ...]] = (
+    {"include_usage": True, "continuous_usage_stats": True},  # vLLM, SGLang
+    {"include_usage": True},
+    {},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A probe's answer: the text of each choice, and what was said of tokens."""
+
+    texts: Mapping[int, str]
+    usage: Usage
+    prompt_tokens: int | None
+
+    @property
+    def text(self) -> str:
+        return self.texts.get(0, "")
+
+
+class Probe:
+    """Asks one server. Raises :class:`workers.errors.ModelNotLoadable` where it is of no use."""
+
+    def __init__(self, wire: Wire, name: str, upstream_model: str, chat: Chat | None) -> None:
+        self._wire = wire
+        self._name = name
+        self._upstream_model = upstream_model
+        self._chat = chat
+
+    def run(self) -> Capabilities:
+        can = self._rendered(Capabilities())
+        can, said = self._streamed(can)
+        can = self._counting(can, said)
+        if not can.continues_turns:
+            can = replace(can, prompts=self._continued(can, said.text))
+        can = self._stopped(can, said.text)
+        many = self._choices(can, seed=None)
+        seed = self._accepts(can, seed=1)
+        can = replace(can, many=len(many) == 2, seed=seed)
+        if can.many and seed:
+            seeded = self._choices(can, seed=1)
+            can = replace(can, many_seeded=len(seeded) == 2 and seeded[0] != seeded[1])
+        return can
+
+    def _rendered(self, can: Capabilities) -> Capabilities:
+        """Whether prompts can be sent as this side's tokenizer renders them: as token ids, else as text."""
+        if self._chat is None:
+            return can
+        own = len(self._chat.encode(_QUESTION))
+        for trial in (
+            replace(can, prompts="tokens"),
+            replace(can, prompts="text"),
+            replace(can, prompts="text", adds_bos=True),
+        ):
+            path, body = self._dialect(trial).prompt(_QUESTION)
+            try:
+                answer = self._wire.ask(path, {"model": self._upstream_model, "max_tokens": 1, **body})
+                read = int((answer.get("usage") or {}).get("prompt_tokens") or own)
+            except Refused as refusal:
+                refused = refusal
+                continue
+            except Broken as error:
+                raise self._useless(error) from error
+            if read == own:
+                return trial
+            refused = Refused(200, f"it read {read} tokens where the tokenizer has {own}")
+        if refused.status == 200:
+            raise ModelNotLoadable(
+                f"model {self._name}: the tokenizer is not that of {self._upstream_model} at "
+                f"{self._wire.base_url}: of the same prompt {refused}"
+            )
+        return can
+
+    def _streamed(self, can: Capabilities) -> tuple[Capabilities, _Heard]:
+        """The first answer: which stream options are accepted, and what they bring."""
+        refused: Refused | None = None
+        for options in _STREAM_OPTIONS:
+            trial = replace(can, stream_options=options)
+            try:
+                heard = self._hear(trial, _QUESTION)
+            except Refused as error:
+                refused = error
+            else:
+                return replace(trial, usage=heard.usage), heard
+        raise self._useless(refused)
+
+    def _counting(self, can: Capabilities, said: _Heard) -> Capabilities:
+        """Whether the server's tokenize endpoint counts chats as it reads them."""
+        try:
+            question = {"model": self._upstream_model, "messages": _QUESTION.messages}
+            answer = self._wire.ask("/tokenize", question)
+        except (Refused, Broken):
+            return can
+        readable = answer.get("max_model_len")
+        return replace(
+            can,
+            counts=said.prompt_tokens is not None and answer.get("count") == said.prompt_tokens,
+            context_tokens=readable if isinstance(readable, int) else None,
+        )
+
+    def _continued(self, can: Capabilities, turn: str) -> Prompts:
+        """How the server continues a turn: whatever goes on after a part of ``turn`` as ``turn`` did."""
+        kinds: tuple[Prompts, ...] = ("continued", "prefilled")
+        for kind in kinds:
+            for cut in _cuts(turn):
+                prompt = replace(_QUESTION, prefix=turn[:cut])
+                try:
+                    more = self._hear(replace(can, prompts=kind), prompt, _FEW_TOKENS).text
+                except Refused:
+                    break
+                if more[:_AGREEMENT] == turn[cut : cut + _AGREEMENT]:
+                    return kind
+        return "chat"
+
+    def _stopped(self, can: Capabilities, turn: str) -> Capabilities:
+        """Whether stop texts are accepted, and whether one can stay in the answer."""
+        end = "\n" if "\n" in turn[1:-1] else " "
+        at = turn.find(end, 1)
+        prompt = replace(_QUESTION, stop_after=(end,))
+        try:
+            kept = self._hear(replace(can, stop=True, keeps_stop=True), prompt).text
+        except Refused:
+            return replace(can, stop=self._accepts(replace(can, stop=True), stop=end))
+        return replace(can, stop=True, keeps_stop=at > 0 and kept == turn[: at + 1])
+
+    def _choices(self, can: Capabilities, seed: int | None) -> Mapping[int, str]:
+        """The texts of two hot samples asked for in one request, as many as come."""
+        try:
+            return self._hear(can, _QUESTION, 2 * _FEW_TOKENS, temperature=_HOT, count=2, seed=seed).texts
+        except Refused:
+            return {}
+
+    def _accepts(self, can: Capabilities, *, seed: int | None = None, stop: str = "") -> bool:
+        try:
+            self._hear(replace(can, seed=seed is not None), _QUESTION, 1, seed=seed, stop=stop)
+        except Refused:
+            return False
+        return True
+
+    def _hear(
+        self,
+        can: Capabilities,
+        prompt: Prompt,
+        max_tokens: int = _SAID_TOKENS,
+        *,
+        temperature: float = 0.0,
+        count: int = 1,
+        seed: int | None = None,
+        stop: str = "",
+    ) -> _Heard:
+        """A streamed answer. Raises :class:`Refused` where the server refuses a request of this form."""
+        params = SamplingParams(max_tokens, temperature, stop=(stop,))
+        path, body = self._dialect(can).request(prompt, params, max_tokens, count, seed)
+        try:
+            return _heard(list(self._chunks(path, body)))
+        except Refused as refusal:
+            if refusal.status in (401, 403, 404):
+                raise self._useless(refusal) from refusal
+            raise
+        except Broken as error:
+            raise self._useless(error) from error
+
+    def _chunks(self, path: str, body: Json) -> Iterator[Json]:
+        events: SimpleQueue[Json | Refused | Broken | None] = SimpleQueue()
+        self._wire.stream(path, body, events.put)
+        while (event := events.get()) is not None:
+            if isinstance(event, Refused | Broken):
+                raise event
+            yield event
+
+    def _dialect(self, can: Capabilities) -> Dialect:
+        return Dialect(self._upstream_model, can, self._chat)
+
+    def _useless(self, error: Refused | Broken | None) -> ModelNotLoadable:
+        what = f"refused a request ({error.status})" if isinstance(error, Refused) else "failed"
+        return ModelNotLoadable(
+            f"model {self._name}: the server at {self._wire.base_url} {what} for {self._upstream_model!r}: "
+            f"{error}"
+        )
+
+
+def _heard(chunks: list[Json]) -> _Heard:
+    texts: dict[int, str] = {}
+    usage: Usage = "none"
+    prompt_tokens = None
+    for chunk in chunks:
+        choices = chunk.get("choices") or ()
+        for choice in choices:
+            said = choice.get("delta") or choice
+            text = said.get("content") or said.get("text") or ""
+            index = choice.get("index") or 0
+            texts[index] = texts.get(index, "") + text
+        if found := chunk.get("usage"):
+            prompt_tokens = found.get("prompt_tokens")
+            is_early = any(choice.get("finish_reason") is None for choice in choices)
+            usage = "continuous" if is_early or usage == "continuous" else "final"
+    return _Heard(texts, usage, prompt_tokens)
+
+
+def _cuts(turn: str) -> list[int]:
+    """Where a turn can be cut so that going on differs from beginning anew; after lines, then after words."""
+    lines = [at + 1 for at, sign in enumerate(turn) if sign == "\n"]
+    words = [at + 1 for at, sign in enumerate(turn) if sign == " "]
+    telling = [
+        cut
+        for cut in lines + words
+        if len(turn) >= cut + _AGREEMENT
+        and not turn[cut].isspace()
+        and turn[cut : cut + _AGREEMENT] != turn[:_AGREEMENT]
+    ]
+    return telling[:_MAX_CUTS]
