@@ -17,7 +17,7 @@ from celery.signals import worker_ready, worker_shutting_down
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from router.config import Config, TransformersModel
+from router.config import Config, OpenAIModel, TransformersModel
 from router.types import Job, Outcome
 from workers import executor
 from workers.app import make_app
@@ -73,10 +73,14 @@ def serve(config: Config, concurrency: int, on_ready: Callable[[str], None]) -> 
 
 
 def load_models(config: Config, resources: ExitStack) -> dict[str, Model]:
-    """The models that run in a worker; ``resources`` closes them."""
+    """The models that a worker runs or searches on; ``resources`` closes them.
+
+    A model behind a server is the gateway's business, unless a policy searches on it.
+    """
+    searched = {policy.small for policy in config.policies.values()}
     models = {}
     for name, model in config.models.items():
-        if isinstance(model, TransformersModel):
+        if isinstance(model, TransformersModel) or (isinstance(model, OpenAIModel) and name in searched):
             engine = load_engine(name, model)
             resources.callback(engine.close)
             models[name] = Model(engine, model)
@@ -84,10 +88,10 @@ def load_models(config: Config, resources: ExitStack) -> dict[str, Model]:
 
 
 def load_verifiers(config: Config, resources: ExitStack) -> dict[str, Verifier]:
-    """Every verifier; ``resources`` closes them."""
-    verifiers = {}
-    for name, verifier in config.verifiers.items():
-        verifiers[name] = load_verifier(name, verifier)
+    """Every verifier, ensembles after their members; ``resources`` closes them."""
+    verifiers: dict[str, Verifier] = {}
+    for name, verifier in sorted(config.verifiers.items(), key=lambda item: item[1].kind == "ensemble"):
+        verifiers[name] = load_verifier(name, verifier, verifiers)
         resources.callback(verifiers[name].close)
     return verifiers
 

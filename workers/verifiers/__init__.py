@@ -2,19 +2,71 @@
 
 from __future__ import annotations
 
-from router.config import MajorityVerifier as MajorityConfig
-from router.config import PrmVerifier as PrmConfig
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from router import config
 from workers.protocols import Verifier
+from workers.verifiers.ensemble import EnsembleVerifier
 from workers.verifiers.majority import MajorityVerifier
 
 
-def load_verifier(name: str, verifier: PrmConfig | MajorityConfig) -> Verifier:
-    """The verifier of a configuration. Raises :class:`workers.errors.ModelNotLoadable`."""
-    if isinstance(verifier, MajorityConfig):
-        return MajorityVerifier(name)
+def load_verifier(
+    name: str, verifier: config.Verifier, loaded: Mapping[str, Verifier] = MappingProxyType({})
+) -> Verifier:
+    """The verifier of a configuration; an ensemble finds its members in ``loaded``.
+
+    Raises :class:`workers.errors.ModelNotLoadable`.
+    """
+    match verifier:
+        case config.MajorityVerifier():
+            return MajorityVerifier(name)
+        case config.EnsembleVerifier():
+            weights = verifier.weights.items()
+            return EnsembleVerifier(name, [(loaded[member], float(weight)) for member, weight in weights])
+        case config.CheckVerifier():
+            from workers.verifiers.checks import load_check
+
+            return load_check(
+                name,
+                verifier.check,
+                entry_point=verifier.entry_point,
+                timeout_s=verifier.timeout_s,
+                memory_bytes=verifier.memory_mb * 2**20,
+            )
+        case config.JudgeVerifier():
+            from workers.verifiers.judge import load_judge
+
+            return load_judge(name, verifier)
+        case _:
+            return _load_model(name, verifier)
+
+
+def _load_model(
+    name: str, verifier: config.PrmVerifier | config.OrmVerifier | config.RemoteVerifier
+) -> Verifier:
     from workers.engines.loading import resolve, stay_offline
 
     stay_offline()
-    from workers.verifiers.prm import PrmVerifier
+    if isinstance(verifier, config.PrmVerifier):
+        from workers.verifiers.prm import load_prm
 
-    return PrmVerifier(resolve(verifier.path), name=name, context_tokens=verifier.context_tokens)
+        return load_prm(
+            name,
+            resolve(verifier.path),
+            verifier.family,
+            context_tokens=verifier.context_tokens,
+            aggregation=verifier.aggregation,
+        )
+    if isinstance(verifier, config.OrmVerifier):
+        from workers.verifiers.orm import load_orm
+
+        return load_orm(
+            name,
+            resolve(verifier.path),
+            context_tokens=verifier.context_tokens,
+            reads_history=verifier.reads_history,
+        )
+    from workers.verifiers.remote import load_remote
+
+    return load_remote(name, verifier)

@@ -25,7 +25,7 @@ class MajorityVerifier:
         answers = answers_for(task)
         said = [answers.extract(turn.prefix) for turn in turns]
         found = [answer for answer in said if answer is not None]
-        shares = iter(answers.support(found, [1 / len(turns)] * len(found)))
+        shares = iter(answers.support(found, [1 / len(turns) for _ in found]))
         scored = tuple(Scored((), 0.0 if answer is None else next(shares)) for answer in said)
         return Scores(scored, tokens=0)
 

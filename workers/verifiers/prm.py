@@ -1,221 +1,121 @@
-"""A process reward model: a token classifier that judges a solution at the end of each step."""
+"""Process reward models in process: the weights of each family, and what its numbers mean."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    Qwen2Config,
+    Qwen2Model,
+    Qwen2PreTrainedModel,
+)
 
-from router.types import Task
-from workers.answers.short import states_answer
-from workers.engines.chat import Chat
-from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
-from workers.protocols import Prompt, Scored, Scores
-from workers.verifiers.aggregate import AGGREGATIONS, Aggregation, aggregate
+from router.config.verifiers import Family
+from workers.verifiers.aggregate import Aggregation
+from workers.verifiers.families import aggregation_of, layout_of, signs_of
+from workers.verifiers.format import read_format
+from workers.verifiers.local import device_of, load, padded
+from workers.verifiers.model import ModelVerifier
+from workers.verifiers.reading import Reader, Reading
 
-FORMAT_FILE = "gradus_verifier.json"
-"""Lies beside the weights and says how to read them: the fields of :class:`Format`."""
-
-_BATCH_TOKENS = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How a token classifier judges steps.
-
-    A step ends at a token with ``step_separator``; a solution that has stated its answer ends with
-    ``final_step_token`` instead. The score there is the ``activation`` of the label ``label_index``.
-    """
-
-    step_separator: str
-    activation: Literal["sigmoid", "softmax"]
-    label_index: int
-    final_step_token: str | None
-    aggregation: Aggregation
+Judge = Callable[[torch.Tensor], torch.Tensor]
+"""From what a model knows at n places (n, width) to n probabilities."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """Tokens to read, the places where steps end, and who waits for the scores there."""
+class QwenProcessModel(Qwen2PreTrainedModel):
+    """Qwen2.5-Math-PRM: two classes from two layers over Qwen2, of which the second means right."""
 
-    tokens: tuple[int, ...]
-    step_ends: tuple[int, ...]
-    scores: Future[tuple[float, ...]]
+    _keys_to_ignore_on_load_unexpected = (r"lm_head.*",)
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        width = config.hidden_size
+        self.model = Qwen2Model(config)
+        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2))
+        self.post_init()
 
 
-class PrmVerifier:
-    """Judges by a model of a Hugging Face folder. Calls of several threads are read in one batch."""
+class _ValueHead(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.summary = nn.Linear(width, 1)
 
-    scores_steps = True
-    reads_history = False
 
-    def __init__(self, folder: Path, *, name: str, context_tokens: int, device: str = "auto") -> None:
-        """Raises :class:`workers.errors.ModelNotLoadable`."""
-        self.name = name
-        self.context_tokens = context_tokens
-        self._format = read_format(folder)
-        place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        kind = torch.float32 if place.type == "cpu" else torch.bfloat16
-        try:
-            model = AutoModelForTokenClassification.from_pretrained(folder, dtype=kind, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ModelNotLoadable(f"verifier {name}: {folder} cannot be loaded: {error}") from error
-        self._model: Any = model.to(place).eval()
-        self._chat = Chat(tokenizer, name)
-        self._separators = self._chat.tokens_with(self._format.step_separator)
-        last = self._format.final_step_token
-        self._final_token: int | None = None if last is None else tokenizer.convert_tokens_to_ids(last)
-        self._waiting: SimpleQueue[_Reading | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._closed = False
-        threading.Thread(target=self._serve, name=f"verifier-{name}", daemon=True).start()
+class SkyworkProcessModel(Qwen2PreTrainedModel):
+    """Skywork-o1-Open-PRM: one value over Qwen2, whose sigmoid is the score."""
 
-    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:  # noqa: ARG002
-        """Judge each turn; equal turns are read once.
+    _keys_to_ignore_on_load_unexpected = (r"lm_head.*",)
 
-        A turn that is too long beside its conversation is not read: it has no step scores, and scores 0.
-        Raises :class:`workers.errors.ContextOverflow` where the conversation alone is too long, and
-        :class:`workers.errors.EngineFailed`.
-        """
-        heads = {id(turn.messages): turn.messages for turn in turns}
-        starts = {key: self._start(messages) for key, messages in heads.items()}
-        keys = [(id(turn.messages), turn.prefix) for turn in turns]
-        readings = {
-            (head, text): self._reading(heads[head], text, starts[head]) for head, text in dict.fromkeys(keys)
-        }
-        with self._lock:
-            if self._closed:
-                raise EngineFailed(f"verifier {self.name} is closed")
-            for reading in readings.values():
-                if reading is not None:
-                    self._waiting.put(reading)
-        try:
-            scores = {
-                key: () if reading is None else reading.scores.result() for key, reading in readings.items()
-            }
-        except RuntimeError as error:
-            raise EngineFailed(f"verifier {self.name}: {error}") from error
-        scored = tuple(Scored(scores[key], aggregate(scores[key], self._format.aggregation)) for key in keys)
-        return Scores(scored, tokens=sum(len(reading.tokens) for reading in readings.values() if reading))
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = Qwen2Model(config)
+        self.v_head = _ValueHead(config.hidden_size)
+        self.post_init()
 
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            self._waiting.put(None)
 
-    def _start(self, messages: tuple[Mapping[str, Any], ...]) -> int:
-        """Where the turn starts: tokens of the conversation before it."""
-        head = len(self._chat.encode(Prompt(messages)))
-        if head >= self.context_tokens:
-            raise ContextOverflow(
-                f"the prompt has {head} tokens; verifier {self.name} reads fewer than {self.context_tokens}"
-            )
-        return head
+class PlaceModel:
+    """Scores readings at their places. Only there are the model's outputs turned into scores."""
 
-    def _reading(self, messages: tuple[Mapping[str, Any], ...], text: str, head: int) -> _Reading | None:
-        """``None`` if the text is too long."""
-        tokens = self._chat.encode(Prompt(messages, text))
-        finished = states_answer(text) and not text.endswith(self._format.step_separator)
-        if finished and self._final_token is not None and len(tokens) < self.context_tokens:
-            tokens.append(self._final_token)
-        if len(tokens) > self.context_tokens:
-            return None
-        ends = [place for place in range(head, len(tokens)) if tokens[place] in self._separators]
-        if len(tokens) > head and (not ends or ends[-1] != len(tokens) - 1):
-            ends.append(len(tokens) - 1)
-        return _Reading(tuple(tokens), tuple(ends), Future())
-
-    def _serve(self) -> None:
-        """Read what waits, all of it at once, until closed."""
-        while (first := self._waiting.get()) is not None:
-            readings = [first]
-            closing = False
-            while True:
-                try:
-                    more = self._waiting.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    closing = True
-                    break
-                readings.append(more)
-            for batch in _batches(readings):
-                self._read(batch)
-            if closing:
-                return
-
-    def _read(self, batch: Sequence[_Reading]) -> None:
-        try:
-            probabilities = self._probabilities([reading.tokens for reading in batch])
-        except Exception as error:
-            for reading in batch:
-                reading.scores.set_exception(RuntimeError(str(error)))
-            return
-        for reading, row in zip(batch, probabilities, strict=True):
-            reading.scores.set_result(tuple(row[place] for place in reading.step_ends))
+    def __init__(self, body: Any, judge: Judge) -> None:
+        self._body = body
+        self._judge = judge
 
     @torch.inference_mode()
-    def _probabilities(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        longest = max(len(tokens) for tokens in sequences)
-        padded = torch.tensor([[*tokens, *[0] * (longest - len(tokens))] for tokens in sequences])
-        lengths = torch.tensor([[len(tokens)] for tokens in sequences])
-        mask = torch.arange(longest) < lengths
-        place = self._model.device
-        logits = self._model(
-            input_ids=padded.to(place), attention_mask=mask.to(place), use_cache=False
-        ).logits.float()
-        if self._format.activation == "softmax":
-            probabilities = logits.softmax(-1)[..., self._format.label_index]
-        else:
-            probabilities = logits[..., self._format.label_index].sigmoid()
-        rows: list[list[float]] = probabilities.tolist()
-        return rows
+    def __call__(self, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
+        tokens, mask = padded([reading.tokens for reading in readings], 0, self._body.device)
+        found = self._body(input_ids=tokens, attention_mask=mask, use_cache=False)[0]
+        rows = [row for row, reading in enumerate(readings) for _ in reading.places]
+        places = [place for reading in readings for place in reading.places]
+        scores = iter(self._judge(found[rows, places].float()).tolist())
+        return [tuple(next(scores) for _ in reading.places) for reading in readings]
 
 
-def read_format(folder: Path) -> Format:
-    """What :data:`FORMAT_FILE` says. Raises :class:`workers.errors.ModelNotLoadable`."""
-    file = folder / FORMAT_FILE
-    try:
-        fields = json.loads(file.read_text())
-        if fields["kind"] != "token_classification":
-            raise ModelNotLoadable(f"{file}: kind: {fields['kind']!r}; only token_classification is known")
-        found = Format(
-            step_separator=fields["step_separator"],
-            activation=fields["activation"],
-            label_index=fields["label_index"],
-            final_step_token=fields["final_step_token"],
-            aggregation=fields["aggregation"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelNotLoadable(f"{file}: it does not say how to read the verifier: {error!r}") from error
-    if len(found.step_separator) != 1 or not found.step_separator.isascii():
-        raise ModelNotLoadable(
-            f"{file}: step_separator: {found.step_separator!r}; must be one ASCII character"
-        )
-    if found.activation not in ("sigmoid", "softmax"):
-        raise ModelNotLoadable(f"{file}: activation: {found.activation!r}; must be sigmoid or softmax")
-    if found.aggregation not in AGGREGATIONS:
-        raise ModelNotLoadable(
-            f"{file}: aggregation: {found.aggregation!r}; must be {', '.join(AGGREGATIONS)}"
-        )
-    return found
+def load_prm(
+    name: str,
+    folder: Path,
+    family: Family,
+    *,
+    context_tokens: int,
+    aggregation: Aggregation | None = None,
+    device: str = "auto",
+) -> ModelVerifier:
+    """A process reward model of a Hugging Face folder. Raises :class:`workers.errors.ModelNotLoadable`."""
+    how = aggregation_of(family, aggregation, folder)
+    tokenizer = load(AutoTokenizer, folder, name)
+    layout = layout_of(family, tokenizer, folder, name)
+    reader = Reader(name, _model(family, folder, tokenizer, name, device))
+    return ModelVerifier(
+        name, layout, reader.read, context_tokens=context_tokens, aggregation=how, close=reader.close
+    )
 
 
-def _batches(readings: Sequence[_Reading]) -> Iterator[list[_Reading]]:
-    """Cut into batches of like lengths, so that little is padding and memory is bounded."""
-    batch: list[_Reading] = []
-    for reading in sorted(readings, key=lambda one: len(one.tokens)):
-        if batch and (len(batch) + 1) * len(reading.tokens) > _BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(reading)
-    yield batch
+def _model(family: Family, folder: Path, tokenizer: Any, name: str, device: str) -> PlaceModel:
+    place = device_of(device)
+    match family:
+        case "gradus":
+            described = read_format(folder)
+            model = load(AutoModelForTokenClassification, folder, name, place)
+            if described.activation == "softmax":
+                return PlaceModel(model, lambda logits: logits.softmax(-1)[:, described.label_index])
+            return PlaceModel(model, lambda logits: logits[:, described.label_index].sigmoid())
+        case "qwen":
+            model = load(QwenProcessModel, folder, name, place, config=Qwen2Config.from_pretrained(folder))
+            head = model.score.float()
+            return PlaceModel(model.model, lambda states: head(states).softmax(-1)[:, 1])
+        case "skywork":
+            model = load(SkyworkProcessModel, folder, name, place, config=Qwen2Config.from_pretrained(folder))
+            value = model.v_head.summary.float()
+            return PlaceModel(model.model, lambda states: value(states)[:, 0].sigmoid())
+        case _:
+            signs = signs_of(family, tokenizer, name)
+            model = load(AutoModelForCausalLM, folder, name, place)
+            # Of all tokens two are weighed: only their rows of the output layer are computed.
+            weights = model.get_output_embeddings().weight[list(signs)].float()
+            return PlaceModel(model.base_model, lambda states: (states @ weights.T).softmax(-1)[:, 0])

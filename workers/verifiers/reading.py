@@ -1,0 +1,106 @@
+"""Readings: the tokens of a turn, and where it is scored. Those of many threads are read together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from workers.errors import EngineFailed, WorkerError
+
+_BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Tokens to read, and the indices of those whose scores (0 to 1) are asked for."""
+
+    tokens: tuple[int, ...]
+    places: tuple[int, ...]
+
+
+Read = Callable[[Sequence[Reading]], Sequence[tuple[float, ...]]]
+"""The scores of each reading at its places, in order. Raises :class:`workers.errors.EngineFailed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    reading: Reading
+    scores: Future[tuple[float, ...]]
+
+
+class Reader:
+    """Hands what several threads ask for to one model, together: calls that wait are read in one batch.
+
+    ``model`` is only called from the reader's own thread, with readings of like lengths.
+    """
+
+    def __init__(self, name: str, model: Read) -> None:
+        self._name = name
+        self._model = model
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        threading.Thread(target=self._serve, name=f"verifier-{name}", daemon=True).start()
+
+    def read(self, readings: Sequence[Reading]) -> Sequence[tuple[float, ...]]:
+        """As :data:`Read`."""
+        waiting = [_Waiting(reading, Future()) for reading in readings]
+        with self._lock:
+            if self._closed:
+                raise EngineFailed(f"verifier {self._name} is closed")
+            for one in waiting:
+                self._queue.put(one)
+        try:
+            return [one.scores.result() for one in waiting]
+        except WorkerError:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"verifier {self._name}: {error}") from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._queue.put(None)
+
+    def _serve(self) -> None:
+        """Read what waits, all of it at once, until closed."""
+        while (first := self._queue.get()) is not None:
+            together = [first]
+            closing = False
+            while True:
+                try:
+                    more = self._queue.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    closing = True
+                    break
+                together.append(more)
+            for batch in _batches(together):
+                self._read(batch)
+            if closing:
+                return
+
+    def _read(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            scores = self._model([one.reading for one in batch])
+        except Exception as error:
+            for one in batch:
+                one.scores.set_exception(error)
+            return
+        for one, found in zip(batch, scores, strict=True):
+            one.scores.set_result(found)
+
+
+def _batches(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+    """Cut into batches of like lengths, so that little is padding and memory is bounded."""
+    batch: list[_Waiting] = []
+    for one in sorted(waiting, key=lambda each: len(each.reading.tokens)):
+        if batch and (len(batch) + 1) * len(one.reading.tokens) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(one)
+    yield batch

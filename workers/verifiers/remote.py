@@ -1,0 +1,204 @@
+"""Reward models behind a server that speaks vLLM's pooling API: `/pooling` for steps, `/classify` for turns.
+
+Both are sent tokens, so that this side decides what is read. Probabilities are asked for, which every version
+of the server gives by default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import httpx
+from transformers import AutoTokenizer
+
+from router.config import RemoteVerifier
+from router.config.verifiers import Family
+from workers.engines.loading import resolve
+from workers.errors import EngineFailed, ModelNotLoadable
+from workers.verifiers.families import aggregation_of, layout_of, signs_of
+from workers.verifiers.format import read_format
+from workers.verifiers.layouts import Outcome
+from workers.verifiers.local import load
+from workers.verifiers.model import ModelVerifier
+from workers.verifiers.reading import Reading
+
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+_LIMITS: Final = httpx.Limits(max_connections=32)
+_READINGS_PER_REQUEST: Final = 64
+_ROUNDING: Final = 1e-3
+"""How far a probability may be outside of 0 to 1: servers answer in half precision."""
+
+Row = Sequence[float]
+
+
+def load_remote(name: str, verifier: RemoteVerifier) -> ModelVerifier:
+    """Raises :class:`workers.errors.ModelNotLoadable`; the server is first asked when something is judged."""
+    folder = resolve(verifier.tokenizer)
+    tokenizer = load(AutoTokenizer, folder, name)
+    if verifier.serves == "orm":
+        server = PoolingServer(name, verifier)
+        return ModelVerifier(
+            name,
+            Outcome(tokenizer, name),
+            server.score_turns,
+            context_tokens=verifier.context_tokens,
+            aggregation=None,
+            close=server.close,
+            reads_history=verifier.reads_history,
+        )
+    if verifier.family is None:
+        raise ModelNotLoadable(
+            f"verifier {name}: family: is missing; which PRM is served decides what it reads"
+        )
+    family = verifier.family
+    probability = _probability(
+        family, tokenizer, name, read_format(folder).label_index if family == "gradus" else 0
+    )
+    server = PoolingServer(name, verifier)
+    return ModelVerifier(
+        name,
+        layout_of(family, tokenizer, folder, name),
+        lambda readings: server.score_places(readings, probability),
+        context_tokens=verifier.context_tokens,
+        aggregation=aggregation_of(family, verifier.aggregation, folder),
+        close=server.close,
+    )
+
+
+class PoolingServer:
+    """Asks one model of one server. Thread-safe; the server batches what several threads ask."""
+
+    def __init__(self, name: str, verifier: RemoteVerifier) -> None:
+        self._name = name
+        self._model = verifier.upstream_model
+        self._url = verifier.base_url.rstrip("/").removesuffix("/v1")
+        self._client = httpx.Client(timeout=_TIMEOUT, limits=_LIMITS, headers=_authorization(name, verifier))
+
+    def score_turns(self, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
+        """One probability a reading, from `/classify`."""
+        answers = self._ask("/classify", readings, {})
+        return [(self._probability_of_turn(answer),) for answer in answers]
+
+    def score_places(
+        self, readings: Sequence[Reading], probability: Callable[[Row], float]
+    ) -> list[tuple[float, ...]]:
+        """One probability a place, from `/pooling`.
+
+        The server may answer with a row for every token, or (STEP pooling) for the places only.
+        """
+        answers = self._ask("/pooling", readings, {"task": "token_classify", "encoding_format": "float"})
+        scores = []
+        for reading, answer in zip(readings, answers, strict=True):
+            rows = self._rows(answer, reading)
+            scores.append(tuple(self._checked(probability(row)) for row in rows))
+        return scores
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _rows(self, answer: Any, reading: Reading) -> list[Row]:
+        rows: list[Row] = [row if isinstance(row, list) else [row] for row in answer.get("data") or ()]
+        if len(rows) == len(reading.tokens):
+            rows = [rows[place] for place in reading.places]
+        elif len(rows) != len(reading.places):
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url}/pooling answered with {len(rows)} scores for "
+                f"{len(reading.tokens)} tokens with {len(reading.places)} steps; either number would be right"
+            )
+        for row in rows:
+            for value in row:
+                self._checked(value)
+        return rows
+
+    def _probability_of_turn(self, answer: Any) -> float:
+        classes = answer.get("probs") or []
+        if len(classes) != 1:
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url}/classify tells {len(classes)} classes apart; an outcome "
+                "reward model has one"
+            )
+        return self._checked(classes[0])
+
+    def _checked(self, value: Any) -> float:
+        if not isinstance(value, int | float) or not -_ROUNDING <= value <= 1 + _ROUNDING:
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url} answered with {value!r}, which is no probability; the "
+                "server must apply the model's activation (vLLM: use_activation)"
+            )
+        return min(1.0, max(0.0, float(value)))
+
+    def _ask(self, path: str, readings: Sequence[Reading], more: dict[str, Any]) -> list[Any]:
+        answers: list[Any] = []
+        for start in range(0, len(readings), _READINGS_PER_REQUEST):
+            part = readings[start : start + _READINGS_PER_REQUEST]
+            body = {"model": self._model, "input": [list(one.tokens) for one in part], "use_activation": True}
+            answers += self._data(path, self._post(path, body | more), len(part))
+        return answers
+
+    def _data(self, path: str, response: httpx.Response, expected: int) -> list[Any]:
+        try:
+            data = sorted(response.json()["data"], key=lambda item: item["index"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url}{path} answered nonsense: {response.text[:200]!r}"
+            ) from error
+        if len(data) != expected:
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url}{path} answered {len(data)} of {expected} readings"
+            )
+        return data
+
+    def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Once more where the connection broke: a server may have closed one that was idle."""
+        url = self._url + path
+        try:
+            try:
+                response = self._client.post(url, json=body)
+            except httpx.TimeoutException:
+                raise
+            except httpx.TransportError:
+                response = self._client.post(url, json=body)
+        except httpx.TimeoutException as error:
+            raise EngineFailed(f"verifier {self._name}: {url} did not answer in time") from error
+        except httpx.TransportError as error:
+            raise EngineFailed(f"verifier {self._name}: {url} cannot be reached: {error}") from error
+        except RuntimeError as error:  # httpx says so of a closed client
+            raise EngineFailed(f"verifier {self._name} is closed") from error
+        if response.status_code != httpx.codes.OK:
+            raise EngineFailed(
+                f"verifier {self._name}: {url} answered {response.status_code}: {response.text[:300]}"
+            )
+        return response
+
+
+def _probability(family: Family, tokenizer: Any, name: str, label: int) -> Callable[[Row], float]:
+    """How a row of the server's numbers says that a step is right."""
+    match family:
+        case "gradus":
+            return lambda row: row[label]
+        case "qwen":
+            return lambda row: row[1]
+        case "skywork":
+            return lambda row: row[0]
+        case _:
+            good, bad = signs_of(family, tokenizer, name)
+
+            def of_two(row: Row) -> float:
+                """Of the two tokens alone (``returned_token_ids``), or of a whole vocabulary."""
+                right, wrong = (row[0], row[1]) if len(row) == 2 else (row[good], row[bad])
+                return right / (right + wrong) if right + wrong else 0.0
+
+            return of_two
+
+
+def _authorization(name: str, verifier: RemoteVerifier) -> dict[str, str]:
+    if verifier.api_key_env is None:
+        return {}
+    key = os.environ.get(verifier.api_key_env)
+    if not key:
+        raise ModelNotLoadable(
+            f"verifier {name}: api_key_env: the variable {verifier.api_key_env} is not set"
+        )
+    return {"Authorization": f"Bearer {key}"}
