@@ -1,4 +1,4 @@
-"""Versioned files that training leaves behind: so far the calibration.
+"""Versioned files that training and measuring leave behind: here the calibration.
 
 ``calibration.json`` holds what was measured on the calibration split, by difficulty bin::
 
@@ -27,15 +27,16 @@ from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from router.errors import ArtifactInvalid
 from router.types import Bin
 
-CALIBRATION_VERSION = 1
 EMBEDDED = "embedded:"
+
+M = TypeVar("M", bound=BaseModel)
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Mean = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -50,6 +51,16 @@ class MeasuredBin(BaseModel):
     large_completion_tokens: _Mean | None = None
 
 
+def _without_empty(bins: object) -> object:
+    if not isinstance(bins, dict):
+        return bins
+    return {name: each for name, each in bins.items() if not _is_empty(each)}
+
+
+def _is_empty(measured_bin: object) -> bool:
+    return isinstance(measured_bin, dict) and measured_bin.get("questions") == 0
+
+
 class Calibration(BaseModel):
     model_config = ConfigDict(frozen=True)
     version: Literal[1]
@@ -60,7 +71,7 @@ class Calibration(BaseModel):
     probe_samples: Annotated[int, Field(ge=1)]
     search_samples: Annotated[int, Field(ge=1)]
     questions: Annotated[int, Field(ge=1)]
-    bins: Mapping[Bin, MeasuredBin]
+    bins: Annotated[Mapping[Bin, MeasuredBin], BeforeValidator(_without_empty)]
     models: Mapping[str, str] = {}
 
 
@@ -73,25 +84,34 @@ def load_calibration(reference: str | None) -> Calibration | None:
     if reference is None:
         return None
     try:
-        raw = json.loads(_file(reference).read_text("utf-8"))
+        return read_artifact(reference, Calibration, "calibration", "gradus train")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise ArtifactInvalid(f"{reference}: calibration cannot be read: {error}") from error
-    version = raw.get("version") if isinstance(raw, dict) else None
-    if version != CALIBRATION_VERSION:
-        raise ArtifactInvalid(
-            f"{reference}: calibration of version {version!r}, but this release reads version "
-            f"{CALIBRATION_VERSION}; measure it again with `gradus train`"
-        )
-    if isinstance(raw.get("bins"), dict):
-        raw["bins"] = {name: each for name, each in raw["bins"].items() if not _is_empty(each)}
+
+
+def read_artifact(reference: str, shape: type[M], what: str, command: str) -> M:
+    """A file of version 1 of its ``shape``; ``command`` writes it anew.
+
+    Raises :class:`FileNotFoundError`, or :class:`router.errors.ArtifactInvalid` for a file that is wrong.
+    """
     try:
-        return Calibration.model_validate(raw)
+        raw = json.loads(_file(reference).read_text("utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ArtifactInvalid(f"{reference}: {what} cannot be read: {error}") from error
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if version != 1:
+        raise ArtifactInvalid(
+            f"{reference}: {what} of version {version!r}, but this release reads version 1; measure it again "
+            f"with `{command}`"
+        )
+    try:
+        return shape.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactInvalid(f"{reference}: calibration: {where}: {first['msg']}") from error
+        raise ArtifactInvalid(f"{reference}: {what}: {where}: {first['msg']}") from error
 
 
 def weights_sha256(reference: str) -> str | None:
@@ -109,7 +129,3 @@ def _file(reference: str) -> Traversable:
     if reference.startswith(EMBEDDED):
         return resources.files("workers") / "models" / reference.removeprefix(EMBEDDED)
     return Path(reference)
-
-
-def _is_empty(measured_bin: object) -> bool:
-    return isinstance(measured_bin, dict) and measured_bin.get("questions") == 0

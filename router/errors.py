@@ -7,6 +7,7 @@
     └── Refused              this query cannot be planned: nothing was spent
         ├── UnknownPolicy    no such policy or model
         ├── CannotHonour     the query needs features that no allowed model offers
+        ├── CannotSearch     the query wants a search that cannot be done so
         ├── PromptTooLong    longer than the context of every model
         └── CapExceeded      every way to answer may cost more than the cap (or nobody knows what it costs)
 
@@ -57,6 +58,16 @@ class CannotHonour(Refused):
 
     def __init__(self, message: str, needs: Sequence[str]) -> None:
         self.needs = tuple(needs)
+        super().__init__(message)
+
+
+class CannotSearch(Refused):
+    """``parameter`` is the field of :class:`router.wish.Wish` that is at fault."""
+
+    code = "invalid_value"
+
+    def __init__(self, message: str, parameter: str) -> None:
+        self.parameter = parameter
         super().__init__(message)
 
 

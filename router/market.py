@@ -73,13 +73,29 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A configuration, priced. A policy has an outlook a bin, easiest first, and the average of them."""
+    """A configuration, priced. A policy has an outlook a bin, easiest first, and the average of them.
+
+    ``shortfalls`` says of which verifiers, and why, nobody should trust the scores: searches then vote.
+    """
 
     config: Config
     model_prices: Mapping[str, Price]
     judges: Mapping[str, Judge]
+    calibration: Calibration | None
+    shortfalls: Mapping[str, str]
     outlooks: Mapping[str, tuple[Outlook, ...]]
     average: Mapping[str, Outlook]
+
+    def with_policy(self, name: str, policy: Policy) -> Market:
+        """The same with another policy of that name: what one request wants."""
+        config = self.config.model_copy(update={"policies": {**self.config.policies, name: policy}})
+        outlooks = _outlooks(config, policy, self.calibration, self.shortfalls)
+        return replace(
+            self,
+            config=config,
+            outlooks={**self.outlooks, name: outlooks},
+            average={**self.average, name: _average(config, policy, outlooks, self.shortfalls)},
+        )
 
     def judges_of(self, verifier: str) -> tuple[Judge, ...]:
         """What judging a turn takes: of an ensemble, a judge for each member that reads."""
@@ -117,15 +133,20 @@ def open_market(
     *,
     calibration: Calibration | None = None,
     price_map: Mapping[str, Mapping[str, Any]] | None = None,
+    shortfalls: Mapping[str, str] | None = None,
 ) -> Market:
     """Price a configuration.
 
     ``calibration`` holds for the policies that use its models and verifier, with the weights that it
     measured. ``price_map`` (litellm's form) prices the litellm models that have no price of their own.
+    ``shortfalls`` are those of :func:`router.quality.load_shortfalls`.
     """
+    shortfalls = shortfalls or {}
     if calibration is not None:
         calibration = _of_these_weights(config, calibration)
-    outlooks = {name: _outlooks(config, policy, calibration) for name, policy in config.policies.items()}
+    outlooks = {
+        name: _outlooks(config, policy, calibration, shortfalls) for name, policy in config.policies.items()
+    }
     return Market(
         config=config,
         model_prices={name: _price(model, price_map or {}) for name, model in config.models.items()},
@@ -134,8 +155,12 @@ def open_market(
             for name, verifier in config.verifiers.items()
             if (judge := _judge(verifier, price_map or {})) is not None
         },
+        calibration=calibration,
+        shortfalls=shortfalls,
         outlooks=outlooks,
-        average={name: _average(config, config.policies[name], each) for name, each in outlooks.items()},
+        average={
+            name: _average(config, config.policies[name], each, shortfalls) for name, each in outlooks.items()
+        },
     )
 
 
@@ -155,9 +180,11 @@ def _judge(verifier: Verifier, price_map: Mapping[str, Mapping[str, Any]]) -> Ju
     return Judge(verifier.token_price(), verifier.parameters, verifier.context_tokens)
 
 
-def _outlooks(config: Config, policy: Policy, calibration: Calibration | None) -> tuple[Outlook, ...]:
+def _outlooks(
+    config: Config, policy: Policy, calibration: Calibration | None, shortfalls: Mapping[str, str]
+) -> tuple[Outlook, ...]:
     measured = calibration if calibration is not None and _fits(policy, calibration) else None
-    return tuple(_outlook(config, policy, each, measured) for each in Bin)
+    return tuple(_outlook(config, policy, each, measured, shortfalls) for each in Bin)
 
 
 def _of_these_weights(config: Config, calibration: Calibration) -> Calibration | None:
@@ -184,35 +211,54 @@ def _fits(policy: Policy, calibration: Calibration) -> bool:
     return same and policy.search_samples >= calibration.search_samples
 
 
-def _outlook(config: Config, policy: Policy, difficulty_bin: Bin, measured: Calibration | None) -> Outlook:
+def _outlook(
+    config: Config,
+    policy: Policy,
+    difficulty_bin: Bin,
+    measured: Calibration | None,
+    shortfalls: Mapping[str, str],
+) -> Outlook:
+    search = _search(config, policy, difficulty_bin, shortfalls)
     seen: MeasuredBin | None = measured.bins.get(difficulty_bin) if measured else None
     small_right, large_right = ASSUMED_RIGHT[difficulty_bin]
     small = Expectation(small_right, "assumed", None)
     large = Expectation(large_right, "assumed", None)
     share = 1 / len(Bin)
     if measured and seen:
-        small = Expectation(seen.small_right, "measured", seen.small_completion_tokens)
+        # What was measured is Algorithm 6; of any other search its accuracy is a guess.
+        source: Source = "measured" if search == _auto(config, policy, difficulty_bin) else "assumed"
+        small = Expectation(seen.small_right, source, seen.small_completion_tokens)
         if measured.large == policy.large and seen.large_right is not None:
             large = Expectation(seen.large_right, "measured", seen.large_completion_tokens)
     if measured:
         total = sum(each.questions for each in measured.bins.values())
         share = seen.questions / total if seen else 0.0
-    return Outlook(difficulty_bin, share, _search(config, policy, difficulty_bin), small, large)
+    return Outlook(difficulty_bin, share, search, small, large)
 
 
-def _search(config: Config, policy: Policy, difficulty_bin: Bin | None) -> StrategySpec:
+def _search(
+    config: Config, policy: Policy, difficulty_bin: Bin | None, shortfalls: Mapping[str, str]
+) -> StrategySpec:
     budget = policy.budget()
+    if policy.verifier in shortfalls and policy.strategy != "direct":
+        return replace(budget, name="majority")
     if policy.strategy == "auto":
-        return search_strategy(difficulty_bin, budget, config.judging(policy.verifier))
+        return _auto(config, policy, difficulty_bin)
     return StrategySpec("direct") if policy.strategy == "direct" else replace(budget, name=policy.strategy)
 
 
-def _average(config: Config, policy: Policy, by_bin: tuple[Outlook, ...]) -> Outlook:
+def _auto(config: Config, policy: Policy, difficulty_bin: Bin | None) -> StrategySpec:
+    return search_strategy(difficulty_bin, policy.budget(), config.judging(policy.verifier))
+
+
+def _average(
+    config: Config, policy: Policy, by_bin: tuple[Outlook, ...], shortfalls: Mapping[str, str]
+) -> Outlook:
     """What to expect of a query whose difficulty nobody looks at."""
     return Outlook(
         None,
         1.0,
-        _search(config, policy, None),
+        _search(config, policy, None, shortfalls),
         _mean([(each.share, each.small) for each in by_bin]),
         _mean([(each.share, each.large) for each in by_bin]),
     )

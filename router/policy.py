@@ -18,18 +18,19 @@ the large model answers directly, or else the small one; if that is too expensiv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
-from typing import NoReturn
 
 from cost_model.prices import add_usd
 from router.config import Policy
-from router.errors import CannotHonour, CapExceeded, PromptTooLong, UnknownPolicy
+from router.errors import CannotHonour, UnknownPolicy
+from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Expectation, Market, Outlook
 from router.pricing import Ask, ask_of, direct_answer, probe_price, search, vote
 from router.probe import difficulty_of
-from router.reasons import listed, nowhere_to_go, usd, why
+from router.reasons import in_doubt, listed, nowhere_to_go, say, usd, why
 from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, Query
+from router.wish import Wish, grant
 
 BY_NAME = "direct"
 """``Plan.policy`` of a query that asks for a model by its name."""
@@ -38,20 +39,28 @@ _FEMTODOLLAR = Decimal("1e-15")
 _UNMEASURED = Expectation(0.5, "assumed", None)
 
 
-def plan(query: Query, policy_name: str, market: Market, *, prompt_tokens: int | None = None) -> Plan:
+def plan(
+    query: Query,
+    policy_name: str,
+    market: Market,
+    *,
+    prompt_tokens: int | None = None,
+    wish: Wish | None = None,
+) -> Plan:
     """What to do for ``query`` in every case, and what it will cost.
 
-    ``prompt_tokens`` is the length of the prompt where the caller knows it; else it is estimated.
-    Raises :class:`UnknownPolicy`, :class:`CannotHonour`, :class:`PromptTooLong` or :class:`CapExceeded`.
+    ``prompt_tokens`` is the length of the prompt where the caller knows it; else it is estimated. ``wish`` is
+    what the request itself says of its search.
+    Raises :class:`UnknownPolicy`, :class:`CannotHonour`, :class:`CannotSearch`, :class:`PromptTooLong` or
+    :class:`CapExceeded`.
     """
-    policy = market.config.policies.get(policy_name)
-    if policy is None:
-        known = ", ".join(market.config.policies)
-        raise UnknownPolicy(f"there is no policy {policy_name!r}; there are {known}")
+    market = grant(market, policy_name, wish)
+    policy = market.config.policies[policy_name]
     ask = ask_of(query, prompt_tokens)
-    readers = _readers(market, [name for name in (policy.small, policy.large) if name], ask)
-    if query.needs or policy.small not in readers:
-        return _only_large(policy_name, market, ask, query.needs)
+    readers = readers_of(market, [name for name in (policy.small, policy.large) if name], ask)
+    needs = unmet_needs(query, market.config.models[policy.small])
+    if needs or policy.small not in readers:
+        return _only_large(query, policy_name, market, ask, needs)
     large = policy.large if policy.large in readers else None
     if policy.probe_samples:
         probing = _probing(policy_name, market, ask, large)
@@ -60,6 +69,33 @@ def plan(query: Query, policy_name: str, market: Market, *, prompt_tokens: int |
         if probing is not None and large:
             return _without_asking(policy_name, market, ask, large, probing)
     return _without_probe(policy_name, market, ask, large)
+
+
+def search_plan(
+    query: Query, policy_name: str, market: Market, wish: Wish, *, prompt_tokens: int | None = None
+) -> Plan:
+    """The search that a request names, on the policy's small model: no probe, and no large model.
+
+    Where it names none, that of the policy for a query of unknown difficulty. Raises what :func:`plan` does.
+    """
+    market = grant(market, policy_name, wish)
+    policy, outlook = market.config.policies[policy_name], market.average[policy_name]
+    ask = ask_of(query, prompt_tokens)
+    needs = unmet_needs(query, market.config.models[policy.small])
+    if needs:
+        raise CannotHonour(
+            f"{listed(needs)}: {policy.small} cannot be searched for that; leave it out", needs
+        )
+    if not readers_of(market, [policy.small], ask):
+        too_long(market, ask, [policy.small])
+    if outlook.search.name == "direct":
+        way = direct_answer(market, "small", policy.small, outlook.small, ask)
+    else:
+        way = search(market, policy_name, outlook, ask, probes=0)
+    if not allowed(way.worst_case_cost_usd, policy.max_cost_usd):
+        over_cap(policy_name, policy.max_cost_usd, [way])
+    branch = Branch(None, way, (), f"asked for: {say(way)}", in_doubt(market, policy, way))
+    return _one_branch(policy_name, branch, policy)
 
 
 def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens: int | None = None) -> Plan:
@@ -71,15 +107,16 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
     if model is None:
         known = ", ".join(market.config.models)
         raise UnknownPolicy(f"there is no model {model_name!r}; there are {known}")
-    if query.needs and model.engine == "transformers":
+    needs = unmet_needs(query, model)
+    if needs and model.engine == "transformers":
         raise CannotHonour(
-            f"{listed(query.needs)}: {model_name} runs in a worker, where that cannot be honoured; leave it "
+            f"{listed(needs)}: {model_name} runs in a worker, where that cannot be honoured; leave it "
             "out, or ask an upstream model",
-            query.needs,
+            needs,
         )
     ask = ask_of(query, prompt_tokens)
-    if not _readers(market, [model_name], ask):
-        _too_long(market, ask, [model_name])
+    if not readers_of(market, [model_name], ask):
+        too_long(market, ask, [model_name])
     policies = market.config.policies.items()
     is_small = any(policy.small == model_name for _, policy in policies)
     as_large = [market.average[name].large for name, policy in policies if policy.large == model_name]
@@ -101,7 +138,7 @@ def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> P
     """Probe, then one branch a bin; ``None`` if the cap does not even allow the probe."""
     policy, outlooks = market.config.policies[policy_name], market.outlooks[policy_name]
     probe = probe_price(market, policy_name, ask)
-    if not _allowed(probe.worst_case_usd, policy.max_cost_usd):
+    if not allowed(probe.worst_case_usd, policy.max_cost_usd):
         return None
     left_usd = None
     if policy.max_cost_usd is not None and probe.worst_case_usd is not None:
@@ -112,7 +149,7 @@ def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> P
         if large:
             ways.append(direct_answer(market, "large", large, outlook.large, ask))
         spare = vote(market, policy_name, outlook)
-        branches.append(_branch(policy_name, policy, outlook, ways, left_usd, spare))
+        branches.append(_branch(policy_name, market, outlook, ways, left_usd, spare))
     chosen = [branch.chosen for branch in branches]
     return Plan(
         policy=policy_name,
@@ -134,9 +171,9 @@ def _without_probe(policy_name: str, market: Market, ask: Ask, large: str | None
         ways.append(direct_answer(market, "large", large, outlook.large, ask))
     spare = direct_answer(market, "small", policy.small, outlook.small, ask)
     cap_usd = policy.max_cost_usd
-    if not any(_allowed(way.worst_case_cost_usd, cap_usd) for way in [*ways, spare]):
-        _over_cap(policy_name, cap_usd, [*ways, spare])
-    branch = _branch(policy_name, policy, outlook, ways, cap_usd, spare)
+    if not any(allowed(way.worst_case_cost_usd, cap_usd) for way in [*ways, spare]):
+        over_cap(policy_name, cap_usd, [*ways, spare])
+    branch = _branch(policy_name, market, outlook, ways, cap_usd, spare)
     return _one_branch(policy_name, branch, policy)
 
 
@@ -151,21 +188,23 @@ def _without_asking(policy_name: str, market: Market, ask: Ask, large: str, prob
     return _one_branch(policy_name, branch, market.config.policies[policy_name])
 
 
-def _only_large(policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
+def _only_large(query: Query, policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
     """One branch, of a query that the small model cannot serve."""
     policy = market.config.policies[policy_name]
     models = [name for name in (policy.small, policy.large) if name]
-    if needs and (policy.large is None or market.config.models[policy.large].engine == "transformers"):
+    large = None if policy.large is None else market.config.models[policy.large]
+    in_worker = large is not None and large.engine == "transformers"
+    if needs and (large is None or (in_worker and unmet_needs(query, large))):
         raise CannotHonour(
             f"{listed(needs)}: a search cannot honour that, and policy {policy_name!r} has no upstream "
             "model that could; leave it out, or configure a large model of engine openai or litellm",
             needs,
         )
-    if policy.large is None or not _readers(market, [policy.large], ask):
-        _too_long(market, ask, models)
+    if policy.large is None or not readers_of(market, [policy.large], ask):
+        too_long(market, ask, models)
     answer = direct_answer(market, "large", policy.large, market.average[policy_name].large, ask)
-    if not _allowed(answer.worst_case_cost_usd, policy.max_cost_usd):
-        _over_cap(policy_name, policy.max_cost_usd, [answer])
+    if not allowed(answer.worst_case_cost_usd, policy.max_cost_usd):
+        over_cap(policy_name, policy.max_cost_usd, [answer])
     reason = (
         f"{listed(needs)}: a search cannot honour that, so {policy.large} answers"
         if needs
@@ -176,21 +215,22 @@ def _only_large(policy_name: str, market: Market, ask: Ask, needs: Sequence[str]
 
 def _branch(
     policy_name: str,
-    policy: Policy,
+    market: Market,
     outlook: Outlook,
     ways: Sequence[Alternative],
     cap_usd: Decimal | None,
     spare: Alternative,
 ) -> Branch:
     """The best of ``ways`` that the cap allows; ``spare`` if it allows none of them."""
-    allowed = [way for way in ways if _allowed(way.worst_case_cost_usd, cap_usd)]
-    chosen = _best(allowed, policy, outlook) if allowed else spare
+    policy = market.config.policies[policy_name]
+    affordable = [way for way in ways if allowed(way.worst_case_cost_usd, cap_usd)]
+    chosen = _best(affordable, policy, outlook) if affordable else spare
     rejected = tuple(way for way in ways if way is not chosen)
-    cut = len(allowed) < len(ways)
+    cut = len(affordable) < len(ways)
     reason = why(outlook.difficulty_bin, policy, chosen, rejected, cut)
-    return Branch(
-        outlook.difficulty_bin, chosen, rejected, reason, nowhere_to_go(policy_name, policy, outlook)
-    )
+    notices = (nowhere_to_go(policy_name, policy, outlook), in_doubt(market, policy, chosen))
+    notice = "; ".join(each for each in notices if each)
+    return Branch(outlook.difficulty_bin, chosen, rejected, reason, notice or None)
 
 
 def _best(ways: Sequence[Alternative], policy: Policy, outlook: Outlook) -> Alternative:
@@ -218,51 +258,6 @@ def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) 
         expected_cost_usd=branch.chosen.expected_cost_usd,
         worst_case_cost_usd=branch.chosen.worst_case_cost_usd,
     )
-
-
-def _readers(market: Market, models: Sequence[str], ask: Ask) -> list[str]:
-    """Those whose context the prompt seems to fit, with room for an answer; else those that it just may fit.
-
-    Only an estimate: a model that counts exactly refuses what it cannot read.
-    """
-    contexts = {name: market.config.models[name].context_tokens for name in models}
-    for tokens in (ask.prompt.expected, ask.prompt.at_least):
-        readers = [name for name, context in contexts.items() if context is None or tokens < context]
-        if readers:
-            return readers
-    return []
-
-
-def _too_long(market: Market, ask: Ask, models: Iterable[str]) -> NoReturn:
-    contexts = {name: market.config.models[name].context_tokens or 0 for name in models}
-    longest = max(contexts, key=lambda name: contexts[name])
-    raise PromptTooLong(
-        f"the prompt has {ask.prompt.at_least} tokens or more, but the longest context is that of {longest}, "
-        f"{contexts[longest]} tokens; shorten the prompt",
-        prompt_tokens=ask.prompt.at_least,
-        context_tokens=contexts[longest],
-    )
-
-
-def _over_cap(policy_name: str, cap_usd: Decimal | None, ways: Sequence[Alternative]) -> NoReturn:
-    assert cap_usd is not None, "without a cap everything is allowed"
-    known = [way.worst_case_cost_usd for way in ways if way.worst_case_cost_usd is not None]
-    least = min(known, default=None)
-    names = ", ".join(dict.fromkeys(way.model for way in ways))
-    what = (
-        f"nobody knows what {names} may cost: give a price and max_tokens"
-        if least is None
-        else f"the cheapest way to answer may cost {usd(least)}: shorten the prompt or max_tokens"
-    )
-    raise CapExceeded(
-        f"policy {policy_name!r} allows {usd(cap_usd)} a request, but {what}, or raise max_cost_usd",
-        worst_case_cost_usd=least,
-        max_cost_usd=cap_usd,
-    )
-
-
-def _allowed(worst_case_usd: Decimal | None, cap_usd: Decimal | None) -> bool:
-    return cap_usd is None or (worst_case_usd is not None and worst_case_usd <= cap_usd)
 
 
 def _mean_usd(outlooks: Sequence[Outlook], chosen: Sequence[Alternative]) -> Decimal | None:

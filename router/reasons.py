@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from router.config import Policy
-from router.market import Outlook
+from router.market import Market, Outlook
 from router.types import Alternative, Bin
 
 
@@ -18,9 +18,9 @@ def why(
     cut: bool,
 ) -> str:
     """Why ``chosen`` was taken and not ``rejected``; ``cut`` if the cap had a say in it."""
-    reason = f"{_words(difficulty_bin)}: {_say(chosen)}"
+    reason = f"{_words(difficulty_bin)}: {say(chosen)}"
     if rejected:
-        reason += f"; rather than {' or '.join(map(_say, rejected))}"
+        reason += f"; rather than {' or '.join(map(say, rejected))}"
         if policy.min_accuracy is not None and chosen.accuracy >= policy.min_accuracy:
             reason += f"; {policy.min_accuracy:.0%} is enough"
         else:
@@ -40,6 +40,11 @@ def nowhere_to_go(policy_name: str, policy: Policy, outlook: Outlook) -> str | N
     )
 
 
+def in_doubt(market: Market, policy: Policy, chosen: Alternative) -> str | None:
+    """What the client is told of a vote that stands in for trust in the verifier."""
+    return market.shortfalls.get(policy.verifier) if chosen.strategy.name == "majority" else None
+
+
 def listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
@@ -49,7 +54,8 @@ def usd(amount: Decimal | None) -> str:
     return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.2g}'):f}"
 
 
-def _say(way: Alternative) -> str:
+def say(way: Alternative) -> str:
+    """A way to answer, how often it is right, and what for."""
     spec = way.strategy
     how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
     cost = usd(way.expected_cost_usd)

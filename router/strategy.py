@@ -52,7 +52,7 @@ def contradictions(
     ``budget_name`` is what the number of samples is called where it was written.
     """
     if strategy in BY_STEPS and judging != "steps":
-        yield "name", f"{strategy} judges unfinished answers, and the verifier cannot: it scores no steps"
+        yield "strategy", f"{strategy} judges unfinished answers, and the verifier cannot: it scores no steps"
     samples = f"{budget_name} ({budget.samples}) must be a multiple of"
     by_beams = strategy in BY_BEAMS or (strategy == "auto" and judging == "steps")
     if by_beams and budget.samples % budget.beam_width:

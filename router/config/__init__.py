@@ -29,6 +29,7 @@ from router.config.verifiers import (
     MajorityVerifier,
     OrmVerifier,
     PrmVerifier,
+    Quality,
     RemoteVerifier,
     Verifier,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "OrmVerifier",
     "Policy",
     "PrmVerifier",
+    "Quality",
     "RemoteVerifier",
     "SearchedModel",
     "Server",

@@ -81,7 +81,7 @@ def _of_small(small: Model, policy_name: str, policy: Policy) -> Iterator[Proble
 def _of_search(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
     judging = config.judging(policy.verifier)
     for parameter, problem in contradictions(policy.strategy, policy.budget(), judging, "search_samples"):
-        if parameter == "name":
+        if parameter == "strategy":
             kind = config.verifiers[policy.verifier].kind
             yield "strategy", f"{problem}; {policy.verifier!r} is of kind {kind}"
         else:  # whichever the file sets is at fault, and the default is not
