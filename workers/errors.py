@@ -8,6 +8,7 @@
     ├── CannotJudge         a verifier lacks what it needs (the right answer, tests) to judge this task
     ├── SandboxUnavailable  this machine cannot isolate a program that is to be tested
     ├── NoAnswer            the deadline came before any candidate was complete
+    ├── SchemaNotMet        no candidate keeps to the JSON schema or the tools of the request
     ├── JobCancelled        the client went away
     ├── ModelUnavailable    this worker does not run the model or verifier that the plan names
     └── ModelNotLoadable    a configured folder or file cannot be loaded
@@ -48,6 +49,10 @@ class SandboxUnavailable(WorkerError):
 
 class NoAnswer(WorkerError):
     code = "deadline_exceeded"
+
+
+class SchemaNotMet(WorkerError):
+    code = "schema_not_met"
 
 
 class JobCancelled(WorkerError):

@@ -31,10 +31,13 @@ from workers.protocols import (
     Problem,
     Prompt,
     SamplingParams,
+    Score,
     Scored,
+    SearchResult,
     Verifier,
 )
-from workers.search import BY_STEPS, STRATEGIES
+from workers.replies import answered, streamed
+from workers.search import BY_STEPS, STRATEGIES, UNJUDGED
 from workers.search.sampling import sample
 from workers.steps import LINES, Steps
 
@@ -64,6 +67,9 @@ def run(
     execution = _Execution(job, models, verifiers, emit, Meter(job.query.messages, cancellation))
     try:
         return execution.run()
+    except NoAnswer as error:
+        cause = execution.meter.failure or error
+        return execution.failed(cause.code, str(cause))
     except WorkerError as error:
         return execution.failed(error.code, str(error))
     except Exception as error:
@@ -111,6 +117,8 @@ class _Execution:
             )
             score = self.meter.scorer(self._verifier(), self.job.query.task, model.steps)
             probes = sample(self._problem(model), samples, generate, score)
+        if self.meter.failure is not None:  # half a probe, or one that nobody judged, says nothing
+            raise self.meter.failure
         if not probes:
             raise NoAnswer("the deadline came before a sample of the probe was complete")
         return probes
@@ -120,37 +128,30 @@ class _Execution:
         with self._stage("search"):
             model = self._model(chosen.model)
             problem = self._problem(model, probes)
-            if spec.name == "direct":
-                generate = self.meter.generator(
-                    model.engine,
-                    "escalation" if self.job.escalated else "direct",
-                    self._params(model, direct=True),
-                    steps=model.steps,
-                    token_cap=chosen.token_cap,
-                    on_text=self._text() if self.job.stream else None,
-                )
-                result = STRATEGIES["direct"](problem, spec, generate, _unscored)
-            else:
-                generate = self.meter.generator(
-                    model.engine,
-                    "candidate",
-                    self._params(model),
-                    steps=model.steps,
-                    token_cap=chosen.token_cap,
-                    on_complete=self._progress("search", spec.samples),
-                )
-                verifier = self._verifier(steps=spec.name in BY_STEPS)
-                score = self.meter.scorer(verifier, self.job.query.task, model.steps)
-                result = STRATEGIES[spec.name](problem, spec, generate, score)
-        return replace(
-            self._so_far(),
-            status="answered",
-            text=model.steps.answer(result.best.text),
-            finish_reason=result.best.finish_reason,
-            samples=len(result.candidates),
-            confidence=result.confidence,
-            notice=self._notice(spec, model, probes, len(result.candidates)),
-        )
+            is_direct = spec.name == "direct"
+            generate = self.meter.generator(
+                self._engine(model, spec),
+                "candidate" if not is_direct else "escalation" if self.job.escalated else "direct",
+                self._params(model, direct=is_direct),
+                steps=model.steps,
+                token_cap=chosen.token_cap,
+                on_text=self._text(model.steps) if is_direct else None,
+                on_complete=None if is_direct else self._progress("search", spec.samples),
+            )
+            result = STRATEGIES[spec.name](problem, spec, generate, self._score(model, spec))
+        outcome = answered(self._so_far(), self.job.query.task, model.steps, result)
+        return replace(outcome, notice=self._notice(spec, model, probes, result))
+
+    def _score(self, model: Model, spec: StrategySpec) -> Score:
+        if spec.name in UNJUDGED:
+            return _unscored
+        verifier = self._verifier()
+        if spec.name in BY_STEPS and not verifier.scores_steps:
+            raise ModelUnavailable(
+                f"{spec.name} searches by steps: it needs a verifier that scores steps, and "
+                f"{verifier.name!r} does not"
+            )
+        return self.meter.scorer(verifier, self.job.query.task, model.steps)
 
     def _so_far(self) -> Outcome:
         return Outcome(
@@ -158,9 +159,9 @@ class _Execution:
         )
 
     def _notice(
-        self, spec: StrategySpec, model: Model, probes: Sequence[Candidate], candidates: int
+        self, spec: StrategySpec, model: Model, probes: Sequence[Candidate], result: SearchResult
     ) -> str | None:
-        """What the client would not expect: that its temperature did not hold, or something broke off."""
+        """What the client would not expect: that its temperature did not hold, or something ended early."""
         notices = []
         sampled = probes or spec.name != "direct"
         if sampled and self.job.query.sampling.temperature == 0:
@@ -168,10 +169,15 @@ class _Execution:
             notices.append(
                 f"temperature 0 holds for direct answers only; the search sampled at {temperature:g}"
             )
-        if self.meter.deadline_passed:
-            notices.append(f"the deadline ended the search: the answer is the best of {candidates} by then")
+        by_then = f"the answer is the best of {len(result.candidates)} by then"
+        if self.meter.failure is not None:
+            notices.append(f"the search broke off ({self.meter.failure}): {by_then}")
+        elif self.meter.deadline_passed:
+            notices.append(f"the deadline ended the search: {by_then}")
         elif self.meter.token_cap_reached:
-            notices.append(f"the token cap ended the search: the answer is the best of {candidates} by then")
+            notices.append(f"the token cap ended the search: {by_then}")
+        elif result.stopped is not None:
+            notices.append(f"the search stopped early: {result.stopped}")
         return "; ".join(notices) or None
 
     def _problem(self, model: Model, probes: Sequence[Candidate] = ()) -> Problem:
@@ -185,8 +191,13 @@ class _Execution:
         """
         sampling = self.job.query.sampling
         asked = sampling.temperature
+        limit = model.config.completion_limit(sampling.max_tokens)
+        if limit is None:
+            raise ModelUnavailable(
+                f"nothing limits how long {model.engine.model!r} may answer: configure its max_tokens"
+            )
         return SamplingParams(
-            max_tokens=model.config.completion_limit(sampling.max_tokens),
+            max_tokens=limit,
             temperature=asked if asked is not None and (asked > 0 or direct) else model.config.temperature,
             top_p=1.0 if sampling.top_p is None else sampling.top_p,
             stop=sampling.stop,
@@ -198,16 +209,19 @@ class _Execution:
             raise ModelUnavailable(f"this worker does not run model {name!r}, only {_names(self.models)}")
         return self.models[name]
 
-    def _verifier(self, *, steps: bool = False) -> Verifier:
-        """The plan's verifier; with ``steps`` it must judge unfinished turns."""
+    def _engine(self, model: Model, spec: StrategySpec) -> Engine:
+        if spec.name in BY_STEPS and not model.engine.continues_turns:
+            raise ModelUnavailable(
+                f"{spec.name} searches by steps: it needs an engine that continues turns, and that of "
+                f"{model.engine.model!r} does not"
+            )
+        return model.engine
+
+    def _verifier(self) -> Verifier:
         name = self.job.plan.verifier
         if name is None or name not in self.verifiers:
             raise ModelUnavailable(
                 f"this worker does not run verifier {name!r}, only {_names(self.verifiers)}"
-            )
-        if steps and not self.verifiers[name].scores_steps:
-            raise ModelUnavailable(
-                f"a search by steps needs a verifier that scores them, and {name!r} does not"
             )
         return self.verifiers[name]
 
@@ -218,8 +232,11 @@ class _Execution:
 
         return on_complete
 
-    def _text(self) -> OnText:
-        return lambda _index, text: self.emit(Event("text", self.job.id, {"text": text}))
+    def _text(self, steps: Steps) -> OnText | None:
+        """``None`` where the text is not what the client gets: tool calls are read out of it first."""
+        if not self.job.stream or self.job.query.task.kind == "tools":
+            return None
+        return streamed(steps, lambda text: self.emit(Event("text", self.job.id, {"text": text})))
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -231,7 +248,7 @@ class _Execution:
 
 
 def _unscored(_turns: Sequence[Prompt]) -> tuple[Scored, ...]:
-    raise AssertionError("a direct answer is not judged")
+    raise AssertionError("this search judges nothing")
 
 
 def _names(known: Mapping[str, object]) -> str:

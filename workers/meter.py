@@ -1,19 +1,21 @@
 """Counts and limits what one job spends: the only way a search reaches a model.
 
 A search asks for text and judgements through the closures made here. They count every token as usage of a
-purpose, hold to the token cap of the plan, stop at the deadline, and raise when the client has left.
+purpose, hold to the token cap of the plan, stop at the deadline, and raise when the client has left. When an
+engine fails, what is not complete by then is broken off, as at the deadline: the search can still answer from
+what is, and :attr:`Meter.failure` says what happened.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cost_model.usage import Purpose, Usage, merge
 from router.types import Task
-from workers.errors import JobCancelled
+from workers.errors import ContextOverflow, EngineFailed, JobCancelled, WorkerError
 from workers.protocols import (
     Cancellation,
     Completion,
@@ -47,6 +49,8 @@ class Meter:
         self._sequences = 0
         self.token_cap_reached = False
         """Whether a token cap broke off anything."""
+        self.failure: WorkerError | None = None
+        """What an engine or a verifier failed with: nothing is generated after it."""
 
     @property
     def usage(self) -> tuple[Usage, ...]:
@@ -73,7 +77,7 @@ class Meter:
 
         No turn becomes longer than ``params.max_tokens`` (its prefix included) and all completions together
         not longer than ``token_cap``; what cap or deadline break off is marked "cancelled".
-        Raises :class:`workers.errors.JobCancelled`, and what the engine raises.
+        Raises :class:`workers.errors.JobCancelled`, and what the engine raises because of the request.
         """
         spent = complete = 0
 
@@ -81,6 +85,9 @@ class Meter:
             prompts: Sequence[Prompt], *, temperature: float | None = None, enough: Enough | None = None
         ) -> tuple[Completion, ...]:
             nonlocal spent, complete
+            self._raise_if_cancelled()
+            if self.failure is not None or self.deadline_passed:
+                return (_BROKEN_OFF,) * len(prompts)
             rooms = self._rooms(engine, prompts, params.max_tokens)
             growing = [
                 replace(prompt, max_tokens=room if room < params.max_tokens else None)
@@ -95,8 +102,8 @@ class Meter:
                 max_tokens=most,
                 temperature=params.temperature if temperature is None else temperature,
             )
-            batch = self._generate(engine, purpose, growing, sampling, steps, on_text, enough)
-            batch = self._break_off_capped(batch, [room for room in rooms if room > 0], most)
+            run = _Run(engine, growing, [room for room in rooms if room > 0], sampling, enough)
+            batch = self._generate(run, purpose, steps, on_text)
             spent += sum(completion.completion_tokens for completion in batch)
             complete += sum(completion.ended in ("stop", "length") for completion in batch)
             if on_complete is not None:
@@ -111,7 +118,7 @@ class Meter:
 
         A turn without anything to judge yet (its thinking goes on) scores 0 unread. A verifier that was not
         made for it sees no earlier attempts: every turn is shown to it as the answer to the question itself.
-        Raises :class:`workers.errors.JobCancelled`, and what the verifier raises.
+        Raises :class:`workers.errors.JobCancelled`, and what the verifier raises because of the task.
         """
 
         def score(turns: Sequence[Prompt]) -> tuple[Scored, ...]:
@@ -124,7 +131,11 @@ class Meter:
             if not read:
                 return (Scored((), 0.0),) * len(turns)
             started_s = time.monotonic()
-            scores = verifier.score(read, task)
+            try:
+                scores = verifier.score(read, task)
+            except (EngineFailed, ContextOverflow) as error:
+                self.failure = error
+                return (Scored((), 0.0),) * len(turns)
             seconds = time.monotonic() - started_s
             for name, one in scores.members or ((verifier.name, scores),):
                 line = Usage("verifier", name, len(read), one.tokens, one.completion_tokens, seconds=seconds)
@@ -135,75 +146,115 @@ class Meter:
         return score
 
     def _generate(
-        self,
-        engine: Engine,
-        purpose: Purpose,
-        prompts: Sequence[Prompt],
-        params: SamplingParams,
-        steps: Steps,
-        on_text: OnText | None,
-        enough: Enough | None,
+        self, run: _Run, purpose: Purpose, steps: Steps, on_text: OnText | None
     ) -> tuple[Completion, ...]:
-        self._raise_if_cancelled()
-        if not prompts or params.max_tokens < 1 or self.deadline_passed:
-            return (_BROKEN_OFF,) * len(prompts)
-        if params.seed is not None:  # or a second batch would repeat the first
-            params = replace(params, seed=params.seed + self._sequences)
-        cancellation = self._cancellation.part()
-
-        def on_end(_index: int, completion: Completion) -> None:
-            if enough is not None and enough(completion):
-                cancellation.cancel()
-
+        if not run.prompts or run.params.max_tokens < 1:
+            self.token_cap_reached |= bool(run.prompts)
+            return (_BROKEN_OFF,) * len(run.prompts)
+        if run.params.seed is not None:  # or a second batch would repeat the first
+            run.params = replace(run.params, seed=run.params.seed + self._sequences)
         started_s = time.monotonic()
-        done = engine.generate(prompts, params, cancellation=cancellation, on_text=on_text, on_end=on_end)
-        seconds = time.monotonic() - started_s
-        self._sequences += len(prompts)
-        self._lines.append(
-            Usage(
-                purpose,
-                engine.model,
-                len(prompts),
-                done.prompt_tokens,
-                done.completion_tokens,
-                done.cached_prompt_tokens,
-                _reasoning_tokens(engine, prompts, done, steps),
-                seconds,
-            )
+        calls = len(run.prompts)
+        try:
+            done = run.generate(self._cancellation.part(), on_text)
+        except (EngineFailed, ContextOverflow) as error:
+            self.failure = error
+            done, calls = run.rescue()
+        self._sequences += len(run.prompts)
+        self.token_cap_reached |= run.is_capped
+        line = Usage(
+            purpose,
+            run.engine.model,
+            calls,
+            done.prompt_tokens,
+            done.completion_tokens,
+            done.cached_prompt_tokens,
+            _reasoning_tokens(run.engine, run.prompts, done, steps),
+            time.monotonic() - started_s,
         )
+        if calls:
+            self._lines.append(line)
         self._raise_if_cancelled()
+        if run.raised is not None:
+            raise run.raised
         return done.completions
 
     def _rooms(self, engine: Engine, prompts: Sequence[Prompt], max_tokens: int) -> list[int]:
-        """How many tokens each turn may still grow; 0 where it may not."""
+        """How many tokens each turn may still grow; 0 where it may not.
+
+        The question itself is not looked at: an engine says best what is wrong with one that does not fit.
+        """
         heads: dict[int, int] = {}
         rooms: dict[tuple[int, str], int] = {}
         for prompt in prompts:
             head, key = id(prompt.messages), (id(prompt.messages), prompt.prefix)
-            if not prompt.prefix:
+            if prompt.messages is self.messages and not prompt.prefix:
                 rooms[key] = max_tokens
             elif key not in rooms:
                 if head not in heads:
                     heads[head] = engine.count_tokens(Prompt(prompt.messages))
-                tokens = engine.count_tokens(Prompt(prompt.messages, prompt.prefix))
+                tokens = engine.count_tokens(prompt) if prompt.prefix else heads[head]
                 rooms[key] = max(0, min(max_tokens - (tokens - heads[head]), engine.context_tokens - tokens))
         return [rooms[id(prompt.messages), prompt.prefix] for prompt in prompts]
-
-    def _break_off_capped(
-        self, batch: Sequence[Completion], rooms: Sequence[int], most: int
-    ) -> tuple[Completion, ...]:
-        """What ended only because the cap left no more tokens (``most`` each) has not come to its end."""
-        kept = []
-        for completion, room in zip(batch, rooms, strict=True):
-            used_up = completion.completion_tokens >= most and completion.ended in ("length", "cancelled")
-            is_capped = room > most and used_up
-            self.token_cap_reached |= is_capped
-            kept.append(replace(completion, ended="cancelled") if is_capped else completion)
-        return tuple(kept)
 
     def _raise_if_cancelled(self) -> None:
         if self._cancellation.cancelled:
             raise JobCancelled("the client left, or nobody waits for this job any more")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One batch on its way through an engine. ``rooms`` is how many tokens each turn may grow."""
+
+    engine: Engine
+    prompts: Sequence[Prompt]
+    rooms: Sequence[int]
+    params: SamplingParams
+    enough: Enough | None
+    is_capped: bool = False
+    """Whether anything ended only because the token cap left no more."""
+    raised: Exception | None = None
+    """By ``enough``: an engine may call it from any thread, so it is kept for ours."""
+    _ended: dict[int, Completion] = field(default_factory=dict)
+
+    def generate(self, cancellation: Cancellation, on_text: OnText | None) -> Generation:
+        def on_end(index: int, completion: Completion) -> None:
+            self._ended[index] = completion
+            if self.enough is None or self.raised is not None:
+                return
+            try:
+                if self.enough(self._break_off_capped(index, completion)):
+                    cancellation.cancel()
+            except Exception as error:
+                self.raised = error
+                cancellation.cancel()
+
+        done = self.engine.generate(
+            self.prompts, self.params, cancellation=cancellation, on_text=on_text, on_end=on_end
+        )
+        return self._capped(done)
+
+    def rescue(self) -> tuple[Generation, int]:
+        """What had ended before the engine failed, and how many; the rest is broken off."""
+        ended = {repr(self.prompts[index]): self.prompts[index] for index in self._ended}
+        done = Generation(
+            tuple(self._ended.get(index, _BROKEN_OFF) for index in range(len(self.prompts))),
+            prompt_tokens=sum(self.engine.count_tokens(prompt) for prompt in ended.values()),
+        )
+        return self._capped(done), len(self._ended)
+
+    def _capped(self, done: Generation) -> Generation:
+        kept = [self._break_off_capped(index, one) for index, one in enumerate(done.completions)]
+        return replace(done, completions=tuple(kept))
+
+    def _break_off_capped(self, index: int, completion: Completion) -> Completion:
+        """What ended only because the cap left no more tokens has not come to its end."""
+        most = self.params.max_tokens
+        used_up = completion.completion_tokens >= most and completion.ended in ("length", "cancelled")
+        if self.rooms[index] <= most or not used_up:
+            return completion
+        self.is_capped = True
+        return replace(completion, ended="cancelled")
 
 
 def _reasoning_tokens(engine: Engine, prompts: Sequence[Prompt], done: Generation, steps: Steps) -> int:

@@ -63,4 +63,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
 BY_STEPS: frozenset[StrategyName] = frozenset(["beam", "lookahead", "dvts", "particle", "backtrack"])
 """Searches that judge unfinished turns: they need a verifier that can, and an engine that continues them."""
 
-__all__ = ["BY_STEPS", "STRATEGIES", "Strategy"]
+UNJUDGED: frozenset[StrategyName] = frozenset(["direct", "majority"])
+"""Searches that need no verifier."""
+
+__all__ = ["BY_STEPS", "STRATEGIES", "UNJUDGED", "Strategy"]
