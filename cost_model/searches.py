@@ -24,7 +24,7 @@ class Search:
     """How far a search may go; the names are those of :class:`router.types.StrategySpec`.
 
     ``probes`` samples are there already. ``window`` samples are launched together, ``None``: all. A model
-    that ``thinks_first`` may need three prompts, not one, to come to the end of its first step.
+    that ``thinks_first`` may need five prompts, not one, to come to the end of its first step.
     """
 
     samples: int
@@ -198,7 +198,7 @@ def _rounds_and_step(search: Search, size: Size) -> tuple[int, int]:
 
 
 def _thinking(search: Search) -> int:
-    return 2 * search.fresh if search.thinks_first else 0
+    return 4 * search.fresh if search.thinks_first else 0
 
 
 def _bounded(expected: Tokens, size: Size, *, turns: int, first: bool, later: int, judged: int) -> Workload:

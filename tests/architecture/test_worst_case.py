@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,29 +15,46 @@ from hypothesis import strategies as st
 from cost_model.prices import add_usd
 from router.config import Config, TransformersModel
 from router.market import Market, open_market
-from router.policy import plan
-from router.types import Bin, Job, Query, Sampling
+from router.policy import plan, search_plan
+from router.strategy import BY_STEPS
+from router.types import Bin, Job, Outcome, Plan, Query, Sampling, Stopping, StrategyName, Task
+from router.wish import Wish
 from workers.engines.scripted import ScriptedEngine, tokens
 from workers.executor import Model, run
-from workers.protocols import Cancellation, Prompt, Scores
+from workers.protocols import Cancellation, Prompt, Scores, Verifier
+from workers.steps import Steps, Thinking
+from workers.verifiers.ensemble import EnsembleVerifier
 from workers.verifiers.scripted import ScriptedVerifier
 
 CONTEXT = 120
 PRICE = {"usd_per_million_prompt_tokens": 3, "usd_per_million_completion_tokens": 11}
+JUDGEMENT_TOKENS = 20
+LEVELS = {Bin.EASY: 0.8, Bin.MEDIUM: 0.5, Bin.HARD: 0.3, Bin.VERY_HARD: 0.1}
+THINKING = Steps(thinking=Thinking())
 
 
 @cache
-def _market(verifier: str, samples: int, probes: int) -> Market:
-    model = {"engine": "transformers", "path": "x", "context_tokens": CONTEXT, "max_tokens": 30}
+def _market(verifier: str, samples: int, probes: int, thinks: bool) -> Market:
+    model: dict[str, Any] = {
+        "engine": "transformers",
+        "path": "x",
+        "context_tokens": CONTEXT,
+        "max_tokens": 30,
+    }
+    local = {"path": "x", "context_tokens": CONTEXT}
     config = Config.model_validate(
         {
-            "models": {"small": {**model, "price": PRICE}},
+            "models": {"small": {**model, "price": PRICE, "thinking": {} if thinks else None}},
             "verifiers": {
-                "prm": {
-                    "kind": "prm",
-                    "path": "x",
+                "prm": {"kind": "prm", **local, "price": {"usd_per_million_tokens": 7}},
+                "orm": {"kind": "orm", **local, "price": {"usd_per_million_tokens": 5}},
+                "both": {"kind": "ensemble", "weights": {"prm": 1, "orm": 1}},
+                "asked": {
+                    "kind": "judge",
+                    "litellm_model": "x",
                     "context_tokens": CONTEXT,
-                    "price": {"usd_per_million_tokens": 7},
+                    "max_tokens": JUDGEMENT_TOKENS,
+                    "price": PRICE,
                 },
                 "votes": {"kind": "majority"},
             },
@@ -55,54 +72,152 @@ def _market(verifier: str, samples: int, probes: int) -> Market:
     return open_market(config)
 
 
-class _Verifier(ScriptedVerifier):
-    """Reads prompt and text of everything it judges, up to its context; or nothing."""
+class _Reader(ScriptedVerifier):
+    """Reads prompt and text of everything it judges, up to its context, and may write about it."""
 
-    def score(self, messages: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Scores:
-        read = sum(len(tokens(message["content"])) for message in messages)
-        judged = super().score(messages, texts)
-        if not self.scores_steps:
-            return Scores(judged.scored, 0)
-        return Scores(judged.scored, sum(min(CONTEXT, read + len(tokens(text)) + 1) for text in texts))
+    calls_a_turn = 1
+    written = 0
+
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
+        judged = super().score(turns, task)
+        read = sum(min(CONTEXT, _length(turn)) for turn in turns)
+        asked = self.calls_a_turn * len(turns)
+        return Scores(judged.scored, self.calls_a_turn * read, asked * self.written)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.randoms(use_true_random=False),
-    st.sampled_from([("prm", 4, 4), ("prm", 8, 4), ("prm", 16, 4), ("prm", 8, 0), ("votes", 8, 4)]),
-    st.sampled_from(Bin),
-    st.none() | st.integers(1, 60),
-    st.integers(1, 30),
-)
-def test_no_execution_costs_more_than_the_worst_case_of_its_plan(
-    rng: random.Random,
-    shape: tuple[str, int, int],
-    difficulty_bin: Bin,
-    max_tokens: int | None,
-    words: int,
-) -> None:
-    market = _market(*shape)
-    query = Query(({"role": "user", "content": "why " * words},), Sampling(max_tokens=max_tokens))
-    decided = plan(query, "default", market)
+class _Asked(_Reader):
+    calls_a_turn = 2
+    written = JUDGEMENT_TOKENS
 
-    def talk(_prompt: Prompt, _index: int, _seed: int) -> str:
-        lines = [" ".join(["so"] * rng.randint(1, 12)) for _ in range(rng.randint(1, 20))]
-        return "\n".join([*lines, f"The answer is {rng.randint(1, 5)}."])
 
-    level = {Bin.EASY: 0.8, Bin.MEDIUM: 0.5, Bin.HARD: 0.3, Bin.VERY_HARD: 0.1}[difficulty_bin]
-    engine = ScriptedEngine(talk, model="small", context_tokens=CONTEXT)
-    verifier = _Verifier(
-        lambda text: [max(0.0, level + rng.uniform(-0.04, 0.04)) for _ in text.splitlines()],
-        name=shape[0],
-        scores_steps=shape[0] == "prm",
-    )
+class _Counter(ScriptedVerifier):
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
+        return Scores(super().score(turns, task).scored, 0)
+
+
+def _length(turn: Prompt) -> int:
+    said = [str(message["content"]) for message in turn.messages]
+    return sum(len(tokens(text)) + 1 for text in [*said, turn.prefix])
+
+
+def _verifiers(rng: random.Random, level: float) -> dict[str, Verifier]:
+    def judge(text: str) -> list[float]:
+        return [max(0.0, level + rng.uniform(-0.04, 0.04)) for _ in text.splitlines()]
+
+    prm = _Reader(judge, name="prm")
+    orm = _Reader(judge, name="orm", scores_steps=False)
+    return {
+        "prm": prm,
+        "orm": orm,
+        "both": EnsembleVerifier("both", [(prm, 1.0), (orm, 1.0)]),
+        "asked": _Asked(judge, name="asked", scores_steps=False),
+        "votes": _Counter(judge, name="votes", scores_steps=False),
+    }
+
+
+def _play(market: Market, decided: Plan, query: Query, rng: random.Random, level: float) -> Outcome:
     small = market.config.models["small"]
     assert isinstance(small, TransformersModel)
-    job = Job("j", "r", query, decided, time.time() + 60)
-    outcome = run(job, {"small": Model(engine, small)}, {shape[0]: verifier}, lambda _: None, Cancellation())
 
+    def talk(prompt: Prompt, _index: int, _seed: int) -> str:
+        lines = [" ".join(["so"] * rng.randint(1, 12)) for _ in range(rng.randint(1, 20))]
+        thought = "<think>\nhm " + "hm " * rng.randint(0, 9) + "</think>" if small.thinking else ""
+        said = "" if prompt.prefix else thought
+        return said + "\n".join([*lines, f"The answer is {rng.randint(1, 5)}."])
+
+    model = Model(
+        ScriptedEngine(talk, model="small", context_tokens=CONTEXT),
+        small,
+        THINKING if small.thinking else Steps(),
+    )
+    job = Job("j", "r", query, decided, time.time() + 60)
+    return run(job, {"small": model}, _verifiers(rng, level), lambda _: None, Cancellation())
+
+
+def _assert_within(market: Market, decided: Plan, outcome: Outcome) -> None:
     cost = add_usd(*(line.cost_usd for line in market.priced(outcome.usage)))
     assert outcome.failure is None or outcome.failure.code == "deadline_exceeded", outcome.failure
     assert cost is not None
     assert decided.worst_case_cost_usd is not None
     assert Decimal(0) < cost <= decided.worst_case_cost_usd
+
+
+def _query(words: int, max_tokens: int | None) -> Query:
+    return Query(({"role": "user", "content": "why " * words},), Sampling(max_tokens=max_tokens))
+
+
+rngs = st.randoms(use_true_random=False)
+limits = st.none() | st.integers(1, 60)
+lengths = st.integers(1, 30)
+shapes = st.sampled_from(
+    [
+        ("prm", 4, 4),
+        ("prm", 8, 4),
+        ("prm", 16, 4),
+        ("prm", 8, 0),
+        ("votes", 8, 4),
+        ("asked", 8, 4),
+        ("both", 8, 4),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rngs, shapes, st.sampled_from(Bin), limits, lengths, st.booleans())
+def test_no_routed_query_costs_more_than_the_worst_case_of_its_plan(
+    rng: random.Random,
+    shape: tuple[str, int, int],
+    difficulty_bin: Bin,
+    max_tokens: int | None,
+    words: int,
+    thinks: bool,
+) -> None:
+    market = _market(*shape, thinks)
+    query = _query(words, max_tokens)
+    decided = plan(query, "default", market)
+    _assert_within(market, decided, _play(market, decided, query, rng, LEVELS[difficulty_bin]))
+
+
+wishes = st.builds(
+    Wish,
+    st.sampled_from(get_args(StrategyName)),
+    st.sampled_from([4, 8, 12]),
+    st.sampled_from([1, 2, 4]),
+    st.integers(1, 3),
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from([0.0, 0.02, 0.5]),
+    st.builds(
+        Stopping,
+        st.sampled_from(["none", "leader", "beta"]),
+        window=st.none() | st.integers(2, 5),
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rngs,
+    wishes,
+    st.booleans(),
+    st.sampled_from(["prm", "both", "asked", "votes"]),
+    limits,
+    lengths,
+    st.booleans(),
+)
+def test_no_search_costs_more_than_its_worst_case(
+    rng: random.Random,
+    wish: Wish,
+    probes: bool,
+    verifier: str,
+    max_tokens: int | None,
+    words: int,
+    thinks: bool,
+) -> None:
+    market = _market(verifier, 8, 3, thinks)
+    query = _query(words, max_tokens)
+    if market.config.judging(verifier) != "steps" and wish.strategy in BY_STEPS:
+        market = _market("prm", 8, 3, thinks)
+    decided = (
+        plan(query, "default", market, wish=wish) if probes else search_plan(query, "default", market, wish)
+    )
+    _assert_within(market, decided, _play(market, decided, query, rng, 0.5))

@@ -90,11 +90,11 @@ def test_particles_may_all_be_different_turns() -> None:
     assert particles.prompt == 4 * beams.prompt
 
 
-def test_thinking_before_the_first_step_may_take_three_prompts() -> None:
-    one, three = (workload("beam", Search(16, 4, thinks_first=t), SIZE).worst for t in (False, True))
+def test_thinking_before_the_first_step_may_take_five_prompts() -> None:
+    one, five = (workload("beam", Search(16, 4, thinks_first=t), SIZE).worst for t in (False, True))
     assert one is not None
-    assert three is not None
-    assert three.prompt - one.prompt == 2 * 12 * 512
+    assert five is not None
+    assert five.prompt - one.prompt == 4 * 12 * 512
 
 
 def _play_beam(search: Search, size: Size, rng: random.Random) -> Tokens:
