@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from router.config import RemoteVerifier
+from router.config import JudgeVerifier, RemoteVerifier
 from router.config.verifiers import Family
 from router.types import Task
 from tests.workers.verifiers import tiny_rewards
+from tests.workers.verifiers.chat_server import judge_app
 from tests.workers.verifiers.conftest import QUESTION, TEXTS, judge
 from tests.workers.verifiers.local_server import serving
 from tests.workers.verifiers.pooling_server import pooling_app, rows_of
@@ -53,6 +54,13 @@ def made(kind: str, folder: Path) -> Iterator[Verifier]:
                 family="skywork",
             )
             yield load_verifier("judge", configured)
+    elif kind in ("pointwise", "pairwise"):
+        with serving(judge_app()) as url, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JUDGE_KEY", "secret")
+            asked = {"litellm_model": "openai/judge", "base_url": f"{url}/v1", "api_key_env": "JUDGE_KEY"}
+            limits = {"context_tokens": 2000, "max_tokens": 100}
+            settings = {"kind": "judge", "mode": kind} | asked | limits
+            yield load_verifier("judge", JudgeVerifier.model_validate(settings))
     elif kind == "orm":
         tiny_rewards.make_outcome(folder)
         yield load_orm("judge", folder, context_tokens=CONTEXT_TOKENS, device="cpu")
@@ -62,7 +70,10 @@ def made(kind: str, folder: Path) -> Iterator[Verifier]:
         yield load_prm("judge", folder, family, context_tokens=CONTEXT_TOKENS, device="cpu")
 
 
-@pytest.fixture(scope="module", params=["scripted", "majority", "ensemble", "remote", "orm", *FAMILIES])
+@pytest.fixture(
+    scope="module",
+    params=["scripted", "majority", "ensemble", "remote", "pointwise", "pairwise", "orm", *FAMILIES],
+)
 def verifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verifier]:
     with made(request.param, tmp_path_factory.mktemp(request.param)) as verifier:
         yield verifier

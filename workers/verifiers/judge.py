@@ -1,0 +1,205 @@
+"""A language model as a verifier: asked how good an answer is, or which of two is better.
+
+Judges prefer what they read first (Zheng et al. 2023, "Judging LLM-as-a-Judge", section 3.3). So each pair is
+asked both ways round, and a verdict that does not survive that is a tie.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from router.config import JudgeVerifier as Configured
+from router.types import Task
+from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
+from workers.protocols import Prompt, Scored, Scores
+from workers.verifiers.judge_prompts import (
+    Messages,
+    ask_for_rating,
+    ask_for_verdict,
+    read_rating,
+    read_verdict,
+)
+
+_CALLS_AT_ONCE: Final = 8
+_TIMEOUT_S: Final = 60.0
+_UNDECIDED: Final = 0.5
+
+Asked = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a judge wrote, and what it read and wrote for that."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Judge:
+    """One model behind litellm. Thread-safe; not more than eight calls are under way at once."""
+
+    def __init__(self, name: str, configured: Configured, api_key: str | None) -> None:
+        self._name = name
+        self._configured = configured
+        self._api_key = api_key
+        self._litellm = _litellm()
+        self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix=f"judge-{name}")
+
+    def ask(self, conversations: Sequence[Asked]) -> list[Reply]:
+        """A reply to each. Raises :class:`workers.errors.EngineFailed`."""
+        try:
+            return list(self._pool.map(self._ask, conversations))
+        except RuntimeError as error:  # a closed pool says so
+            raise EngineFailed(f"verifier {self._name} is closed") from error
+
+    def fits(self, conversation: Asked) -> bool:
+        """Whether the model can read it and still write its reply."""
+        limit = self._configured.context_tokens - self._configured.max_tokens
+        return self._count(messages=list(conversation)) <= limit
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, conversation: Asked) -> Reply:
+        configured = self._configured
+        try:
+            answer = self._litellm.completion(
+                model=configured.litellm_model,
+                messages=list(conversation),
+                temperature=0.0,
+                max_tokens=configured.max_tokens,
+                api_key=self._api_key,
+                base_url=configured.base_url,
+                timeout=_TIMEOUT_S,
+                num_retries=0,
+                max_retries=0,
+                drop_params=True,  # some models have no temperature
+            )
+            text = str(answer.choices[0].message.content or "")
+        except Exception as error:  # litellm's errors have no tree of their own
+            said = str(getattr(error, "message", None) or error)[:300]
+            raise EngineFailed(f"verifier {self._name}: {configured.litellm_model} failed: {said}") from error
+        usage = getattr(answer, "usage", None)
+        return Reply(
+            text,
+            getattr(usage, "prompt_tokens", None) or self._count(messages=list(conversation)),
+            getattr(usage, "completion_tokens", None) or (self._count(text=text) if text else 0),
+        )
+
+    def _count(self, **what: Any) -> int:
+        return int(self._litellm.token_counter(model=self._configured.litellm_model, **what))
+
+
+class JudgeVerifier:
+    """Judges whole turns; of each conversation of a batch those that differ, each once.
+
+    A turn that is blank, or too long for the judge beside its conversation, is not shown to it and scores 0.
+    A reply without a rating or verdict leaves its turn undecided (0.5); one readable reply there must be.
+    """
+
+    scores_steps = False
+    reads_history = False
+
+    def __init__(self, name: str, judge: Judge, *, pairwise: bool) -> None:
+        self.name = name
+        self._judge = judge
+        self._score = self._compared if pairwise else self._rated
+        self._longest = _twice if pairwise else ask_for_rating
+
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:  # noqa: ARG002
+        """Raises :class:`workers.errors.ContextOverflow` where a conversation alone is too long, and
+        :class:`workers.errors.EngineFailed`.
+        """
+        scored: dict[tuple[int, str], float] = {}
+        replies: list[Reply] = []
+        for messages in {id(turn.messages): turn.messages for turn in turns}.values():
+            texts = dict.fromkeys(turn.prefix for turn in turns if turn.messages is messages)
+            shown = self._shown(messages, [text for text in texts if text.strip()])
+            scores, said = self._score(messages, shown)
+            scored |= {(id(messages), text): score for text, score in zip(shown, scores, strict=True)}
+            replies += said
+        return Scores(
+            tuple(Scored((), scored.get((id(turn.messages), turn.prefix), 0.0)) for turn in turns),
+            tokens=sum(reply.prompt_tokens for reply in replies),
+            completion_tokens=sum(reply.completion_tokens for reply in replies),
+        )
+
+    def close(self) -> None:
+        self._judge.close()
+
+    def _shown(self, messages: Messages, texts: Sequence[str]) -> list[str]:
+        if texts and not self._judge.fits(self._longest(messages, "")):
+            raise ContextOverflow(f"the conversation alone is too long for the judge of verifier {self.name}")
+        return [text for text in texts if self._judge.fits(self._longest(messages, text))]
+
+    def _rated(self, messages: Messages, texts: Sequence[str]) -> tuple[list[float], list[Reply]]:
+        replies = self._judge.ask([ask_for_rating(messages, text) for text in texts])
+        ratings = [read_rating(reply.text) for reply in replies]
+        self._check(ratings, replies, "a line such as 'Rating: 7'")
+        return [_UNDECIDED if rating is None else rating for rating in ratings], replies
+
+    def _compared(self, messages: Messages, texts: Sequence[str]) -> tuple[list[float], list[Reply]]:
+        """The share of its matches that each wins, in a ring: two matches of two calls, shared by two."""
+        pairs = ring(len(texts))
+        asked = [
+            ask_for_verdict(messages, texts[first], texts[second])
+            for pair in pairs
+            for first, second in (pair, pair[::-1])
+        ]
+        replies = self._judge.ask(asked)
+        verdicts = [read_verdict(reply.text) for reply in replies]
+        self._check(verdicts, replies, "a line such as 'Verdict: A'")
+        points: list[list[float]] = [[] for _ in texts]
+        for place, (first, second) in enumerate(pairs):
+            there, back = verdicts[2 * place], verdicts[2 * place + 1]
+            won = {("A", "B"): 1.0, ("B", "A"): 0.0}.get((there or "", back or ""), _UNDECIDED)
+            points[first].append(won)
+            points[second].append(1 - won)
+        return [sum(won) / len(won) if won else _UNDECIDED for won in points], replies
+
+    def _check(self, read: Sequence[object], replies: Sequence[Reply], wanted: str) -> None:
+        if replies and all(one is None for one in read):
+            raise EngineFailed(
+                f"verifier {self.name}: its judge was to end with {wanted}; none of {len(replies)} replies "
+                f"has one; the first is {replies[0].text[:200]!r}"
+            )
+
+
+def ring(players: int) -> list[tuple[int, int]]:
+    """Who meets whom: each the next, and the last the first. Two players meet once, and one meets nobody."""
+    if players < 3:
+        return [(0, 1)] if players == 2 else []
+    return [(player, (player + 1) % players) for player in range(players)]
+
+
+def load_judge(name: str, configured: Configured) -> JudgeVerifier:
+    """Raises :class:`workers.errors.ModelNotLoadable`; the model is first asked when something is judged."""
+    if configured.max_tokens >= configured.context_tokens:
+        raise ModelNotLoadable(
+            f"verifier {name}: max_tokens: {configured.max_tokens} leaves nothing of the "
+            f"{configured.context_tokens} context_tokens to read"
+        )
+    key = None if configured.api_key_env is None else os.environ.get(configured.api_key_env)
+    if configured.api_key_env is not None and not key:
+        raise ModelNotLoadable(f"verifier {name}: api_key_env: {configured.api_key_env} is not set")
+    return JudgeVerifier(name, Judge(name, configured, key), pairwise=configured.mode == "pairwise")
+
+
+def _twice(messages: Messages, text: str) -> list[dict[str, str]]:
+    return ask_for_verdict(messages, text, text)
+
+
+def _litellm() -> Any:
+    """litellm, which takes seconds to import, kept off the network."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or the import asks the network for prices
+    litellm: Any = importlib.import_module("litellm")
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    litellm.disable_hf_tokenizer_download = True
+    return litellm
