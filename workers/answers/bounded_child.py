@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 _MEMORY_BYTES = 2 << 30
-_WALL_LIMITS = 10
+_WALL_LIMITS = 5
 """A request's wall time, in its limits of processor time: the machine may be busy."""
 
 

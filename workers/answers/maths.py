@@ -26,9 +26,12 @@ _STRIKES = 2
 """So often may algebra with an answer come to no end before it is compared by spelling."""
 
 _INLINE = re.compile(r"\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]")
-_WRAPPED = re.compile(r"\$+([^$]+)\$+|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL)
+_WRAPPED = re.compile(r"\$+([^$]+)\$+|\\text\s*\{([^{}]*)\}|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL)
 _SPELLINGS = (
-    (re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[,!;: ]|~"), " "),
+    (re.compile(r"\\!\s*|(?<=\d)\\,(?=\d{3})"), ""),
+    (re.compile(r"\\(?:mbox|mathrm|textrm|textbf)(?=\s*\{)"), r"\\text"),
+    (re.compile(r"(\\text\s*\{[^{}]*\})\s*\^\s*\{?[23]\}?$"), r"\1"),
+    (re.compile(r"\\(?:left|right)(?![a-zA-Z])|(?<!\\)\\[,!;: ]|~"), " "),
     (re.compile(r"\\[dt]frac(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"\{,\}"), ","),
     (re.compile("−"), "-"),
@@ -43,6 +46,7 @@ _SPELLINGS = (
 _NO_PURE_NUMBER = re.compile(r"[^\W\d_]|[%=]")
 _ORDERED = re.compile(r"[(\[][^()\[\]]*,[^()\[\]]*[)\]]")
 _RELATION = re.compile(r"[<>≤≥]|\\[lg]eq?\b")
+_NO_PROSE = re.compile(r"\\(?:text|begin|end)\s*\{[^{}]*\}")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}")
 
 
@@ -69,7 +73,7 @@ def tidy(answer: str) -> str | None:
         before = plain
         plain = plain.strip().rstrip(".,;:!?").strip("\"'“”‘’*`_ ")
         if wrapped := _WRAPPED.fullmatch(plain):
-            plain = next(filter(None, wrapped.groups()))
+            plain = next(filter(None, wrapped.groups()), "")
         for spelling, ours in _SPELLINGS:
             plain = spelling.sub(ours, plain)
         plain = " ".join(plain.split())
@@ -119,4 +123,4 @@ def _are_comparable(one: str, other: str) -> bool:
 
 def _is_algebra(answer: str) -> bool:
     """Words would be read as products of letters, and "listen" equals "silent" then."""
-    return len(answer) <= _LONGEST_COMPARED and not _PROSE.search(re.sub(r"\\text\s*\{[^{}]*\}", "", answer))
+    return len(answer) <= _LONGEST_COMPARED and not _PROSE.search(_NO_PROSE.sub("", answer))
