@@ -87,7 +87,9 @@ def serve(tiny_parse: Callable[[Any], tuple[Prompt, int]]) -> Iterator[Serve]:
         yield start
 
 
-@pytest.fixture(params=["scripted", "transformers", "vllm", "vllm, own tokenizer", "llama.cpp, own tokenizer"])
+@pytest.fixture(
+    params=["scripted", "transformers", "vllm", "vllm, own tokenizer", "llama.cpp, own tokenizer"]
+)
 def engine(request: pytest.FixtureRequest, serve: Serve) -> Engine:
     match request.param:
         case "scripted":

@@ -115,6 +115,8 @@ class OpenAIServer:
                 raise ValueError(f"prompts cannot be {kind}")
             prompt, tokens = self.parse(body["prompt"])
             return prompt, tokens + (can.adds_bos and kind == "text")
+        if can.continues == "prefill" and not body.get("add_generation_prompt", True):
+            raise ValueError("a prefilled turn needs add_generation_prompt")
         messages = tuple(body["messages"])
         last = messages[-1]
         goes_on = can.continues == "prefill" or (

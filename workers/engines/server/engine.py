@@ -114,7 +114,11 @@ class ServerEngine:
                     path, body = self._dialect.request(
                         group.prompt, params, group.max_tokens, len(members), seed
                     )
-                    reply = Reply([turns[index] for index in members], self._count_text())
+                    reply = Reply(
+                        [turns[index] for index in members],
+                        says_usage=self.capabilities.usage != "none",
+                        count_text=None if self._chat is None else self._chat.count_text,
+                    )
                     asked.append((group, reply))
                     call.start(self._wire, path, body, reply)
             call.follow(cancellation)
@@ -186,10 +190,6 @@ class ServerEngine:
             known = prompts.get(group.tokens_key, found)
             prompts[group.tokens_key] = min(known, found, key=lambda one: one[1])
         return sum(one[0] for one in prompts.values()), sum(one[1] for one in prompts.values())
-
-    def _count_text(self) -> Callable[[str], int] | None:
-        """What counts completions where the server does not."""
-        return self._chat.count_text if self._chat is not None and self.capabilities.usage == "none" else None
 
     def _ask_count(self, conversation: bytes) -> int:
         said: Mapping[str, object] = from_json(conversation)

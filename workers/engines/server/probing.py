@@ -17,9 +17,12 @@ from workers.engines.server.wire import Broken, Json, Refused, Wire
 from workers.errors import ModelNotLoadable
 from workers.protocols import Prompt, SamplingParams
 
-_QUESTION = Prompt(
-    ({"role": "user", "content": "Count from one to nine in words, each on a line of its own."},)
+_QUESTIONS = (
+    "Write the numbers 1 to 9, one per line.",
+    "Repeat after me:\nThe sun is warm.\nThe sea is deep.\nThe sky is blue.",
+    "Calculate (31 + 4) * 2 - 7.",
 )
+"""Likely to be answered in several words or lines; the first that is serves for all that is asked."""
 _SAID_TOKENS = 48
 _FEW_TOKENS = 8
 _HOT = 1.5
@@ -36,8 +39,9 @@ _STREAM_OPTIONS: Final[tuple[Mapping[str, bool], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A probe's answer: the text of each choice, and what was said of tokens."""
+    """An answer: what was asked, the text of each choice, and what was said of tokens."""
 
+    prompt: Prompt
     texts: Mapping[int, str]
     usage: Usage
     prompt_tokens: int | None
@@ -61,13 +65,12 @@ class Probe:
         can, said = self._streamed(can)
         can = self._counting(can, said)
         if not can.continues_turns:
-            can = replace(can, prompts=self._continued(can, said.text))
-        can = self._stopped(can, said.text)
-        many = self._choices(can, seed=None)
-        seed = self._accepts(can, seed=1)
-        can = replace(can, many=len(many) == 2, seed=seed)
-        if can.many and seed:
-            seeded = self._choices(can, seed=1)
+            can = replace(can, prompts=self._continued(can, said))
+        can = self._stopped(can, said)
+        many = self._choices(can, said.prompt, seed=None)
+        can = replace(can, many=len(many) == 2, seed=self._accepts(replace(can, seed=True), said.prompt))
+        if can.many and can.seed:
+            seeded = self._choices(can, said.prompt, seed=1)
             can = replace(can, many_seeded=len(seeded) == 2 and seeded[0] != seeded[1])
         return can
 
@@ -75,13 +78,14 @@ class Probe:
         """Whether prompts can be sent as this side's tokenizer renders them: as token ids, else as text."""
         if self._chat is None:
             return can
-        own = len(self._chat.encode(_QUESTION))
+        question = _ask(_QUESTIONS[0])
+        own = len(self._chat.encode(question))
         for trial in (
             replace(can, prompts="tokens"),
             replace(can, prompts="text"),
             replace(can, prompts="text", adds_bos=True),
         ):
-            path, body = self._dialect(trial).prompt(_QUESTION)
+            path, body = self._dialect(trial).prompt(question)
             try:
                 answer = self._wire.ask(path, {"model": self._upstream_model, "max_tokens": 1, **body})
                 read = int((answer.get("usage") or {}).get("prompt_tokens") or own)
@@ -101,12 +105,19 @@ class Probe:
         return can
 
     def _streamed(self, can: Capabilities) -> tuple[Capabilities, _Heard]:
-        """The first answer: which stream options are accepted, and what they bring."""
+        """The first answer that can be cut: which stream options are accepted, and what they bring."""
+        can, heard = self._first_streamed(can)
+        for question in _QUESTIONS[1:]:
+            if not _cuts(heard.text):
+                heard = self._hear(can, _ask(question))
+        return can, heard
+
+    def _first_streamed(self, can: Capabilities) -> tuple[Capabilities, _Heard]:
         refused: Refused | None = None
         for options in _STREAM_OPTIONS:
             trial = replace(can, stream_options=options)
             try:
-                heard = self._hear(trial, _QUESTION)
+                heard = self._hear(trial, _ask(_QUESTIONS[0]))
             except Refused as error:
                 refused = error
             else:
@@ -116,7 +127,7 @@ class Probe:
     def _counting(self, can: Capabilities, said: _Heard) -> Capabilities:
         """Whether the server's tokenize endpoint counts chats as it reads them."""
         try:
-            question = {"model": self._upstream_model, "messages": _QUESTION.messages}
+            question = {"model": self._upstream_model, "messages": said.prompt.messages}
             answer = self._wire.ask("/tokenize", question)
         except (Refused, Broken):
             return can
@@ -127,41 +138,42 @@ class Probe:
             context_tokens=readable if isinstance(readable, int) else None,
         )
 
-    def _continued(self, can: Capabilities, turn: str) -> Prompts:
-        """How the server continues a turn: whatever goes on after a part of ``turn`` as ``turn`` did."""
+    def _continued(self, can: Capabilities, said: _Heard) -> Prompts:
+        """How the server continues a turn: whatever goes on after a part of one as the whole did."""
         kinds: tuple[Prompts, ...] = ("continued", "prefilled")
         for kind in kinds:
-            for cut in _cuts(turn):
-                prompt = replace(_QUESTION, prefix=turn[:cut])
+            for cut in _cuts(said.text):
+                prompt = replace(said.prompt, prefix=said.text[:cut])
                 try:
                     more = self._hear(replace(can, prompts=kind), prompt, _FEW_TOKENS).text
                 except Refused:
                     break
-                if more[:_AGREEMENT] == turn[cut : cut + _AGREEMENT]:
+                if more[:_AGREEMENT] == said.text[cut : cut + _AGREEMENT]:
                     return kind
         return "chat"
 
-    def _stopped(self, can: Capabilities, turn: str) -> Capabilities:
+    def _stopped(self, can: Capabilities, said: _Heard) -> Capabilities:
         """Whether stop texts are accepted, and whether one can stay in the answer."""
-        end = "\n" if "\n" in turn[1:-1] else " "
-        at = turn.find(end, 1)
-        prompt = replace(_QUESTION, stop_after=(end,))
+        cuts = _cuts(said.text)
+        end = said.text[cuts[0] - 1] if cuts else "\n"
+        kept = said.text[: said.text.find(end) + 1]
+        prompt = replace(said.prompt, stop_after=(end,))
         try:
-            kept = self._hear(replace(can, stop=True, keeps_stop=True), prompt).text
+            heard = self._hear(replace(can, stop=True, keeps_stop=True), prompt)
         except Refused:
-            return replace(can, stop=self._accepts(replace(can, stop=True), stop=end))
-        return replace(can, stop=True, keeps_stop=at > 0 and kept == turn[: at + 1])
+            return replace(can, stop=self._accepts(replace(can, stop=True), said.prompt, stop=end))
+        return replace(can, stop=True, keeps_stop=bool(cuts) and heard.text == kept)
 
-    def _choices(self, can: Capabilities, seed: int | None) -> Mapping[int, str]:
+    def _choices(self, can: Capabilities, prompt: Prompt, seed: int | None) -> Mapping[int, str]:
         """The texts of two hot samples asked for in one request, as many as come."""
         try:
-            return self._hear(can, _QUESTION, 2 * _FEW_TOKENS, temperature=_HOT, count=2, seed=seed).texts
+            return self._hear(can, prompt, 2 * _FEW_TOKENS, temperature=_HOT, count=2, seed=seed).texts
         except Refused:
             return {}
 
-    def _accepts(self, can: Capabilities, *, seed: int | None = None, stop: str = "") -> bool:
+    def _accepts(self, can: Capabilities, prompt: Prompt, stop: str = "") -> bool:
         try:
-            self._hear(replace(can, seed=seed is not None), _QUESTION, 1, seed=seed, stop=stop)
+            self._hear(can, prompt, 1, seed=1, stop=stop)
         except Refused:
             return False
         return True
@@ -181,7 +193,7 @@ class Probe:
         params = SamplingParams(max_tokens, temperature, stop=(stop,))
         path, body = self._dialect(can).request(prompt, params, max_tokens, count, seed)
         try:
-            return _heard(list(self._chunks(path, body)))
+            return _heard(prompt, list(self._chunks(path, body)))
         except Refused as refusal:
             if refusal.status in (401, 403, 404):
                 raise self._useless(refusal) from refusal
@@ -208,7 +220,11 @@ class Probe:
         )
 
 
-def _heard(chunks: list[Json]) -> _Heard:
+def _ask(question: str) -> Prompt:
+    return Prompt(({"role": "user", "content": question},))
+
+
+def _heard(prompt: Prompt, chunks: list[Json]) -> _Heard:
     texts: dict[int, str] = {}
     usage: Usage = "none"
     prompt_tokens = None
@@ -223,7 +239,7 @@ def _heard(chunks: list[Json]) -> _Heard:
             prompt_tokens = found.get("prompt_tokens")
             is_early = any(choice.get("finish_reason") is None for choice in choices)
             usage = "continuous" if is_early or usage == "continuous" else "final"
-    return _Heard(texts, usage, prompt_tokens)
+    return _Heard(prompt, texts, usage, prompt_tokens)
 
 
 def _cuts(turn: str) -> list[int]:

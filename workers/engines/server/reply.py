@@ -26,14 +26,17 @@ class Reply:
     """The choices of one request, each a turn.
 
     A turn's tokens are what the server says of it. Where it says that only of all choices together, or has
-    not yet when the turn ends, each piece of the stream counts as one (servers send one a token), or
-    ``count_text`` counts; at the end of the stream the sum is made to agree with what the server says.
+    not yet when the turn ends, each piece of the stream counts as one (servers send one a token); at the end
+    of the stream the sum is made to agree with what it says. Where it never does, ``count_text`` counts.
     """
 
-    def __init__(self, turns: Sequence[Turn], count_text: Callable[[str], int] | None) -> None:
+    def __init__(
+        self, turns: Sequence[Turn], *, says_usage: bool, count_text: Callable[[str], int] | None
+    ) -> None:
         self.prompt_tokens: int | None = None
         self.cached_prompt_tokens = 0
         self._choices = [_Choice(turn) for turn in turns]
+        self._says_usage = says_usage
         self._count_text = count_text
         self._total: int | None = None
 
@@ -76,6 +79,8 @@ class Reply:
             if self._total is not None and len(self._choices) == 1:
                 choice.reported = self._total
             yield choice.turn, self._grow(choice, choice.finish)
+        if self._says_usage and self.prompt_tokens is None:
+            raise Broken("its stream ended without the usage that it was asked for")
         if self._total is not None:
             _agree([choice.turn for choice in self._choices], self._total)
 
@@ -123,7 +128,7 @@ class Reply:
     def _tokens(self, choice: _Choice) -> int:
         if choice.reported is not None:
             return choice.reported
-        if self._count_text is None:
+        if self._says_usage or self._count_text is None:
             return choice.pieces
         if not choice.turn.is_over():
             return 0  # nobody asks before
