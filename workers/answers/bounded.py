@@ -37,18 +37,24 @@ class Refused(Exception):
 def ask(question: str, *arguments: Any, limit_s: float = 2.0) -> Any:
     """The helper's answer to one of the questions of ``bounded_child``; arguments and answer are JSON.
 
-    ``limit_s`` is processor time. Raises :class:`TooMuch` and :class:`Refused`.
+    ``limit_s`` is processor time. Raises :class:`TooMuch` and :class:`Refused`, and :class:`ImportError`
+    where a library is not installed.
     """
+    request = json.dumps({"question": question, "arguments": arguments, "limit_s": limit_s}).encode()
     with _lock:
         helper = _idle.pop() if _idle else None
     helper = helper or _Helper()
-    reply = helper.ask({"question": question, "arguments": arguments, "limit_s": limit_s})
+    reply = helper.ask(request)
+    if reply is None:
+        raise TooMuch(f"{question} took more than {limit_s} s, or too much memory")
     with _lock:
         is_kept = len(_idle) < _MOST_IDLE
         if is_kept:
             _idle.append(helper)
     if not is_kept:
         helper.close()
+    if "missing" in reply:
+        raise ImportError(reply["missing"])
     if "refused" in reply:
         raise Refused(reply["refused"])
     return reply["answer"]
@@ -64,18 +70,19 @@ class _Helper:
             env={},
         )
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, request: bytes) -> dict[str, Any] | None:
+        """The reply, or ``None`` if the process died of the request."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.write(request + b"\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = b""
         if not line.endswith(b"\n"):
             self.close()
-            raise TooMuch(f"{request['question']} took more than {request['limit_s']} s, or too much memory")
+            return None
         reply: dict[str, Any] = json.loads(line)
         return reply
 

@@ -6,6 +6,7 @@ limit of a request the kernel kills the process, even inside a multiplication th
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -115,9 +116,11 @@ def main() -> None:
         request = json.loads(line)
         function, library = QUESTIONS[request["question"]]
         try:
-            __import__(library)
+            importlib.import_module(library)
             _limit(request["limit_s"])
             reply = {"answer": function(*request["arguments"])}
+        except ImportError as error:
+            reply = {"missing": f"{library} is needed to compare answers: {error}"}
         except Exception as error:
             reply = {"refused": f"{type(error).__name__}: {error}"[:2000]}
         _limit(0)

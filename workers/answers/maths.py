@@ -61,7 +61,9 @@ def extract_math(text: str) -> str | None:
         if line is None or len(line) > _LONGEST_LAST_LINE:
             return None
         formulas = _INLINE.findall(line)
-        stated = next(filter(None, formulas[-1])) if formulas else line.rpartition("=")[2]
+        stated = next(filter(None, formulas[-1])) if formulas else line
+        if not formulas and "," not in line:  # "2 + 2 = 4", but not "x = 1, y = 2"
+            stated = line.rpartition("=")[2]
     return tidy(stated)
 
 

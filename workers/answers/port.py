@@ -7,7 +7,11 @@ from typing import Protocol
 
 
 class Answers(Protocol):
-    """How the answers of one task are read and compared. Thread-safe."""
+    """How the answers of one task are read and compared. Thread-safe.
+
+    Equivalence need not be transitive (1 is nearly 1.0000009, and that nearly 1.0000018): an answer belongs
+    to the first class whose first member it equals, in an order that does not depend on that of the answers.
+    """
 
     def extract(self, text: str) -> str | None:
         """The answer of a whole turn, without its thinking, in canonical form.

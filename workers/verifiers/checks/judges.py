@@ -9,7 +9,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from router.types import Task
+from router.types import Task, TaskKind
 from workers.answers import Embed, answers_for
 from workers.answers.bounded import Refused, TooMuch, ask
 from workers.answers.program import find_program
@@ -27,7 +27,7 @@ def by_key(embed: Embed | None) -> Judge:
         if task.key is None:
             raise CannotJudge('this task has no "key": the right answer to compare with')
         answers = answers_for(task, embed)
-        key = answers.extract(task.key)
+        key = answers.extract(_as_answer(task.key, task.kind))
         if key is None:
             raise CannotJudge(f'the key {task.key[:100]!r} has no answer of the kind "{task.kind}"')
         said = [answers.extract(turn.prefix) for turn in turns]
@@ -36,6 +36,12 @@ def by_key(embed: Embed | None) -> Judge:
         return [float(one is not None and right[one]) for one in said]
 
     return judge
+
+
+def _as_answer(key: str, kind: TaskKind) -> str:
+    """A key is an answer already: where texts are searched for answers, it is marked as one."""
+    is_bare = kind in ("auto", "math") and stated_answer(key) is None
+    return rf"\boxed{{{key}}}" if is_bare else key
 
 
 def by_tests(limits: Limits) -> Judge:

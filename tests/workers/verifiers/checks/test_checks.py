@@ -34,6 +34,9 @@ def test_a_check_judges_whole_turns_only() -> None:
     ("task", "right", "wrong"),
     [
         (Task(key="1000"), "The answer is 1,000 km.", "The answer is 100."),
+        (Task(key="x" * 80), "The answer is " + "x" * 80, "The answer is x"),
+        (Task(key="2 + 2 = 4\n#### 4"), "The answer is 4", "It is 5\n#### 5"),
+        (Task("math", key="x = 1, y = 2"), r"\boxed{x = 1, y = 2}", r"\boxed{2}"),
         (Task("math", key=r"\frac{1}{2}"), r"so \boxed{0.5}", r"so \boxed{0.05}"),
         (Task("number", key="0.3333333"), "The answer is 1/3.", "The answer is 0.3."),
         (Task("choice", key="B"), "The correct option is (b).", "(A)"),
