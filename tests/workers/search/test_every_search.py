@@ -1,0 +1,241 @@
+"""What holds for every search, whatever the model says and the verifier thinks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.types import Stopping, StrategyName, StrategySpec, Task
+from tests.workers.jobs import MESSAGES
+from tests.workers.search.players import Judge, Player, probes, problem
+from workers.engines.scripted import ScriptedEngine
+from workers.errors import EngineFailed, JobCancelled, NoAnswer
+from workers.meter import Meter
+from workers.protocols import (
+    Cancellation,
+    Candidate,
+    Completion,
+    Prompt,
+    SamplingParams,
+    Scored,
+    SearchResult,
+)
+from workers.search import BY_STEPS, STRATEGIES, UNJUDGED
+from workers.verifiers.scripted import ScriptedVerifier
+
+NAMES = list(STRATEGIES)
+LINES = ["1 + 1 = 2", "so", "The answer is 1.", "The answer is 2."]
+
+
+class Bound(NamedTuple):
+    sequences: int
+    prompts: int
+    judged: int
+    batches: int
+
+
+def bound(spec: StrategySpec, p: int) -> Bound:
+    """The table of :mod:`workers.search`; a search by steps generates N sequences a round at most."""
+    n_total, m, k, r, length = (
+        spec.samples,
+        spec.beam_width,
+        spec.lookahead_steps,
+        spec.max_rounds,
+        spec.chain_length,
+    )
+    n, s, chains = max(0, n_total - p), max(1, n_total // m), -(-n_total // length)
+    windows = 1 if spec.stopping.window is None else -(-n // spec.stopping.window) + 1
+    later = n_total * (r - 1)
+    return {
+        "direct": Bound(1, 1, 0, 1),
+        "majority": Bound(n, windows, 0, windows),
+        "best_of_n": Bound(n, windows, n, windows),
+        "best_of_n_weighted": Bound(n, windows, n, windows),
+        "beam": Bound(n + later, 1 + s * (r - 1), n + later, r),
+        "lookahead": Bound(
+            (n + later) * (k + 1), 1 + k * n + (s + k * n_total) * (r - 1), n + p + later, r * (k + 1)
+        ),
+        "dvts": Bound(n + later, 1 + s * (r - 1), n + later, r),
+        "particle": Bound(n + later, 1 + n_total * (r - 1), n + later, r),
+        "backtrack": Bound(s * m * r, 1 + s * (m * r - 1), s * m * r, m * r),
+        "revisions": Bound(n, 1 + n_total - chains, n, length),
+        "reflect": Bound(2 * n, 1 + 2 * (n_total - chains), n, 2 * length),
+    }[spec.name]
+
+
+class Chance:
+    """A model and a verifier that say anything: turns of up to 5 lines, some cut off, scores at random."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.batches: list[tuple[Prompt, ...]] = []
+        self.judged: list[tuple[Prompt, ...]] = []
+
+    def generate(self, prompts, *, temperature=None, enough=None):  # type: ignore[no-untyped-def]
+        self.batches.append(tuple(prompts))
+        done: list[Completion] = []
+        for prompt in prompts:
+            if done and enough is not None and done[-1].ended != "cancelled" and enough(done[-1]):
+                break
+            done.append(self._completion(prompt))
+        return (*done, *[Completion("", "cancelled", 0)] * (len(prompts) - len(done)))
+
+    def _completion(self, prompt: Prompt) -> Completion:
+        line = self.random.choice(LINES)
+        if prompt.stop_after and prompt.prefix.count("\n") < 4 and self.random.random() < 0.7:
+            return Completion(line + "\n", "step", 3)
+        return Completion(line, self.random.choice(["stop", "stop", "stop", "length"]), 3)
+
+    def score(self, turns: Sequence[Prompt]) -> tuple[Scored, ...]:
+        self.judged.append(tuple(turns))
+        scores = [self.random.choice([0.0, 0.2, 0.5, 0.9, 1.0]) for _ in turns]
+        return tuple(Scored((score,), score) for score in scores)
+
+
+@st.composite
+def specs(draw: Callable[..., int], name: StrategyName) -> StrategySpec:
+    rule = draw(st.sampled_from(["none", "leader", "beta", "window"]))  # type: ignore[arg-type]
+    window = draw(st.integers(2, 5) if rule == "window" else st.none() | st.integers(2, 5))  # type: ignore[operator]
+    return StrategySpec(
+        name,
+        samples=draw(st.integers(1, 12)),
+        beam_width=draw(st.integers(1, 5)),
+        max_rounds=draw(st.integers(1, 6)),
+        lookahead_steps=draw(st.integers(1, 3)),
+        chain_length=draw(st.integers(1, 12)),
+        max_drop=0.1,
+        stopping=Stopping(rule, 0.9, window),  # type: ignore[arg-type]
+    )
+
+
+def some_probes(count: int) -> tuple[Candidate, ...]:
+    return probes(Judge(lambda text: 0.4), *[f"so {at}\nThe answer is {at % 3}." for at in range(count)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 10**6), p=st.integers(0, 9))
+def test_a_search_costs_no_more_than_its_line_of_the_table_says(
+    name: StrategyName, data: st.DataObject, seed: int, p: int
+) -> None:
+    spec, chance = data.draw(specs(name)), Chance(seed)
+    try:
+        result = STRATEGIES[name](problem(*some_probes(p)), spec, chance.generate, chance.score)
+    except NoAnswer:
+        result = None
+    most = bound(spec, p)
+    assert sum(map(len, chance.batches)) <= most.sequences
+    assert sum(len({repr(prompt) for prompt in batch}) for batch in chance.batches) <= most.prompts
+    assert sum(map(len, chance.judged)) <= most.judged
+    assert len(chance.batches) <= most.batches
+    assert result is not None or not p
+    if result is not None:
+        check(result, some_probes(p) if name != "direct" else ())
+
+
+def check(result: SearchResult, initial: Sequence[Candidate]) -> None:
+    """The winner is a candidate of the best kind there is; what was paid for is a candidate."""
+    assert result.best in result.candidates
+    assert all(probe in result.candidates for probe in initial)
+    finished = [one for one in result.candidates if one.finish_reason == "stop"]
+    assert result.best.finish_reason == "stop" or not finished
+    assert result.best.answer is not None or not any(one.answer for one in finished)
+    assert result.confidence is None or 0 <= result.confidence <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 10**6), p=st.integers(0, 3), batches=st.integers(0, 5))
+def test_out_of_time_a_search_ends_with_the_best_so_far_and_asks_no_more(
+    name: StrategyName, data: st.DataObject, seed: int, p: int, batches: int
+) -> None:
+    spec, chance = data.draw(specs(name)), Chance(seed)
+    refused = 0
+
+    def generate(prompts, **how):  # type: ignore[no-untyped-def]
+        nonlocal refused
+        if len(chance.batches) < batches:
+            return chance.generate(prompts, **how)
+        refused += 1
+        return (Completion("", "cancelled", 0),) * len(prompts)
+
+    try:
+        result = STRATEGIES[name](problem(*some_probes(p)), spec, generate, chance.score)
+    except NoAnswer:
+        assert not p
+    else:
+        check(result, some_probes(p) if name != "direct" else ())
+    assert refused <= spec.lookahead_steps + 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("while_doing", ["generate", "score"])
+@pytest.mark.parametrize("at_call", [1, 2, 3])
+def test_a_client_that_leaves_stops_the_spending_at_once(
+    name: StrategyName, while_doing: str, at_call: int
+) -> None:
+    cancellation = Cancellation()
+
+    def leave(calls: int, doing: str) -> None:
+        if doing == while_doing and calls == at_call:
+            cancellation.cancel()
+
+    def say(prompt: Prompt, index: int, _seed: int) -> str:
+        leave(len(engine.calls), "generate")
+        return f"so\nThe answer is {index}." if not prompt.prefix else f"The answer is {index}."
+
+    def judge(text: str) -> list[float]:
+        leave(len(verifier.calls), "score")
+        return [0.5 for _ in text.splitlines()]
+
+    engine, verifier = ScriptedEngine(say), ScriptedVerifier(judge)
+    meter = Meter(MESSAGES, cancellation)
+    generate = meter.generator(engine, "candidate", SamplingParams(64))
+    score = meter.scorer(verifier, Task())
+    spec = StrategySpec(name, 6, chain_length=3, stopping=Stopping("none", window=2))
+    counts = []
+    try:
+        STRATEGIES[name](problem(), spec, generate, score)
+    except JobCancelled:
+        counts = [len(engine.calls), len(verifier.calls)]
+    if cancellation.cancelled and counts:
+        assert counts[0 if while_doing == "generate" else 1] == at_call
+        assert engine.calls == engine.calls[: counts[0]]
+    else:  # it had all it needed, or was not as far
+        assert not cancellation.cancelled or while_doing == "score"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_engine_that_fails_leaves_the_answer_to_what_is_complete(name: StrategyName) -> None:
+    engine = ScriptedEngine(["so\nThe answer is 1."])
+    engine.fail_with = "out of memory"
+    meter = Meter(MESSAGES, Cancellation())
+    generate = meter.generator(engine, "candidate", SamplingParams(64))
+    score = meter.scorer(ScriptedVerifier(lambda text: [0.5]), Task())
+    spec = StrategySpec(name, 6)
+    initial = some_probes(2)
+    assert STRATEGIES[name](problem(*initial), spec, generate, score).best in initial
+    with pytest.raises(NoAnswer):
+        STRATEGIES[name](problem(), spec, generate, score)
+    assert isinstance(meter.failure, EngineFailed)
+    assert len(engine.calls) <= 1
+    assert meter.usage == ()
+
+
+@pytest.mark.parametrize("name", sorted(UNJUDGED))
+def test_some_searches_need_no_verifier(name: StrategyName) -> None:
+    def score(_turns: Sequence[Prompt]) -> tuple[Scored, ...]:
+        raise AssertionError("nobody is to be asked")
+
+    player = Player(["The answer is 1."])
+    assert STRATEGIES[name](problem(), StrategySpec(name, 3), player.generate, score).best.answer == "1"
+
+
+def test_every_strategy_is_there() -> None:
+    assert set(STRATEGIES) == set(StrategyName.__args__)  # type: ignore[attr-defined]
+    assert set(STRATEGIES) > BY_STEPS
