@@ -1,6 +1,7 @@
 """The engine against a real server with a real model; docs/servers.md says how to run one.
 
-    GRADUS_TEST_SERVER_URL=http://127.0.0.1:8000/v1 GRADUS_TEST_SERVER_MODEL=smollm2 pytest tests/workers/engines
+    GRADUS_TEST_SERVER_URL=http://127.0.0.1:8000/v1 GRADUS_TEST_SERVER_MODEL=smollm2 \\
+        pytest tests/workers/engines/test_real_server.py
 
 ``GRADUS_TEST_SERVER_TOKENIZER`` may name the model's Hugging Face folder. What the server lacks is skipped.
 """
@@ -33,7 +34,7 @@ def engine() -> Iterator[ServerEngine]:
             "engine": "openai",
             "base_url": URL,
             "upstream_model": os.environ.get("GRADUS_TEST_SERVER_MODEL", "default"),
-            "tokenizer": os.environ.get("GRADUS_TEST_SERVER_TOKENIZER"),
+            "tokenizer": os.environ.get("GRADUS_TEST_SERVER_TOKENIZER") or None,
             "context_tokens": CONTEXT_TOKENS,
         }
     )
