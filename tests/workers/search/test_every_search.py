@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.types import Stopping, StrategyName, StrategySpec, Task
+from router.types import Stopping, StoppingRule, StrategyName, StrategySpec, Task
 from tests.workers.jobs import MESSAGES
 from tests.workers.search.players import Judge, Player, probes, problem
 from workers.engines.scripted import ScriptedEngine
@@ -20,6 +20,7 @@ from workers.protocols import (
     Cancellation,
     Candidate,
     Completion,
+    Enough,
     Prompt,
     SamplingParams,
     Scored,
@@ -76,7 +77,9 @@ class Chance:
         self.batches: list[tuple[Prompt, ...]] = []
         self.judged: list[tuple[Prompt, ...]] = []
 
-    def generate(self, prompts, *, temperature=None, enough=None):  # type: ignore[no-untyped-def]
+    def generate(
+        self, prompts: Sequence[Prompt], *, temperature: float | None = None, enough: Enough | None = None
+    ) -> tuple[Completion, ...]:
         self.batches.append(tuple(prompts))
         done: list[Completion] = []
         for prompt in prompts:
@@ -98,9 +101,10 @@ class Chance:
 
 
 @st.composite
-def specs(draw: Callable[..., int], name: StrategyName) -> StrategySpec:
-    rule = draw(st.sampled_from(["none", "leader", "beta", "window"]))  # type: ignore[arg-type]
-    window = draw(st.integers(2, 5) if rule == "window" else st.none() | st.integers(2, 5))  # type: ignore[operator]
+def specs(draw: st.DrawFn, name: StrategyName) -> StrategySpec:
+    rules: list[StoppingRule] = ["none", "leader", "beta", "window"]
+    rule = draw(st.sampled_from(rules))
+    window = draw(st.integers(2, 5) if rule == "window" else st.none() | st.integers(2, 5))
     return StrategySpec(
         name,
         samples=draw(st.integers(1, 12)),
@@ -109,7 +113,7 @@ def specs(draw: Callable[..., int], name: StrategyName) -> StrategySpec:
         lookahead_steps=draw(st.integers(1, 3)),
         chain_length=draw(st.integers(1, 12)),
         max_drop=0.1,
-        stopping=Stopping(rule, 0.9, window),  # type: ignore[arg-type]
+        stopping=Stopping(rule, 0.9, window),
     )
 
 
