@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from workers.bench.cli import app as bench
+from workers.quality_cli import quality
 from workers.training.cli import app as training
 
 DEFAULT_CONCURRENCY = 32
@@ -21,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(training, name="train")
+app.command(epilog="Example:\n\n  gradus quality outcomes.jsonl --verifier abacus-prm --output quality.json")(
+    quality
+)
 app.add_typer(bench, name="bench")
 
 

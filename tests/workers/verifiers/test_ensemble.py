@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from router.config import Config, load_config
 from tests.workers.verifiers.conftest import QUESTION, TEXTS, judge
-from workers import bootstrap
+from workers.bootstrap import load_verifiers
 from workers.verifiers.ensemble import EnsembleVerifier
 from workers.verifiers.majority import MajorityVerifier
 from workers.verifiers.scripted import ScriptedVerifier
@@ -81,7 +81,7 @@ def test_a_configured_ensemble_is_loaded_after_its_members() -> None:
         values | {"verifiers": {"both": ensemble, "votes": {"kind": "majority"}} | values["verifiers"]}
     )
     with ExitStack() as resources:
-        loaded = bootstrap.load_verifiers(config, resources)
+        loaded = load_verifiers(config, resources)
         texts = ["1 + 2 = 3\nThe answer is 3."]
         prm, votes, both = (judge(loaded[name], QUESTION, texts) for name in ("abacus-prm", "votes", "both"))
         assert both.scored[0].score == pytest.approx(
