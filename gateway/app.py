@@ -22,16 +22,20 @@ from gateway.settings import Settings
 from gateway.upstreams import Upstreams, listed_prices
 from router.artifacts import load_calibration
 from router.market import open_market
+from router.quality import load_shortfalls
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The gateway as an ASGI application. Connections are made when it starts, not here.
 
-    Raises :class:`router.errors.ArtifactInvalid` for a calibration that cannot be read.
+    Raises :class:`router.errors.ArtifactInvalid` for a calibration or a quality that cannot be read.
     """
     config = settings.config
     market = open_market(
-        config, calibration=load_calibration(config.calibration), price_map=listed_prices(config)
+        config,
+        calibration=load_calibration(config.calibration),
+        price_map=listed_prices(config),
+        shortfalls=load_shortfalls(config),
     )
 
     @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -46,14 +46,20 @@ class Bill:
     def lines(self) -> tuple[Usage, ...]:
         return merge(self._lines)
 
-    def usage(self) -> dict[str, int]:
-        """OpenAI's usage object, over all lines."""
+    def usage(self, reported: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """OpenAI's usage object, over all lines, with what else a server ``reported``."""
+        reported = reported or {}
+        read = {"cached_tokens": sum(line.cached_prompt_tokens for line in self._lines)}
+        written = {"reasoning_tokens": sum(line.reasoning_tokens for line in self._lines)}
         prompt = sum(line.prompt_tokens for line in self._lines)
         completion = sum(line.completion_tokens for line in self._lines)
         return {
+            **reported,
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
+            "prompt_tokens_details": {**(reported.get("prompt_tokens_details") or {}), **read},
+            "completion_tokens_details": {**(reported.get("completion_tokens_details") or {}), **written},
         }
 
     def account(self) -> dict[str, Any]:
@@ -74,6 +80,8 @@ class Bill:
                     "calls": line.calls,
                     "prompt_tokens": line.prompt_tokens,
                     "completion_tokens": line.completion_tokens,
+                    "cached_prompt_tokens": line.cached_prompt_tokens,
+                    "reasoning_tokens": line.reasoning_tokens,
                     "flops": line.flops,
                     "cost_usd": decimal_text(line.cost_usd),
                 }

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence, Sized
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.config import load_config
 from router.errors import RouterError
+from router.types import StrategyName
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -38,6 +39,19 @@ ConfigFile = Annotated[
     Path | None, typer.Option(help="A configuration file, instead of a preset.", metavar="FILE")
 ]
 Url = Annotated[str, typer.Option(help="The gateway's address.", envvar="GRADUS_URL")]
+Strategy = Annotated[
+    str | None, typer.Option(help=f"Search the small model this way: {', '.join(get_args(StrategyName))}.")
+]
+Budget = Annotated[int | None, typer.Option(help="N: how many whole answers the search may generate.")]
+BeamWidth = Annotated[str | None, typer.Option(help="M, or sqrt: searches by beams keep N/M.", metavar="M")]
+LookaheadSteps = Annotated[int | None, typer.Option(help="Steps that lookahead rolls on.")]
+ChainLength = Annotated[
+    int | None, typer.Option(help="Attempts one after another, in revisions and reflect.")
+]
+MaxDrop = Annotated[float | None, typer.Option(help="By how much a step may score lower, in backtrack.")]
+Task = Annotated[
+    str | None, typer.Option(help="What the answer is: math, number, choice, text, code or json.")
+]
 Model = Annotated[str, typer.Option(help='"gradus", "gradus/<policy>", or a configured model.')]
 
 
@@ -90,18 +104,55 @@ def train(context: typer.Context) -> None:
     _become_worker(["train", *context.args])
 
 
+@app.command(context_settings=HAND_OVER, add_help_option=False)
+def quality(context: typer.Context) -> None:
+    """Measure a verifier on labelled answers (see `gradus quality --help`)."""
+    _become_worker(["quality", *context.args])
+
+
+@app.command(context_settings=HAND_OVER, add_help_option=False)
+def bench(context: typer.Context) -> None:
+    """Measure strategies on your own models and questions (see `gradus bench --help`)."""
+    _become_worker(["bench", *context.args])
+
+
 @app.command(
-    epilog='Examples:\n\n  gradus ask "Calculate ( 7 + 5 ) * 3."\n\n  gradus ask --model gradus/cheap "..."'
+    epilog='Examples:\n\n  gradus ask "Calculate ( 7 + 5 ) * 3."\n\n'
+    '  gradus ask --model gradus/cheap "..."\n\n  gradus ask --strategy beam --budget 16 "..."'
 )
-def ask(question: str, model: Model = "gradus", url: Url = DEFAULT_URL) -> None:
+def ask(
+    question: str,
+    model: Model = "gradus",
+    url: Url = DEFAULT_URL,
+    strategy: Strategy = None,
+    budget: Budget = None,
+    beam_width: BeamWidth = None,
+    lookahead_steps: LookaheadSteps = None,
+    chain_length: ChainLength = None,
+    max_drop: MaxDrop = None,
+    task: Task = None,
+) -> None:
     """Ask a running gateway, and say how the answer was found and what it cost."""
-    client.ask(Console(), url, model, question)
+    options = _options(strategy, budget, beam_width, lookahead_steps, chain_length, max_drop, task)
+    client.ask(Console(), url, model, question, options)
 
 
 @app.command(epilog='Example:\n\n  gradus explain "Calculate 48 * 97 - 12."')
-def explain(question: str, model: Model = "gradus", url: Url = DEFAULT_URL) -> None:
+def explain(
+    question: str,
+    model: Model = "gradus",
+    url: Url = DEFAULT_URL,
+    strategy: Strategy = None,
+    budget: Budget = None,
+    beam_width: BeamWidth = None,
+    lookahead_steps: LookaheadSteps = None,
+    chain_length: ChainLength = None,
+    max_drop: MaxDrop = None,
+    task: Task = None,
+) -> None:
     """Show the plan for a question, priced; nothing is generated."""
-    client.explain(Console(), url, model, question)
+    options = _options(strategy, budget, beam_width, lookahead_steps, chain_length, max_drop, task)
+    client.explain(Console(), url, model, question, options)
 
 
 @config_app.command(epilog="Example:\n\n  gradus config check gradus.yaml")
@@ -115,6 +166,28 @@ def check(
         f"{source} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "
         f"{_count(config.policies, 'policy')} ({', '.join(config.policies)})"
     )
+
+
+def _options(
+    strategy: str | None,
+    budget: int | None,
+    beam_width: str | None,
+    lookahead_steps: int | None,
+    chain_length: int | None,
+    max_drop: float | None,
+    task: str | None,
+) -> dict[str, Any]:
+    """The ``gradus`` object of a request; the gateway checks it."""
+    options = {
+        "strategy": strategy,
+        "budget": budget,
+        "beam_width": int(beam_width) if beam_width and beam_width.isdecimal() else beam_width,
+        "lookahead_steps": lookahead_steps,
+        "chain_length": chain_length,
+        "max_drop": max_drop,
+        "task": task,
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _source(models: str, config: Path | None) -> str:

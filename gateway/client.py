@@ -20,11 +20,13 @@ class GatewayRefused(Exception):
     """No gateway there, or it answered with an error; the message says what to do."""
 
 
-def ask(console: Console, url: str, model: str, question: str) -> None:
-    """Stream the answer to the console, then a line of how it was found and what it cost."""
+def ask(console: Console, url: str, model: str, question: str, options: Mapping[str, Any]) -> None:
+    """Stream the answer to the console, then a line of how it was found and what it cost.
+
+    ``options`` is the request's ``gradus`` object.
+    """
     body = {
-        "model": model,
-        "messages": [{"role": "user", "content": question}],
+        **_request(model, question, options),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -41,9 +43,9 @@ def ask(console: Console, url: str, model: str, question: str) -> None:
         console.print(str(summary["notice"]), style="yellow", highlight=False)
 
 
-def explain(console: Console, url: str, model: str, question: str) -> None:
+def explain(console: Console, url: str, model: str, question: str, options: Mapping[str, Any]) -> None:
     """Print the plan as a table: what would be done in each difficulty bin, at what price, and why."""
-    body = {"model": model, "messages": [{"role": "user", "content": question}]}
+    body = _request(model, question, options)
     try:
         answer = httpx.post(f"{url}/v1/gradus/explain", json=body, timeout=30.0, trust_env=not _local(url))
     except httpx.HTTPError as error:
@@ -77,6 +79,11 @@ def explain(console: Console, url: str, model: str, question: str) -> None:
         f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
         "nothing was generated"
     )
+
+
+def _request(model: str, question: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": question}]}
+    return {**body, "gradus": dict(options)} if options else body
 
 
 def _events(url: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -144,6 +144,7 @@ TABLE: dict[str, Row] = {
     "model_unavailable": Row(503, "server_error", retry=True, retry_after_s=5),
     "deadline_exceeded": Row(504, "server_error"),  # a retry would spend the same again
     "cancelled": Row(499, "server_error"),
+    "schema_not_met": Row(422, "invalid_request_error"),
     "engine_failed": _SERVER,
     "model_not_loadable": _SERVER,
     "sandbox_unavailable": _SERVER,

@@ -1,4 +1,4 @@
-"""The plan of a second attempt: by the large model, where a worker gave up or could not read the prompt."""
+"""The plan of a second attempt: by the large model, where a worker gave up or could not do it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 from cost_model.prices import add_usd
-from router.errors import Refused
+from router.errors import PromptTooLong, Refused
 from router.market import Market
 from router.policy import direct_plan
 from router.types import Branch, Plan, Query
+
+SCHEMA_NOT_MET = "schema_not_met"
+"""A worker's failure: no candidate keeps to the JSON schema or the tools of the request."""
 
 
 def plan_for_gave_up(decided: Plan, branch: Branch) -> Plan:
@@ -18,20 +21,41 @@ def plan_for_gave_up(decided: Plan, branch: Branch) -> Plan:
     return replace(decided, small=None, verifier=None, probe_samples=0, branches=(only,))
 
 
-def plan_for_longer(
-    query: Query, policy_name: str, failed: str | None, spent_usd: Decimal | None, market: Market
+def plan_after(
+    code: str,
+    query: Query,
+    policy_name: str,
+    failed: str | None,
+    spent_usd: Decimal | None,
+    market: Market,
 ) -> Plan | None:
-    """One answer of the policy's large model; ``None`` if it reads no more than ``failed`` does.
+    """One answer of the policy's large model, after a worker's failure of that ``code``.
 
-    Planning only estimates how long a prompt is; a worker has the tokenizer. The cap still holds, over
+    ``None`` where it could do no better than ``failed``: a prompt may be longer than planning estimated (a
+    worker has the tokenizer), and a small model may not keep to a schema. The cap still holds, over
     ``spent_usd`` too, which is what the request has cost already (``None``: unknown).
     """
-    models, policy = market.config.models, market.config.policies[policy_name]
-    if policy.large is None or failed is None or policy.large == failed:
+    large = market.config.policies[policy_name].large
+    if large is None or failed is None or large == failed:
         return None
-    read_tokens, failed_tokens = models[policy.large].context_tokens, models[failed].context_tokens
-    if read_tokens is not None and (failed_tokens is None or read_tokens <= failed_tokens):
-        return None
+    if code == PromptTooLong.code and _reads_more(large, failed, market):
+        return _by_large(f"the prompt is longer than {failed} reads", query, policy_name, spent_usd, market)
+    if code == SCHEMA_NOT_MET:
+        return _by_large(f"{failed} did not keep to the schema", query, policy_name, spent_usd, market)
+    return None
+
+
+def _reads_more(large: str, failed: str, market: Market) -> bool:
+    read_tokens = market.config.models[large].context_tokens
+    failed_tokens = market.config.models[failed].context_tokens
+    return read_tokens is None or (failed_tokens is not None and read_tokens > failed_tokens)
+
+
+def _by_large(
+    because: str, query: Query, policy_name: str, spent_usd: Decimal | None, market: Market
+) -> Plan | None:
+    policy = market.config.policies[policy_name]
+    assert policy.large is not None
     try:
         direct = direct_plan(query, policy.large, market)
     except Refused:
@@ -40,6 +64,5 @@ def plan_for_longer(
     worst_case_usd = add_usd(spent_usd, chosen.worst_case_cost_usd)
     if policy.max_cost_usd is not None and (worst_case_usd is None or worst_case_usd > policy.max_cost_usd):
         return None
-    reason = f"{policy.large} answers, because the prompt is longer than {failed} reads"
-    branch = replace(direct.branches[0], chosen=chosen, reason=reason)
+    branch = replace(direct.branches[0], chosen=chosen, reason=f"{policy.large} answers, because {because}")
     return replace(direct, policy=policy_name, branches=(branch,))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError, from_json
 
 from gateway.errors import BadRequest
+from gateway.options import GradusOptions
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -79,6 +80,7 @@ class ChatRequest(_Permissive):
     functions: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
     user: str | None = None
+    gradus: GradusOptions | None = None
 
     @field_validator("stop")
     @classmethod
@@ -163,6 +165,8 @@ class UsageLine(BaseModel):
     calls: int
     prompt_tokens: int
     completion_tokens: int
+    cached_prompt_tokens: int
+    reasoning_tokens: int
     flops: float | None
     cost_usd: str | None
 

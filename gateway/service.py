@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -18,18 +18,15 @@ from cost_model.prices import add_usd
 from cost_model.usage import Purpose, Usage
 from gateway.bill import Bill
 from gateway.dispatch import Dispatcher
-from gateway.errors import BadRequest, GatewayError, JobFailed, ModelNotFound
-from gateway.fallback import plan_for_gave_up, plan_for_longer
+from gateway.errors import GatewayError, JobFailed
+from gateway.fallback import plan_after, plan_for_gave_up
+from gateway.planning import Planned, Planner
 from gateway.translate import Asked, gradus_object, known_headers
 from gateway.upstreams import Reading, Upstreams
-from router.errors import CannotHonour, PromptTooLong
 from router.market import Market
-from router.policy import direct_plan, plan
-from router.types import Branch, Decision, Job, Outcome, Plan
+from router.types import Alternative, Branch, Decision, Job, Outcome, Plan
 from router.wire import Event
 
-GRADUS = "gradus"
-DEFAULT_POLICY = "default"
 # A worker stops this much before the client's deadline, so that the best answer so far still arrives.
 REPLY_MARGIN_S = 1.0
 REPLY_MARGIN_SHARE = 0.05
@@ -53,6 +50,7 @@ class Reply:
     finish_reason: str
     usage: Mapping[str, Any]
     gradus: Mapping[str, Any]
+    tool_calls: Sequence[Mapping[str, Any]] = ()
     upstream: Mapping[str, Any] | None = None
 
 
@@ -61,13 +59,17 @@ class _Run:
     """One request on its way. ``deadline_s`` is on the event loop's clock; ``stages_s`` fills up."""
 
     asked: Asked
-    plan: Plan
+    planned: Planned
     deadline_s: float
     bill: Bill
     listener: Listener | None
     began_s: float
     stages_s: dict[str, float] = field(default_factory=dict)
     decision: Decision | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return self.planned.plan
 
     def took(self, stages_s: Mapping[str, float]) -> None:
         for stage, seconds in stages_s.items():
@@ -80,9 +82,11 @@ class _Answer:
 
     text: str = ""
     finish_reason: str = "stop"
+    tool_calls: Sequence[Mapping[str, Any]] = ()
     samples: int = 1
     confidence: float | None = None
     notice: str | None = None
+    by_server: bool = False
     upstream: Mapping[str, Any] | None = None
     reported: Mapping[str, Any] = field(default_factory=dict)
     estimated: bool = False
@@ -93,37 +97,31 @@ class Service:
 
     def __init__(self, market: Market, dispatcher: Dispatcher, upstreams: Upstreams) -> None:
         self._market = market
+        self._planner = Planner(market)
         self._dispatcher = dispatcher
         self._upstreams = upstreams
 
     def names(self) -> list[str]:
         """Every value of ``model`` that a request may have."""
-        config = self._market.config
-        return [GRADUS, *(f"{GRADUS}/{policy}" for policy in config.policies), *config.models]
+        return self._planner.names()
 
     def explain(self, asked: Asked) -> Plan:
         """What would be done, and for how much; spends nothing.
 
         Raises :class:`RouterError` or :class:`GatewayError`.
         """
-        policy = self._policy(asked.model)
-        try:
-            if policy is None:
-                return direct_plan(asked.query, asked.model, self._market)
-            return plan(asked.query, policy, self._market)
-        except CannotHonour as error:
-            param = asked.params.get(error.needs[0]) if error.needs else None
-            raise BadRequest(f"{error}.", code=error.code, param=param) from error
+        return self._planner.plan(asked).plan
 
     async def answer(self, asked: Asked, listener: Listener | None = None) -> Reply:
         """Plan, dispatch, escalate if need be, price, reply; ``listener`` hears of it meanwhile.
 
         Raises :class:`RouterError` or :class:`GatewayError`; ``account`` of the latter says what was spent.
         """
+        planned = self._planner.plan(asked)
         run = _Run(
             asked=asked,
-            plan=self.explain(asked),
-            deadline_s=asyncio.get_running_loop().time() + self._deadline_after_s(asked.model),
+            planned=planned,
+            deadline_s=asyncio.get_running_loop().time() + planned.deadline_after_s,
             bill=Bill(self._market),
             listener=listener,
             began_s=time.perf_counter(),
@@ -151,21 +149,21 @@ class Service:
         return branch, await self._ask(run, branch, plan_for_gave_up(run.plan, branch), escalated=True)
 
     async def _fall_back(self, run: _Run, error: JobFailed) -> tuple[Branch, _Answer]:
-        """Ask the large model, if only a worker could tell that the prompt is too long; else ``error``."""
-        policy = self._policy(run.asked.model)
-        if policy is None or error.code != PromptTooLong.code:
+        """Ask the large model, where only a worker could tell that the small one cannot; else ``error``."""
+        policy = run.planned.policy
+        if policy is None or run.planned.settled:
             raise error
         failed = run.plan.small if run.plan.probe_samples else run.plan.branches[0].chosen.model
         spent_usd = add_usd(*(line.cost_usd for line in run.bill.lines))
-        longer = plan_for_longer(run.asked.query, policy, failed, spent_usd, self._market)
-        if longer is None:
+        second = plan_after(error.code, run.planned.query, policy, failed, spent_usd, self._market)
+        if second is None:
             raise error
-        branch = replace(longer.branches[0], notice=f"{longer.branches[0].reason}: {error}")
-        return branch, await self._ask(run, branch, longer, escalated=True)
+        branch = replace(second.branches[0], notice=f"{second.branches[0].reason}: {error}")
+        return branch, await self._ask(run, branch, second, escalated=True)
 
     async def _ask(self, run: _Run, branch: Branch, decided: Plan, *, escalated: bool) -> _Answer:
         """An answer without a probe, of the model that ``branch`` chose: in a worker, or from its server."""
-        if self._in_worker(branch.chosen.model):
+        if self._in_worker(branch.chosen):
             return _said(await self._work(run, decided, escalated=escalated))
         return await self._upstream(run, branch.chosen.model, escalated=escalated)
 
@@ -175,7 +173,7 @@ class Service:
         job = Job(
             id=uuid.uuid4().hex,
             reply_to=self._dispatcher.reply_to,
-            query=run.asked.query,
+            query=run.planned.query,
             plan=decided,
             deadline_unix_s=time.time() + left_s - min(REPLY_MARGIN_S, REPLY_MARGIN_SHARE * left_s),
             stream=run.asked.stream,
@@ -225,15 +223,24 @@ class Service:
             if reading.sent:
                 purpose: Purpose = "escalation" if escalated else "direct"
                 read, written = reading.prompt_tokens, reading.completion_tokens
-                line = Usage(purpose, name, 1, read, written, seconds=seconds)
+                line = Usage(
+                    purpose,
+                    name,
+                    1,
+                    read,
+                    written,
+                    reading.cached_prompt_tokens,
+                    reading.reasoning_tokens,
+                    seconds,
+                )
                 if counted or reading.reported:
                     run.bill.add([line])
                 else:
                     run.bill.add_uncounted(line)
-        return _Answer(upstream=body, reported=reading.reported, estimated=reading.estimated)
+        return _Answer(by_server=True, upstream=body, reported=reading.reported, estimated=reading.estimated)
 
     def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:
-        left_out = run.asked.not_honoured if self._in_worker(branch.chosen.model) else ()
+        left_out = () if answer.by_server else run.asked.not_honoured
         notices = (
             branch.notice,
             answer.notice,
@@ -241,7 +248,7 @@ class Service:
             "The server did not count tokens: its usage is estimated." if answer.estimated else None,
         )
         gradus = gradus_object(
-            policy=self._policy(run.asked.model),
+            policy=run.planned.policy,
             chosen=branch.chosen,
             decision=run.decision,
             samples=answer.samples,
@@ -253,34 +260,27 @@ class Service:
         return Reply(
             text=answer.text,
             finish_reason=answer.finish_reason,
-            usage={**answer.reported, **run.bill.usage()},
+            usage=run.bill.usage(answer.reported),
             gradus=gradus,
+            tool_calls=answer.tool_calls,
             upstream=answer.upstream,
         )
 
-    def _policy(self, model: str) -> str | None:
-        """The policy that a request's ``model`` means; ``None`` for a configured model's own name."""
-        config = self._market.config
-        if model == GRADUS:
-            return DEFAULT_POLICY
-        prefix, _, policy = model.partition("/")
-        if prefix == GRADUS and policy in config.policies:
-            return policy
-        if model in config.models:
-            return None
-        raise ModelNotFound(
-            f"There is no model '{model}'; there are {', '.join(self.names())}.", param="model"
-        )
-
-    def _deadline_after_s(self, model: str) -> float:
-        return self._market.config.policies[self._policy(model) or DEFAULT_POLICY].deadline_s
-
-    def _in_worker(self, model: str) -> bool:
-        return self._market.config.models[model].engine == "transformers"
+    def _in_worker(self, chosen: Alternative) -> bool:
+        """Searches are for workers, whatever runs the model; a direct answer of a server needs none."""
+        engine = self._market.config.models[chosen.model].engine
+        return engine == "transformers" or chosen.strategy.name != "direct"
 
 
 def _said(outcome: Outcome) -> _Answer:
-    return _Answer(outcome.text, outcome.finish_reason, outcome.samples, outcome.confidence, outcome.notice)
+    return _Answer(
+        outcome.text,
+        outcome.finish_reason,
+        outcome.tool_calls,
+        outcome.samples,
+        outcome.confidence,
+        outcome.notice,
+    )
 
 
 def _stages_s(decided: Plan, outcome: Outcome, escalated: bool) -> Mapping[str, float]:

@@ -91,10 +91,18 @@ class Feed:
             self._say(chunk)
 
     def finish(
-        self, text: str, finish_reason: str, usage: Mapping[str, Any], gradus: Mapping[str, Any]
+        self,
+        text: str,
+        finish_reason: str,
+        usage: Mapping[str, Any],
+        gradus: Mapping[str, Any],
+        tool_calls: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """The end; ``text`` is the whole answer, said here unless it was streamed."""
         self._say_role()
+        if tool_calls:
+            calls = [{"index": index, **call} for index, call in enumerate(tool_calls)]
+            self._say(self._envelope.chunk([_choice({"tool_calls": calls})]))
         if not self._said_text:
             for line in text.splitlines(keepends=True):
                 self.text(line)

@@ -9,10 +9,13 @@ from urllib.parse import quote
 
 from gateway.errors import BadRequest
 from gateway.schemas import ChatRequest
-from router.types import Alternative, Decision, Plan, Query, Sampling
+from gateway.structured import forces_tools, structured_task, told
+from router.limits import REQUIRED_TOOLS
+from router.types import Alternative, Decision, Plan, Query, Sampling, Task
+from router.wish import Wish
 
 # Fields of the body that are no business of the model that answers.
-_ENVELOPE = frozenset({"model", "messages", "stream", "stream_options"})
+_ENVELOPE = frozenset({"model", "messages", "stream", "stream_options", "gradus"})
 # Fields that Query.sampling holds.
 _SAMPLING = frozenset({"max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed"})
 # Fields that say who asks or how to file it, and change no answer.
@@ -50,7 +53,11 @@ _COMPANIONS = frozenset({"tool_choice", "parallel_tool_calls", "function_call"})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A checked request. ``body`` is the JSON object as it came; ``params`` says where each need was."""
+    """A checked request.
+
+    ``body`` is the JSON object as it came, but for what is ours. ``params`` says where each need was.
+    ``wish`` is what the request says of its search.
+    """
 
     model: str
     query: Query
@@ -58,6 +65,7 @@ class Asked:
     params: Mapping[str, str]
     stream: bool
     include_usage: bool
+    wish: Wish | None = None
 
     @property
     def not_honoured(self) -> tuple[str, ...]:
@@ -71,18 +79,22 @@ class Asked:
 def read(request: ChatRequest, body: Mapping[str, Any]) -> Asked:
     """Raises :class:`gateway.errors.BadRequest` where two fields contradict each other."""
     params = dict(_needs(body))
+    options = request.gradus
+    task = structured_task(Task() if options is None else options.answer_task(), body)
     return Asked(
         model=request.model,
         query=Query(
-            messages=tuple(_plain(message) for message in body["messages"]),
+            messages=told([_plain(message) for message in body["messages"]], task),
             sampling=_sampling(request),
             needs=tuple(params),
             extra={name: value for name, value in body.items() if name not in _ENVELOPE | _SAMPLING},
+            task=task,
         ),
-        body=body,
+        body={name: value for name, value in body.items() if name != "gradus"},
         params=params,
         stream=bool(request.stream),
         include_usage=request.stream_options is not None and request.stream_options.include_usage,
+        wish=None if options is None else options.wish(),
     )
 
 
@@ -107,7 +119,7 @@ def _needs(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(need, field it was found in), each need once."""
     for name, asks in _NEEDS.items():
         if asks(body.get(name)):
-            yield name, name
+            yield REQUIRED_TOOLS if name == "tools" and forces_tools(body) else name, name
     seen: set[str] = set()
     for index, message in enumerate(body["messages"]):
         for need, where in _message_needs(message):

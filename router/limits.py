@@ -13,9 +13,11 @@ from router.pricing import Ask
 from router.reasons import usd
 from router.types import Alternative, Query
 
+REQUIRED_TOOLS: Final = "required tools"
+"""Of :attr:`router.types.Query.needs`: the answer must be tool calls. Where it may be text too: "tools"."""
 NEEDS_MET: Final[Mapping[str, frozenset[str]]] = {
     "json": frozenset(["response_format"]),
-    "tools": frozenset(["required tools"]),
+    "tools": frozenset([REQUIRED_TOOLS]),
 }
 """What a small model that honours a feature can be searched for, of :attr:`router.types.Query.needs`."""
 

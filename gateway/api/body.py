@@ -54,7 +54,7 @@ def _too_large(max_body_bytes: int) -> BadRequest:
     )
 
 
-def request_body(example: dict[str, Any]) -> dict[str, Any]:
+def request_body(examples: dict[str, Any]) -> dict[str, Any]:
     """How OpenAPI describes a body that is read here and not by the framework."""
     return {
         "requestBody": {
@@ -62,7 +62,7 @@ def request_body(example: dict[str, Any]) -> dict[str, Any]:
             "content": {
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/ChatRequest"},
-                    "example": example,
+                    "examples": examples,
                 }
             },
         }

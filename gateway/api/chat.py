@@ -40,7 +40,7 @@ CLIENT_CLOSED_REQUEST = 499  # nobody reads it
         },
         **examples.ERRORS,
     },
-    openapi_extra=request_body(examples.REQUEST),
+    openapi_extra=request_body(examples.REQUESTS),
 )
 async def chat_completions(request: Request) -> Response:
     """Routes by difficulty for `gradus` and `gradus/<policy>`; asks a model directly for its own name."""
@@ -79,7 +79,7 @@ async def _stream(request: Request, state: GatewayState, asked: Asked, envelope:
 async def _feed(state: GatewayState, asked: Asked, feed: Feed) -> None:
     try:
         reply = await state.service.answer(asked, feed)
-        feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus)
+        feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus, reply.tool_calls)
     except Exception as error:
         if feed.opened.done():
             feed.fail(to_http(error))
@@ -106,6 +106,8 @@ def _completion(envelope: Envelope, reply: Reply) -> dict[str, Any]:
     """The response body: a server's own completion under our account, or one made of the answer's text."""
     if reply.upstream is not None:
         return {**reply.upstream, **envelope.completion(), "usage": reply.usage, "gradus": reply.gradus}
-    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
+    if reply.tool_calls:
+        message = {**message, "content": reply.text or None, "tool_calls": reply.tool_calls}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
     return envelope.completion(choices=[choice], usage=reply.usage, gradus=reply.gradus)

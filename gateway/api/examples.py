@@ -11,6 +11,14 @@ ANSWER = "7 + 5 = 12\n12 * 3 = 36\nThe answer is 36."
 
 REQUEST: dict[str, Any] = {"model": "gradus", "messages": [{"role": "user", "content": QUESTION}]}
 
+REQUESTS: dict[str, Any] = {
+    "routed": {"summary": "Routed by difficulty", "value": REQUEST},
+    "search": {
+        "summary": "A search by its name and budget",
+        "value": {**REQUEST, "gradus": {"strategy": "beam", "budget": 16, "beam_width": 4, "task": "math"}},
+    },
+}
+
 GRADUS: dict[str, Any] = {
     "route": "small",
     "model": "abacus-small",
@@ -30,6 +38,8 @@ GRADUS: dict[str, Any] = {
             "calls": 16,
             "prompt_tokens": 32,
             "completion_tokens": 560,
+            "cached_prompt_tokens": 0,
+            "reasoning_tokens": 0,
             "flops": 1184000000.0,
             "cost_usd": "0.0000078",
         },
@@ -39,6 +49,8 @@ GRADUS: dict[str, Any] = {
             "calls": 16,
             "prompt_tokens": 832,
             "completion_tokens": 0,
+            "cached_prompt_tokens": 0,
+            "reasoning_tokens": 0,
             "flops": 1664000000.0,
             "cost_usd": "0.000001368",
         },
@@ -46,7 +58,13 @@ GRADUS: dict[str, Any] = {
     "latency_s": {"queue": 0.004, "probe": 0.31, "search": 0.002, "total": 0.325},
 }
 
-USAGE = {"prompt_tokens": 864, "completion_tokens": 560, "total_tokens": 1424}
+USAGE = {
+    "prompt_tokens": 864,
+    "completion_tokens": 560,
+    "total_tokens": 1424,
+    "prompt_tokens_details": {"cached_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 0},
+}
 
 COMPLETION: dict[str, Any] = {
     "id": "chatcmpl-1f0c",
@@ -80,7 +98,16 @@ data: [DONE]
 _ALTERNATIVE: dict[str, Any] = {
     "route": "small",
     "model": "abacus-small",
-    "strategy": {"name": "best_of_n_weighted", "samples": 16, "beam_width": 4, "max_rounds": 40},
+    "strategy": {
+        "name": "best_of_n_weighted",
+        "samples": 16,
+        "beam_width": 4,
+        "max_rounds": 40,
+        "lookahead_steps": 1,
+        "chain_length": 4,
+        "max_drop": 0.1,
+        "stopping": {"rule": "leader", "confidence": 0.95, "window": None},
+    },
     "accuracy": 0.9,
     "accuracy_source": "assumed",
     "expected_cost_usd": "0",

@@ -25,7 +25,7 @@ router = APIRouter(tags=["gradus"])
     summary="Explain a chat without answering it",
     response_model=Explanation,
     responses={200: {"content": {"application/json": {"example": examples.EXPLANATION}}}, **examples.ERRORS},
-    openapi_extra=request_body(examples.REQUEST),
+    openapi_extra=request_body(examples.REQUESTS),
 )
 async def explain(request: Request) -> Response:
     """What would be done in each difficulty bin, compared with what, at what price, and why."""

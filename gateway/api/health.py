@@ -41,8 +41,11 @@ async def readyz(request: Request) -> Response:
 async def _reasons(state: GatewayState) -> list[str]:
     if not state.dispatcher.reads:
         return ["This gateway process no longer reads what workers answer; its log says why. Restart it."]
+    searched = {policy.small for policy in state.config.policies.values()}
     needed = sorted(
-        name for name, model in state.config.models.items() if isinstance(model, TransformersModel)
+        name
+        for name, model in state.config.models.items()
+        if isinstance(model, TransformersModel) or name in searched
     )
     try:
         workers = await state.dispatcher.workers()

@@ -17,7 +17,7 @@ from gateway.errors import DeadlineExceeded, GatewayError, KeyMissing, UpstreamF
 from gateway.upstreams.litellm_models import LiteLLMModels, price_map
 from gateway.upstreams.openai_server import OpenAIServers
 from gateway.upstreams.port import Call, Json, Refusal, Unreachable, UpstreamEngine
-from router.config import Config, LiteLLMModel, OpenAIModel
+from router.config import Config, JudgeVerifier, LiteLLMModel, OpenAIModel
 
 CHARACTERS_PER_TOKEN = 4  # a rough English average, used only where a server counts nothing
 BAD_REQUEST_STATUSES = {400, 413, 415, 422}
@@ -66,6 +66,21 @@ class Reading:
     @property
     def prompt_tokens(self) -> int:
         return self.reported["prompt_tokens"] if self.reported else _tokens(self._prompt_characters)
+
+    @property
+    def cached_prompt_tokens(self) -> int:
+        """Of the prompt tokens, as the server reports it; 0 where it does not."""
+        return self._detail("prompt_tokens_details", "cached_tokens")
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Of the completion tokens, as the server reports it; 0 where it does not."""
+        return self._detail("completion_tokens_details", "reasoning_tokens")
+
+    def _detail(self, of: str, name: str) -> int:
+        details = self.reported.get(of)
+        found = details.get(name) if isinstance(details, dict) else None
+        return found if isinstance(found, int) else 0
 
     @property
     def completion_tokens(self) -> int:
@@ -182,8 +197,9 @@ class Upstreams:
 
 
 def listed_prices(config: Config) -> Mapping[str, Mapping[str, Any]]:
-    """litellm's own price list, read only if a model of its is configured without a price."""
-    wanted = any(isinstance(model, LiteLLMModel) and model.price is None for model in config.models.values())
+    """litellm's own price list, read only if a model or judge of its is configured without a price."""
+    asked = [*config.models.values(), *config.verifiers.values()]
+    wanted = any(isinstance(each, LiteLLMModel | JudgeVerifier) and each.price is None for each in asked)
     return price_map() if wanted else {}
 
 

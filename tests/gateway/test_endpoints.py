@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from gateway.api import examples
-from gateway.schemas import ChatCompletion, ErrorBody, Explanation, Readiness
+from gateway.schemas import ChatCompletion, ChatRequest, ErrorBody, Explanation, Readiness
 from router import wire
 from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import ScriptedWorker
@@ -136,7 +136,10 @@ def test_the_interface_describes_itself_with_examples(url: str) -> None:
     schema = httpx.get(f"{url}/openapi.json").json()
 
     chat = schema["paths"]["/v1/chat/completions"]["post"]
-    assert chat["requestBody"]["content"]["application/json"]["example"]["model"] == "gradus"
+    shown = chat["requestBody"]["content"]["application/json"]["examples"]
+    assert shown["routed"]["value"]["model"] == "gradus"
+    assert shown["search"]["value"]["gradus"]["strategy"] == "beam"
+    assert schema["components"]["schemas"]["GradusOptions"]["properties"]["budget"]
     assert {"200", "400", "402", "404", "413", "502", "503", "504"} <= set(chat["responses"])
     for status, response in chat["responses"].items():
         assert response["content"]["application/json"]["example"], status
@@ -166,6 +169,8 @@ def _references(node: Any) -> list[str]:
 def test_examples_are_what_the_schemas_say() -> None:
     ChatCompletion.model_validate(examples.COMPLETION)
     Explanation.model_validate(examples.EXPLANATION)
+    for request in examples.REQUESTS.values():
+        ChatRequest.model_validate(request["value"])
     Readiness.model_validate(examples.NOT_READY)
     for error in examples.ERRORS.values():
         ErrorBody.model_validate(error["content"]["application/json"]["example"])

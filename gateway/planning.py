@@ -1,0 +1,124 @@
+"""From a checked request to its plan: which policy it means, what it wants of it, and what it may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.errors import BadRequest, ModelNotFound
+from gateway.translate import Asked
+from router.config import CheckVerifier, Config
+from router.errors import CannotHonour, CannotSearch
+from router.market import Market
+from router.policy import direct_plan, plan, search_plan
+from router.types import Plan, Query, Task, TaskKind
+
+GRADUS: Final = "gradus"
+DEFAULT_POLICY: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """``query`` is the request's, with its policy's task; ``policy`` is ``None`` where none is followed.
+
+    ``settled``: what the request names is done or fails; nothing else is done in its place.
+    """
+
+    plan: Plan
+    query: Query
+    policy: str | None
+    deadline_after_s: float
+    settled: bool
+
+
+class Planner:
+    """Plans requests with what a market offers."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._config: Config = market.config
+
+    def names(self) -> list[str]:
+        """Every value of ``model`` that a request may have."""
+        return [GRADUS, *(f"{GRADUS}/{policy}" for policy in self._config.policies), *self._config.models]
+
+    def plan(self, asked: Asked) -> Planned:
+        """What would be done, and for how much; spends nothing.
+
+        Raises :class:`RouterError` or :class:`GatewayError`.
+        """
+        policy, wish = self._policy(asked.model), asked.wish
+        by_name = policy is None
+        if policy is None and wish is not None and wish.strategy != "direct":
+            policy = self._searching(asked.model)
+        query = self._with_task(asked.query, policy)
+        try:
+            if policy is None:
+                decided = direct_plan(query, asked.model, self._market)
+            elif wish is not None and (by_name or wish.strategy is not None):
+                decided = search_plan(query, policy, self._market, wish)
+            else:
+                decided = plan(query, policy, self._market, wish=wish)
+        except CannotHonour as error:
+            param = asked.params.get(error.needs[0]) if error.needs else None
+            raise BadRequest(f"{error}.", code=error.code, param=param) from error
+        except CannotSearch as error:
+            raise BadRequest(f"{error}.", param=f"gradus.{error.parameter}") from error
+        settled = by_name or (wish is not None and wish.strategy is not None)
+        deadline_s = self._config.policies[policy or DEFAULT_POLICY].deadline_s
+        return Planned(decided, query, policy, deadline_s, settled)
+
+    def _policy(self, model: str) -> str | None:
+        """The policy that a request's ``model`` means; ``None`` for a configured model's own name."""
+        if model == GRADUS:
+            return DEFAULT_POLICY
+        prefix, _, policy = model.partition("/")
+        if prefix == GRADUS and policy in self._config.policies:
+            return policy
+        if model in self._config.models:
+            return None
+        raise ModelNotFound(
+            f"There is no model '{model}'; there are {', '.join(self.names())}.", param="model"
+        )
+
+    def _searching(self, model: str) -> str:
+        """The policy whose verifier and budget a search on this model uses."""
+        names = [name for name, policy in self._config.policies.items() if policy.small == model]
+        if not names:
+            raise BadRequest(
+                f"No policy searches on '{model}', so it has no verifier for that; ask for gradus, or for "
+                "gradus/<policy>.",
+                param="model",
+            )
+        return DEFAULT_POLICY if DEFAULT_POLICY in names else names[0]
+
+    def _with_task(self, query: Query, policy_name: str | None) -> Query:
+        """What an answer is where the request does not say; and only checks that the operator configured."""
+        if policy_name is None:
+            checks: set[str] = set()
+            kind: TaskKind = "auto"
+        else:
+            policy = self._config.policies[policy_name]
+            members = self._config.members(policy.verifier).values()
+            checks = {each.check for each in members if isinstance(each, CheckVerifier)}
+            kind = policy.task
+        _refuse_unchecked(query.task, checks, runs_code=kind == "code" or "tests" in checks)
+        return replace(query, task=replace(query.task, kind=kind)) if query.task.kind == "auto" else query
+
+
+def _refuse_unchecked(task: Task, checks: set[str], *, runs_code: bool) -> None:
+    """Raises for what nobody would look at, and for code that the operator did not agree to run."""
+    for field, value in (("key", task.key), ("tests", task.tests), ("pattern", task.pattern)):
+        if value is not None and not checks & {field, "python"}:
+            raise BadRequest(
+                f"Nothing here checks 'gradus.task.{field}': the policy's verifier must be a check of kind "
+                f"{field}, and is not.",
+                code="unsupported_feature",
+                param=f"gradus.task.{field}",
+            )
+    if task.cases and not runs_code:
+        raise BadRequest(
+            "Nothing here runs 'gradus.task.cases': the policy needs task: code, or a check of kind tests.",
+            code="unsupported_feature",
+            param="gradus.task.cases",
+        )
