@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 
@@ -87,9 +87,10 @@ class Vote:
         return None
 
     def _votes_ahead(self, to_come: int) -> str | None:
-        first, second = _first_two(Counter(self._classes(self._complete())))
-        if not cannot_lose(first, second, to_come):
+        votes = Counter(self._classes(self._complete()))
+        if not self._cannot_lose(votes, to_come):
             return None
+        first, second = _first_two(votes)
         return f"the leader can no longer lose: it has {first:g} votes, the runner-up {second:g}"
 
     def _scores_ahead(self, to_come: int) -> str | None:
@@ -102,12 +103,29 @@ class Vote:
         else:
             return None
         self._judged()
-        first, second = _first_two(self._weights(0.0))
-        if not cannot_lose(first, second, to_come):
+        weights = self._weights(0.0)
+        if not self._cannot_lose(weights, to_come):
             return None
+        first, second = _first_two(weights)
         return (
             f"the leader can no longer lose: its scores sum to {first:.2f}, the runner-up's to {second:.2f}"
         )
+
+    def _cannot_lose(self, weights: Mapping[int, float], to_come: int) -> bool:
+        """Where answers support each other in part (tool calls), all the rest counts against the leader."""
+        first, second = _first_two(weights)
+        if not cannot_lose(first, second, to_come):
+            return False
+        said = [one.answer or "" for one in self._complete() if has_answer(one)]
+        labels = self._problem.answers.classes(said)
+        alone = Counter(labels)
+        stand_alone = all(
+            behind == alone[label]
+            for behind, label in zip(
+                self._problem.answers.support(said, [1.0] * len(said)), labels, strict=True
+            )
+        )
+        return stand_alone or cannot_lose(first, fsum(weights.values()) - first, to_come)
 
     def _beta(self, _to_come: int) -> str | None:
         votes = Counter(self._classes(self._complete()))
@@ -182,7 +200,7 @@ _RULES: dict[str, Callable[[Vote, int], str | None]] = {
 }
 
 
-def _first_two(weights: dict[int, float] | Counter[int]) -> tuple[float, float]:
+def _first_two(weights: Mapping[int, float]) -> tuple[float, float]:
     """What stands behind the first and the second answer."""
     first, second, *_ = (*sorted(weights.values(), reverse=True), 0, 0)
     return first, second

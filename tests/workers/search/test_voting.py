@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.types import Stopping, StoppingRule, StrategyName, StrategySpec
+from router.types import Stopping, StoppingRule, StrategyName, StrategySpec, Task
+from tests.workers.jobs import MESSAGES
 from tests.workers.search.players import ANSWERS, Judge, Player, candidate, problem
-from workers.protocols import Candidate, Completion, SearchResult
+from workers.answers import answers_for
+from workers.protocols import Candidate, Completion, Problem, SearchResult
 from workers.search import STRATEGIES
 from workers.search.selection import select_best_of_n_weighted, select_majority
 
@@ -67,6 +70,19 @@ def test_turns_without_an_answer_agree_with_nothing_but_use_the_budget() -> None
 def test_agreement_is_by_class_of_answers_not_by_string() -> None:
     _, player, _ = run(spec("majority", 5), ["0.5", "1/2", "$0.50", "3", "3"])
     assert len(player.completions) == 3
+
+
+def test_where_answers_support_each_other_in_part_all_the_rest_counts_against_the_leader() -> None:
+    """Tool calls are voted on by argument. After 4 votes to 1 and 1 of 8, 4 > 1 + 2, but not > 1 + 1 + 2."""
+    tools = answers_for(Task("tools", tools=({"function": {"name": "weather"}},)))
+    cities = ["Rome", "Rome", "Oslo", "Bern", "Rome", "Rome", "Rome", "Rome"]
+    calls = [json.dumps({"name": "weather", "arguments": {"city": city, "unit": "C"}}) for city in cities]
+    player = Player(calls)
+    result = STRATEGIES["majority"](
+        Problem(MESSAGES, tools), spec("majority", 8), player.generate, Judge(lambda _: 0.0).score
+    )
+    assert len(player.completions) == 7
+    assert result.best.text == calls[0]
 
 
 def test_probes_may_decide_a_vote_before_anything_is_generated() -> None:
