@@ -37,16 +37,6 @@ from workers.meter import Meter
 from workers.protocols import Cancellation, Engine, Problem, Prompt, SamplingParams, Scored
 from workers.search import STRATEGIES
 
-HINT = " Think step by step, one step a line."
-QUESTIONS = (
-    "Tom has 3 boxes with 4 apples each. He eats 2 of them. How many apples are left?",
-    "What is 17 * 6 - 5?",
-    "A train goes 60 miles an hour. How far does it go in 2 and a half hours?",
-    "Anna reads 12 pages a day. How many days does she need for a book of 180 pages?",
-    "A shirt costs 20 dollars and is sold for a quarter less. What does it cost now?",
-    "There are 5 cats and 7 birds in a garden. How many legs do they have together?",
-)
-
 
 @dataclass(frozen=True)
 class Row:
@@ -88,24 +78,33 @@ def main() -> None:
     )
     parser.add_argument("--samples", type=int, default=16, help="N (default 16)")
     parser.add_argument("--width", type=int, default=4, help="M (default 4)")
-    parser.add_argument("--rounds", type=int, default=8, help="steps of a path at most (default 8)")
+    parser.add_argument("--rounds", type=int, default=16, help="steps of a path at most (default 16)")
+    parser.add_argument("--hint", default="", help="what to add to every question, to get steps a line")
+    parser.add_argument(
+        "--stop-token", default="", help="a text that tells its_hub that a path is finished; else none does"
+    )
     parser.add_argument("--max-tokens", type=int, default=256, help="of a path; of a request of its_hub's")
-    parser.add_argument("--questions", type=int, default=len(QUESTIONS), help="how many (default all)")
+    parser.add_argument("--questions", type=int, default=8, help="how many (default 8)")
     options = parser.parse_args()
 
-    asked = [question + HINT for question in QUESTIONS[: options.questions]]
-    sizes: dict[str, Any] = {"context_tokens": 2048, "max_tokens": options.max_tokens, "temperature": 0.8}
+    asked = [question(number) + options.hint for number in range(options.questions)]
+    reads = json.loads((Path(options.folder) / "config.json").read_text())["max_position_embeddings"]
+    sizes: dict[str, Any] = {
+        "context_tokens": min(reads, 2048),
+        "max_tokens": options.max_tokens,
+        "temperature": 0.8,
+    }
     server = OpenAIModel(
         engine="openai", base_url=options.url, upstream_model=options.model, tokenizer=options.folder, **sizes
     )
     in_process = TransformersModel(engine="transformers", path=options.folder, **sizes)
     engines = {"server": load_engine("server", server), "in process": load_engine("in process", in_process)}
     rows: dict[str, list[Row]] = {"its_hub": [], "ours, same server": [], "ours, in process": []}
-    for at, question in enumerate(asked):
+    for at, text in enumerate(asked):
         runs: list[tuple[str, Callable[[], Row]]] = [
-            ("its_hub", partial(_its_hub, question, options)),
-            ("ours, same server", partial(_ours, engines["server"], question, options, at)),
-            ("ours, in process", partial(_ours, engines["in process"], question, options, at)),
+            ("its_hub", partial(_its_hub, text, options)),
+            ("ours, same server", partial(_ours, engines["server"], text, options, at)),
+            ("ours, in process", partial(_ours, engines["in process"], text, options, at)),
         ]
         for name, search in runs if at % 2 == 0 else reversed(runs):
             rows[name].append(search())
@@ -115,9 +114,15 @@ def main() -> None:
     _print(rows, options)
 
 
-def _its_hub(question: str, options: argparse.Namespace) -> Row:
+def question(number: int) -> str:
+    left, right, factor = 11 + 7 * number % 83, 3 + 5 * number % 71, 2 + number % 8
+    return f"Calculate ({left} + {right}) * {factor} - {number}."
+
+
+def _its_hub(text: str, options: argparse.Namespace) -> Row:
     script = Path(__file__).parent / "peers" / "its_hub_beam.py"
-    numbers = [options.samples, options.width, options.rounds, options.max_tokens, 0.8]
+    # its_hub lets a path have one step more than it is told.
+    numbers = [options.samples, options.width, options.rounds - 1, options.max_tokens, 0.8]
     command = [
         options.its_python,
         "-W",
@@ -126,17 +131,18 @@ def _its_hub(question: str, options: argparse.Namespace) -> Row:
         options.url,
         options.model,
         *map(str, numbers),
+        options.stop_token,
     ]
     done = subprocess.run(
-        command, input=json.dumps({"question": question}) + "\n", text=True, capture_output=True, check=False
+        command, input=json.dumps({"question": text}) + "\n", text=True, capture_output=True, check=False
     )
     if done.returncode:
         sys.exit(f"its_hub failed:\n{done.stderr[-2000:]}")
     return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _ours(engine: Engine, question: str, options: argparse.Namespace, seed: int) -> Row:
-    meter = Meter(({"role": "user", "content": question},), Cancellation())
+def _ours(engine: Engine, text: str, options: argparse.Namespace, seed: int) -> Row:
+    meter = Meter(({"role": "user", "content": text},), Cancellation())
     witness = Witness(engine)
     params = SamplingParams(options.max_tokens, temperature=0.8, seed=seed)
     problem = Problem(meter.messages, answers_for(Task()))

@@ -1,6 +1,6 @@
 """Beam search as its_hub does it, run by benchmarks.search in an environment of its own.
 
-    python benchmarks/peers/its_hub_beam.py URL MODEL N M ROUNDS MAX_TOKENS TEMPERATURE < questions.jsonl
+    python benchmarks/peers/its_hub_beam.py URL MODEL N M STEPS MAX_TOKENS TEMPERATURE STOP < questions.jsonl
 
 Prints a JSON line a question: seconds, requests, distinct_prompts, prompt_tokens, completion_tokens.
 """
@@ -50,7 +50,9 @@ async def main():
     lm = Witness(
         endpoint=url, api_key="none", model_name=model, temperature=temperature, max_tokens=max_tokens
     )
-    steps = StepGeneration(max_steps=rounds, step_token="\n", stop_token="</s>", temperature=temperature)
+    steps = StepGeneration(
+        max_steps=rounds, step_token="\n", stop_token=sys.argv[8] or None, temperature=temperature
+    )
     search = BeamSearch(steps, StandIn(), beam_width=width)
     for line in sys.stdin:
         lm.reset()
