@@ -118,6 +118,10 @@ class Handle:
     def tokens_so_far(self, name: str) -> list[int]:
         return self._loop.tokens_so_far(name)
 
+    def cached_tokens(self, name: str) -> int:
+        """Tokens of the prompt of a request, by its first sequence, that the cache held when it was read."""
+        return self._loop.cached_tokens.get(name, 0)
+
     def cancel(self, names: Sequence[str]) -> None:
         for name in names:
             self._loop.manager.cancel_request(name)
@@ -126,6 +130,7 @@ class Handle:
         for name in self._names:
             self._loop.router.mailboxes.pop(name, None)
             self._loop.sampler.draws.pop(name, None)
+            self._loop.cached_tokens.pop(name, None)
 
 
 class _Router(OutputRouter):
@@ -153,18 +158,26 @@ class _Router(OutputRouter):
 
 
 class _Scheduler(FIFOScheduler):
-    """First come, first served; a prompt to be forked keeps at least two tokens to read.
+    """First come, first served; knows how much of each prompt the cache held.
 
-    transformers leaves the last token of such a prompt to its forks. Where the cache holds all before it,
-    the step would be empty, and the loop crashes.
+    A prompt to be forked keeps at least two tokens to read: transformers leaves the last one to its forks,
+    and where the cache holds all before it, the step would be empty, and the loop crashes.
     """
 
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.cached_tokens: dict[str, int] = {}
+
     def _infer_request_tokens(self, state: RequestState, to_remove: set[str]) -> list[int]:
-        left = state.remaining_prefill_tokens
-        if state.num_children and state.status == RequestStatus.PENDING and len(left) % PAGE_TOKENS == 1:
-            return left
-        tokens: list[int] = super()._infer_request_tokens(state, to_remove)
-        return tokens
+        if state.status != RequestStatus.PENDING:
+            return list(super()._infer_request_tokens(state, to_remove))
+        prompt = state.remaining_prefill_tokens
+        kept = prompt[-1:] if state.num_children else []
+        state.remaining_prefill_tokens = prompt[: len(prompt) - len(kept)]
+        left = [*super()._infer_request_tokens(state, to_remove), *kept]
+        state.remaining_prefill_tokens = left
+        self.cached_tokens[state.request_id] = len(prompt) - len(left)
+        return left
 
 
 SCHEDULER_MAPPING[_Scheduler.__qualname__] = _Scheduler
@@ -222,6 +235,11 @@ class _Loop:
         processor = self.manager.batch_processor
         state = None if processor is None else processor.scheduler.active_requests.get(name)
         return [] if state is None else list(state.to_generation_output().generated_tokens)
+
+    @property
+    def cached_tokens(self) -> dict[str, int]:
+        processor = self.manager.batch_processor
+        return {} if processor is None else processor.scheduler.cached_tokens
 
     def stop(self) -> None:
         if self.manager.is_running():

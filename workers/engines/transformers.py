@@ -26,7 +26,7 @@ from workers.engines.sampling import Draw, streams
 from workers.engines.stopping import is_over
 from workers.engines.turn import TokenTurn
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
-from workers.protocols import Cancellation, Completion, Generation, OnEnd, OnText, Prompt, SamplingParams
+from workers.protocols import Cancellation, Generation, OnEnd, OnText, Prompt, SamplingParams
 
 _POLL_S = 0.05
 """How late a cancellation or a dead generation thread is noticed."""
@@ -102,15 +102,13 @@ class TransformersEngine:
             tokens = tuple(self._chat.encode(prompt))
             key = (tokens, prompt.limit(params.max_tokens), prompt.stop_after)
             members.setdefault(key, []).append(index)
-        distinct = {tokens for tokens, _, _ in members}
-        for tokens in distinct:
+        for tokens, _, _ in members:
             if len(tokens) >= self.context_tokens:
                 raise ContextOverflow(
                     f"the prompt has {len(tokens)} tokens; model {self.model} reads fewer than "
                     f"{self.context_tokens}"
                 )
-        turns = self._decode(prompts, members, params, cancellation, on_text, on_end)
-        return Generation(tuple(turns), prompt_tokens=sum(map(len, distinct)))
+        return self._decode(prompts, members, params, cancellation, on_text, on_end)
 
     def close(self) -> None:
         self._batcher.close()
@@ -123,7 +121,7 @@ class TransformersEngine:
         cancellation: Cancellation | None,
         on_text: OnText | None,
         on_end: OnEnd | None,
-    ) -> list[Completion]:
+    ) -> Generation:
         draws = [
             Draw(params.temperature, params.top_p, stream) for stream in streams(params.seed, len(prompts))
         ]
@@ -147,10 +145,18 @@ class TransformersEngine:
         }
         try:
             self._follow(turns, handle, updates, cancellation, on_text, on_end)
+            cached_tokens: dict[tuple[int, ...], int] = {}
+            for (tokens, _, _), group in zip(members, names, strict=True):
+                found = handle.cached_tokens(group[0])
+                cached_tokens[tokens] = min(found, cached_tokens.get(tokens, found))
         finally:
             handle.cancel([name for name, turn in turns.items() if turn.ended in (None, "cancelled")])
             handle.release()
-        return [turn.completion() for turn in sorted(turns.values(), key=lambda turn: turn.index)]
+        return Generation(
+            tuple(turn.completion() for turn in sorted(turns.values(), key=lambda turn: turn.index)),
+            prompt_tokens=sum(map(len, cached_tokens)),
+            cached_prompt_tokens=sum(cached_tokens.values()),
+        )
 
     def _follow(
         self,
