@@ -82,7 +82,7 @@ class Steps:
     def judged(self, text: str) -> str:
         """What a verifier is shown of a turn: all of it, or what comes after uncounted thinking."""
         counts = self.thinking is None or self.thinking.steps == "inside"
-        return text if counts else self.parts(text)[1]
+        return text if counts else self.answer(text)
 
     def _thinks_on(self, text: str) -> bool:
         """Whether what follows ``text`` is thinking whose steps do not count."""
