@@ -75,6 +75,19 @@ def test_a_call_that_nobody_counted_makes_the_whole_cost_unknown_and_no_line_of_
     assert unknown == [("escalation", "remote")]
 
 
+def test_what_was_cached_and_what_was_thought_are_details_beside_a_server_s_own(market: Market) -> None:
+    bill = Bill(market)
+    bill.add([Usage("probe", "small", 1, 10, 20, 4, 6), Usage("candidate", "small", 1, 10, 20, 5, 7)])
+
+    usage = bill.usage(
+        {"completion_tokens_details": {"reasoning_tokens": 1, "audio_tokens": 2}, "seconds": 3}
+    )
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 9}
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 13, "audio_tokens": 2}
+    assert usage["seconds"] == 3
+    assert [line["cached_prompt_tokens"] for line in bill.account()["lines"]] == [4, 5]
+
+
 def test_an_empty_bill_is_nothing_and_knows_it(market: Market) -> None:
     account = Bill(market).account()
 

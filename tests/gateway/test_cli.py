@@ -10,6 +10,7 @@ import pytest
 
 from gateway import cli, client
 from tests.e2e.conftest import free_port
+from tests.gateway.doubles import ScriptedWorker
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -119,6 +120,48 @@ def test_up_without_a_folder_to_write_to_says_what_to_set(
     assert run(monkeypatch, "up", "--port", str(free_port())) == 2
 
     assert "GRADUS_HOME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["ask", "explain"])
+def test_options_of_a_search_are_the_gradus_object_of_the_request(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(client, command, lambda _console, *arguments: asked.append(arguments))
+    options = ["--strategy", "beam", "--budget", "8", "--beam-width", "2", "--task", "math"]
+
+    assert run(monkeypatch, command, "hello", "--url", "http://g", *options) == 0
+    assert run(monkeypatch, command, "hello", "--url", "http://g", "--beam-width", "sqrt") == 0
+    assert run(monkeypatch, command, "hello", "--url", "http://g") == 0
+
+    searched = {"strategy": "beam", "budget": 8, "beam_width": 2, "task": "math"}
+    assert [arguments[-1] for arguments in asked] == [searched, {"beam_width": "sqrt"}, {}]
+
+
+def test_a_search_that_the_gateway_refuses_is_one_line(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "ask", "hello", "--url", url, "--strategy", "beams") == 2
+    assert "'beam', 'lookahead'" in capsys.readouterr().err
+
+    assert run(monkeypatch, "explain", "hello", "--url", url, "--strategy", "beam", "--budget", "6") == 2
+    assert "must be a multiple of beam_width (4)" in capsys.readouterr().err
+
+
+def test_an_explained_search_is_named(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "explain", "hello", "--url", url, "--strategy", "dvts", "--budget", "8") == 0
+    assert "asked for: small (dvts of 8)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_answer_says_by_which_search_it_was_found(
+    url: str, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "ask", "hello", "--url", url, "--strategy", "dvts", "--budget", "8") == 0
+    said = capsys.readouterr().out
+    assert "The answer is 7." in said
+    assert "dvts x1" in said
 
 
 def test_lines_of_a_stream_end_at_newlines_only() -> None:
