@@ -6,9 +6,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from router.config import TransformersModel
-from router.types import Alternative, Bin, Branch, Job, Plan, Query, Route, Sampling, StrategySpec
+from router.types import (
+    Alternative,
+    Bin,
+    Branch,
+    Job,
+    Outcome,
+    Plan,
+    Query,
+    Route,
+    Sampling,
+    StrategySpec,
+    Task,
+)
+from router.wire import Event, dump_outcome, load_outcome
 from workers.engines.scripted import ScriptedEngine
-from workers.executor import Model
+from workers.executor import Model, run
+from workers.protocols import Cancellation
+from workers.steps import LINES, Steps
 from workers.verifiers.scripted import ScriptedVerifier
 
 MESSAGES: tuple[Mapping[str, str], ...] = ({"role": "user", "content": "Calculate 3 + 4."},)
@@ -39,6 +54,7 @@ def job(
     plan: Plan,
     *,
     sampling: Sampling | None = None,
+    task: Task | None = None,
     stream: bool = False,
     escalated: bool = False,
     seconds: float = 30.0,
@@ -47,7 +63,7 @@ def job(
     return Job(
         id=id,
         reply_to="gradus:events:test",
-        query=Query(MESSAGES, sampling or Sampling()),
+        query=Query(MESSAGES, sampling or Sampling(), task=task or Task()),
         plan=plan,
         deadline_unix_s=time.time() + seconds,
         stream=stream,
@@ -55,7 +71,9 @@ def job(
     )
 
 
-def model(engine: ScriptedEngine, *, temperature: float = 0.8, max_tokens: int = 64) -> Model:
+def model(
+    engine: ScriptedEngine, *, temperature: float = 0.8, max_tokens: int = 64, steps: Steps = LINES
+) -> Model:
     config = TransformersModel(
         engine="transformers",
         path="unused",
@@ -63,7 +81,7 @@ def model(engine: ScriptedEngine, *, temperature: float = 0.8, max_tokens: int =
         max_tokens=max_tokens,
         temperature=temperature,
     )
-    return Model(engine, config)
+    return Model(engine, config, steps)
 
 
 def judge(
@@ -75,3 +93,29 @@ def judge(
         return [worth(text)] * len(text.splitlines())
 
     return ScriptedVerifier(steps, name="judge", scores_steps=scores_steps)
+
+
+def play(
+    the_job: Job,
+    engine: ScriptedEngine,
+    verifier: ScriptedVerifier | None = None,
+    *,
+    cancellation: Cancellation | None = None,
+    temperature: float = 0.8,
+) -> tuple[Outcome, list[Event]]:
+    """Run a job on one model and one verifier; returns what came of it, and the events before."""
+    events: list[Event] = []
+    verifier = verifier or judge()
+    outcome = run(
+        the_job,
+        {"tiny": model(engine, temperature=temperature)},
+        {verifier.name: verifier},
+        events.append,
+        cancellation or Cancellation(),
+    )
+    assert load_outcome(dump_outcome(outcome)) == outcome
+    return outcome, events
+
+
+def purposes(outcome: Outcome) -> list[str]:
+    return [line.purpose for line in outcome.usage]

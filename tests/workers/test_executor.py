@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from router.types import Bin, Job, Outcome, Sampling, Stopping, StrategyName, StrategySpec
-from router.wire import Event, dump_outcome, load_outcome
+from router.types import Bin, Branch, Plan, Sampling, Stopping, StrategyName, StrategySpec
+from router.wire import Event
 from tests.workers.jobs import (
     MESSAGES,
     RIGHT,
@@ -14,40 +14,15 @@ from tests.workers.jobs import (
     direct_plan,
     job,
     judge,
-    model,
+    play,
     probing_plan,
+    purposes,
 )
 from workers.engines.scripted import ScriptedEngine
-from workers.executor import run
 from workers.protocols import Cancellation, Prompt
-from workers.verifiers.scripted import ScriptedVerifier
+from workers.search import STRATEGIES
 
 WEIGHTED = StrategySpec("best_of_n_weighted", samples=4)
-
-
-def play(
-    the_job: Job,
-    engine: ScriptedEngine,
-    verifier: ScriptedVerifier | None = None,
-    *,
-    cancellation: Cancellation | None = None,
-    temperature: float = 0.8,
-) -> tuple[Outcome, list[Event]]:
-    events: list[Event] = []
-    verifier = verifier or judge()
-    outcome = run(
-        the_job,
-        {"tiny": model(engine, temperature=temperature)},
-        {verifier.name: verifier},
-        events.append,
-        cancellation or Cancellation(),
-    )
-    assert load_outcome(dump_outcome(outcome)) == outcome
-    return outcome, events
-
-
-def purposes(outcome: Outcome) -> list[str]:
-    return [line.purpose for line in outcome.usage]
 
 
 def test_a_probe_that_is_large_enough_is_the_whole_search() -> None:
@@ -190,87 +165,26 @@ def test_the_deadline_before_the_search_answers_with_the_best_of_the_probe() -> 
     assert outcome.notice == "the deadline ended the search: the answer is the best of 4 by then"
 
 
-@pytest.mark.parametrize("plan", [direct_plan(), probing_plan(alternative(WEIGHTED))])
-def test_the_deadline_with_nothing_complete_is_a_failure(plan: object) -> None:
-    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]), cancellation=Cancellation(time.monotonic()))  # type: ignore[arg-type]
-    assert outcome.status == "failed"
-    assert outcome.failure is not None
-    assert outcome.failure.code == "deadline_exceeded"
-
-
-def test_a_client_that_leaves_in_mid_search_ends_the_job_with_what_it_spent() -> None:
-    cancellation = Cancellation()
-
-    def leave(_prompt: Prompt, _index: int, _seed: int) -> str:
-        if len(engine.calls) > 1:
-            cancellation.cancel()
-        return RIGHT
-
-    engine = ScriptedEngine(leave)
-    plan = probing_plan(alternative(StrategySpec("majority", samples=8)))
-    outcome, _ = play(job(plan), engine, cancellation=cancellation)
-    assert outcome.failure is not None
-    assert (outcome.status, outcome.failure.code) == ("failed", "cancelled")
-    assert purposes(outcome) == ["probe", "verifier", "candidate"]
-    assert outcome.decision is not None
-
-
-def test_an_engine_that_fails_in_the_search_is_answered_for_by_what_is_complete() -> None:
-    def break_later(_texts: str) -> float:
-        engine.fail_with = "out of memory"
-        return 0.5
-
-    engine = ScriptedEngine([RIGHT])
-    plan = probing_plan(alternative(StrategySpec("majority", samples=8)))
-    outcome, _ = play(job(plan), engine, judge(break_later))
-    assert (outcome.status, outcome.text, outcome.samples) == ("answered", RIGHT, 4)
-    assert outcome.notice == (
-        "the search broke off (model scripted: out of memory): the answer is the best of 4 by then"
-    )
-    assert purposes(outcome) == ["probe", "verifier"]
-
-
-def test_a_prompt_beyond_the_context_is_that_failure() -> None:
-    outcome, _ = play(job(direct_plan()), ScriptedEngine([RIGHT], context_tokens=2))
-    assert outcome.failure is not None
-    assert outcome.failure.code == "context_length_exceeded"
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        direct_plan("other"),
-        probing_plan(alternative(WEIGHTED), verifier="other"),
-        probing_plan(alternative(StrategySpec("majority", 8), model="other")),
-    ],
-)
-def test_what_this_worker_does_not_run_is_named(plan: object) -> None:
-    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]))  # type: ignore[arg-type]
-    assert outcome.failure is not None
-    assert outcome.failure.code == "model_unavailable"
-    assert "'other'" in outcome.failure.message
-
-
-def test_beam_search_refuses_a_verifier_that_cannot_judge_steps() -> None:
-    plan = probing_plan(alternative(StrategySpec("beam", 4)))
-    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]), judge(scores_steps=False))
-    assert outcome.failure is not None
-    assert "by steps" in outcome.failure.message
-
-
-def test_a_defect_is_a_failure_not_a_lost_job() -> None:
-    def defect(_text: str) -> float:
-        raise ZeroDivisionError("a bug")
-
-    outcome, _ = play(job(probing_plan(alternative(WEIGHTED))), ScriptedEngine([RIGHT]), judge(defect))
-    assert outcome.failure is not None
-    assert outcome.failure.code == "worker_error"
-    assert "a bug" in outcome.failure.message
-
-
-@pytest.mark.parametrize("name", ["majority", "best_of_n", "best_of_n_weighted", "beam"])
+@pytest.mark.parametrize("name", list(STRATEGIES))
 def test_every_search_answers_from_a_plan(name: StrategyName) -> None:
+    """The right turn comes second, so that the search has to choose it; a direct answer is the first."""
     engine = ScriptedEngine([WRONG, RIGHT])
-    outcome, _ = play(job(probing_plan(alternative(StrategySpec(name, samples=8)))), engine)
-    assert (outcome.status, outcome.text) == ("answered", RIGHT)
-    assert outcome.samples >= 4
+    spec = StrategySpec(name, samples=8, chain_length=2)
+    outcome, _ = play(job(probing_plan(alternative(spec))), engine)
+    assert (outcome.status, outcome.text) == ("answered", WRONG if name == "direct" else RIGHT)
+    assert outcome.samples >= (1 if name == "direct" else 4)
+
+
+def test_a_search_that_stopped_early_says_so() -> None:
+    outcome, _ = play(job(probing_plan(alternative(StrategySpec("majority", 6)))), ScriptedEngine([RIGHT]))
+    assert outcome.notice == (
+        "the search stopped early: the leader can no longer lose: it has 4 votes, the runner-up 0, and 2 of "
+        "6 were still to come"
+    )
+
+
+def test_a_vote_needs_no_verifier() -> None:
+    only = alternative(StrategySpec("majority", 3))
+    plan = Plan("vote", "tiny", None, 0, (Branch(None, only, (), "as asked"),), None, None, None)
+    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]))
+    assert (outcome.status, outcome.text, purposes(outcome)) == ("answered", RIGHT, ["candidate"])
