@@ -34,13 +34,14 @@ def quality(
     Name the file it writes as `quality` of a verifier, with what it must reach: below that, searches choose
     by majority.
     """
-    from rich.console import Console
-
     from router.errors import RouterError
     from workers.errors import WorkerError
 
+    if not output.parent.is_dir():
+        typer.echo(f"error: --output {output}: {output.parent} is no folder", err=True)
+        raise typer.Exit(2)
     try:
-        measured = _measure(data, verifier, config, Console(stderr=True))
+        measured = _measure(data, verifier, config)
     except (RouterError, WorkerError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -48,13 +49,14 @@ def quality(
     typer.echo(f"wrote {output}")
 
 
-def _measure(data: Path, name: str | None, source: str | None, console: Any) -> dict[str, Any]:
-    from rich.progress import track
+def _measure(data: Path, name: str | None, source: str | None) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import Progress
 
     from router.artifacts import weights_sha256
     from workers import settings
     from workers.errors import ModelUnavailable
-    from workers.verifiers.outcomes import judge, read_outcomes
+    from workers.verifiers.outcomes import OutcomesInvalid, judge, read_outcomes
     from workers.verifiers.quality import measure
 
     questions = read_outcomes(data)
@@ -69,13 +71,14 @@ def _measure(data: Path, name: str | None, source: str | None, console: Any) -> 
             weights = weights_sha256(getattr(config.verifiers[name], "path", ""))
             loaded = _load(config, name, resources) if unscored else None
         elif unscored:
-            raise ModelUnavailable(
+            raise OutcomesInvalid(
                 f"{data}: {unscored} rows have no score; give --verifier NAME to score them"
             )
-        done = iter(track(range(len(questions)), "judging", console=console, transient=True))
-        judged = judge(questions, loaded, lambda: next(done, None))
+        progress = resources.enter_context(Progress(console=Console(stderr=True), transient=True))
+        bar = progress.add_task("judging questions", total=len(questions))
+        judged = judge(questions, loaded, lambda: progress.advance(bar))
     found = measure(judged)
-    _show(found, console)
+    _show(found, Console())
     return {"version": FORMAT_VERSION, "verifier": name} | asdict(found) | {"weights_sha256": weights}
 
 

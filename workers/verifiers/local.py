@@ -16,20 +16,19 @@ def device_of(device: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
 
 
-def load(kind: Any, folder: Path, name: str, device: torch.device | None = None, **more: Any) -> Any:
+def load(kind: Any, folder: Path, name: str, device: torch.device | None = None) -> Any:
     """A tokenizer, or with a ``device`` a model, of a folder; code that lies in the folder is not run.
 
     Raises :class:`workers.errors.ModelNotLoadable`, also where the folder lacks some of the model's weights:
     left random, they would judge at random.
     """
+    own_code_only = {"local_files_only": True, "trust_remote_code": False}
     try:
         if device is None:
-            return kind.from_pretrained(folder, local_files_only=True, **more)
+            return kind.from_pretrained(folder, **own_code_only)
         dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        model, info = kind.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True, **more
-        )
-    except (OSError, ValueError, RuntimeError) as error:
+        model, info = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True, **own_code_only)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise ModelNotLoadable(f"verifier {name}: {folder} cannot be loaded: {error}") from error
     if missing := sorted(info["missing_keys"]):
         raise ModelNotLoadable(

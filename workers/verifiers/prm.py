@@ -12,7 +12,6 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForTokenClassification,
     AutoTokenizer,
-    Qwen2Config,
     Qwen2Model,
     Qwen2PreTrainedModel,
 )
@@ -106,11 +105,11 @@ def _model(family: Family, folder: Path, tokenizer: Any, name: str, device: str)
                 return PlaceModel(model, lambda logits: logits.softmax(-1)[:, described.label_index])
             return PlaceModel(model, lambda logits: logits[:, described.label_index].sigmoid())
         case "qwen":
-            model = load(QwenProcessModel, folder, name, place, config=Qwen2Config.from_pretrained(folder))
+            model = load(QwenProcessModel, folder, name, place)
             head = model.score.float()
             return PlaceModel(model.model, lambda states: head(states).softmax(-1)[:, 1])
         case "skywork":
-            model = load(SkyworkProcessModel, folder, name, place, config=Qwen2Config.from_pretrained(folder))
+            model = load(SkyworkProcessModel, folder, name, place)
             value = model.v_head.summary.float()
             return PlaceModel(model.model, lambda states: value(states)[:, 0].sigmoid())
         case _:

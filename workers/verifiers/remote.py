@@ -92,7 +92,13 @@ class PoolingServer:
         scores = []
         for reading, answer in zip(readings, answers, strict=True):
             rows = self._rows(answer, reading)
-            scores.append(tuple(self._checked(probability(row)) for row in rows))
+            try:
+                scores.append(tuple(self._checked(probability(row)) for row in rows))
+            except IndexError as error:
+                raise EngineFailed(
+                    f"verifier {self._name}: {self._url}/pooling answered with {len(rows[0])} numbers a "
+                    "token, too few for its family"
+                ) from error
         return scores
 
     def close(self) -> None:

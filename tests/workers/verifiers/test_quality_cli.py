@@ -92,6 +92,7 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, bad: Any, says: str
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     data = write(tmp_path, row("The answer is 3.", True))
+    assert "is no folder" in run(tmp_path / "none", data)[1]
     assert "give --verifier NAME" in run(tmp_path, data)[1]
     code, output, _ = run(tmp_path, data, "--verifier", "other", "--config", "abacus")
     assert code == 2

@@ -115,6 +115,7 @@ def answering(content: Any, *, status: int = 200) -> FastAPI:
         ({"hello": "world"}, 200, "nonsense"),
         ({"data": []}, 200, "0 of 1 readings"),
         ({"data": [{"index": 0, "data": [[0.1, 0.9]]}]}, 200, r"1 scores for \d+ tokens with 2 steps"),
+        ({"data": [{"index": 0, "data": [0.1, 0.9]}]}, 200, "1 numbers a token, too few"),
         ({"data": [{"index": 0, "data": [[-3.1, 0.9], [2.0, 1.0]]}]}, 200, "no probability.*use_activation"),
     ],
 )
