@@ -168,7 +168,7 @@ def test_the_deadline_of_the_job_reaches_the_executor_a_little_early(client: red
 
 
 @pytest.mark.parametrize(
-    ("written", "changed"), [('"version":1', '"version":2'), ('"stream":false', '"steam":false')]
+    ("written", "changed"), [('"version":2', '"version":1'), ('"stream":false', '"steam":false')]
 )
 def test_a_job_that_cannot_be_read_fails_and_is_not_guessed(
     client: redis.Redis, written: str, changed: str

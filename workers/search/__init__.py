@@ -26,7 +26,8 @@ judged is read by the verifier, with its conversation.
 
 The first prompt is the question, asked once for all first steps or attempts. A later prompt of ``revisions``
 holds up to 4 attempts too, one of ``reflect`` an attempt and its critique. A model whose thinking comes
-before the steps may take five asks for a first step, not one: 4 n more prompts and 4 more batches.
+before the steps may take five asks for a first step, not one: 4 n more prompts and 4 more batches; with
+``backtrack``, which may come back to the question every fourth round, S (M R + 4) and M R + 4.
 """
 
 from __future__ import annotations

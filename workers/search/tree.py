@@ -10,7 +10,7 @@ from workers.errors import NoAnswer
 from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored, SearchResult
 from workers.search.sampling import UNJUDGED, as_candidate, is_complete
 
-_ASKS_A_STEP = 5
+_ASKS_A_FIRST_STEP = 5
 """At most: the mark of the thinking, its end, two blank lines, and the first step."""
 
 Select = Callable[[Sequence[Candidate], Answers], SearchResult]
@@ -65,11 +65,11 @@ class Tree:
         """One more step for each path, not judged.
 
         Thinking whose steps do not count ends before the first step that can be judged begins: that takes
-        more than one ask.
+        more than one ask, of a path that begins.
         """
         grown = list(paths)
         going = list(range(len(grown)))
-        for _ in range(_ASKS_A_STEP):
+        for _ in range(_ASKS_A_FIRST_STEP):
             if not going:
                 break
             prompts = [self._problem.step(grown[at].text) for at in going]
@@ -78,7 +78,9 @@ class Tree:
             going = [
                 at
                 for at in going
-                if grown[at].ended == "step" and not self._problem.steps.is_whole(grown[at].text)
+                if paths[at] is ROOT
+                and grown[at].ended == "step"
+                and not self._problem.steps.is_whole(grown[at].text)
             ]
         return [None if one.ended == "cancelled" else one for one in grown]
 
