@@ -57,8 +57,10 @@ class Steps:
         return (self.separator,)
 
     def is_whole(self, text: str) -> bool:
-        """Whether ``text``, which stopped where :meth:`stop_after` says, ends in a step to be judged."""
-        return not self._thinks_on(text) and bool(self.judged(text).strip())
+        """Whether a step to be judged has ended: no uncounted thinking, nor the blank lines after it."""
+        if self.thinking is None or self.thinking.steps == "inside":
+            return True
+        return bool(self.answer(text).strip())
 
     def parts(self, text: str) -> tuple[str, str]:
         """(thinking with its marks, answer) of a turn; of one that still thinks, the answer is empty."""

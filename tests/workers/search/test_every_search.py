@@ -27,10 +27,11 @@ from workers.protocols import (
     SearchResult,
 )
 from workers.search import BY_STEPS, STRATEGIES, UNJUDGED
+from workers.steps import LINES, Steps, Thinking
 from workers.verifiers.scripted import ScriptedVerifier
 
 NAMES = list(STRATEGIES)
-LINES = ["1 + 1 = 2", "so", "The answer is 1.", "The answer is 2."]
+SAID = ["1 + 1 = 2", "so", "The answer is 1.", "The answer is 2."]
 
 
 class Bound(NamedTuple):
@@ -40,7 +41,7 @@ class Bound(NamedTuple):
     batches: int
 
 
-def bound(spec: StrategySpec, p: int) -> Bound:
+def bound(spec: StrategySpec, p: int, *, thinks_first: bool) -> Bound:
     """The table of :mod:`workers.search`; a search by steps generates N sequences a round at most."""
     n_total, m, k, r, length = (
         spec.samples,
@@ -52,7 +53,8 @@ def bound(spec: StrategySpec, p: int) -> Bound:
     n, s, chains = max(0, n_total - p), max(1, n_total // m), -(-n_total // length)
     windows = 1 if spec.stopping.window is None else -(-n // spec.stopping.window) + 1
     later = n_total * (r - 1)
-    return {
+    firsts, rounds = (s * (m * r + 4), m * r + 4) if spec.name == "backtrack" else (4 * n, 4)
+    most = {
         "direct": Bound(1, 1, 0, 1),
         "majority": Bound(n, windows, 0, windows),
         "best_of_n": Bound(n, windows, n, windows),
@@ -67,6 +69,9 @@ def bound(spec: StrategySpec, p: int) -> Bound:
         "revisions": Bound(n, 1 + n_total - chains, n, length),
         "reflect": Bound(2 * n, 1 + 2 * (n_total - chains), n, 2 * length),
     }[spec.name]
+    if not thinks_first or spec.name not in BY_STEPS:
+        return most
+    return Bound(most.sequences + firsts, most.prompts + firsts, most.judged, most.batches + rounds)
 
 
 class Chance:
@@ -89,7 +94,9 @@ class Chance:
         return (*done, *[Completion("", "cancelled", 0)] * (len(prompts) - len(done)))
 
     def _completion(self, prompt: Prompt) -> Completion:
-        line = self.random.choice(LINES)
+        if prompt.stop_after == ("</think>",):
+            return Completion("so</think>", self.random.choice(["step", "step", "step", "length"]), 3)
+        line = self.random.choice([*SAID, "", "<think>"] if prompt.stop_after else SAID)
         if prompt.stop_after and prompt.prefix.count("\n") < 4 and self.random.random() < 0.7:
             return Completion(line + "\n", "step", 3)
         return Completion(line, self.random.choice(["stop", "stop", "stop", "length"]), 3)
@@ -121,18 +128,19 @@ def some_probes(count: int) -> tuple[Candidate, ...]:
     return probes(Judge(lambda text: 0.4), *[f"so {at}\nThe answer is {at % 3}." for at in range(count)])
 
 
+@pytest.mark.parametrize("steps", [LINES, Steps(thinking=Thinking())])
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 10**6), p=st.integers(0, 9))
 def test_a_search_costs_no_more_than_its_line_of_the_table_says(
-    name: StrategyName, data: st.DataObject, seed: int, p: int
+    name: StrategyName, steps: Steps, data: st.DataObject, seed: int, p: int
 ) -> None:
     spec, chance = data.draw(specs(name)), Chance(seed)
     try:
-        result = STRATEGIES[name](problem(*some_probes(p)), spec, chance.generate, chance.score)
+        result = STRATEGIES[name](problem(*some_probes(p), steps=steps), spec, chance.generate, chance.score)
     except NoAnswer:
         result = None
-    most = bound(spec, p)
+    most = bound(spec, p, thinks_first=steps is not LINES)
     assert sum(map(len, chance.batches)) <= most.sequences
     assert sum(len({repr(prompt) for prompt in batch}) for batch in chance.batches) <= most.prompts
     assert sum(map(len, chance.judged)) <= most.judged
