@@ -37,6 +37,15 @@ def load(kind: Any, folder: Path, name: str, device: torch.device | None = None)
     return model.to(device).eval()
 
 
+def check_context(name: str, model: Any, context_tokens: int) -> None:
+    """Raises :class:`workers.errors.ModelNotLoadable` where the model reads less than that."""
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is not None and context_tokens > longest:
+        raise ModelNotLoadable(
+            f"verifier {name}: context_tokens: {context_tokens}; the model reads {longest}"
+        )
+
+
 def padded(
     sequences: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:

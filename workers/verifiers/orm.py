@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from workers.errors import ModelNotLoadable
 from workers.verifiers.layouts import Outcome
-from workers.verifiers.local import device_of, load, padded
+from workers.verifiers.local import check_context, device_of, load, padded
 from workers.verifiers.model import ModelVerifier
 from workers.verifiers.reading import Reader, Reading
 
@@ -47,6 +47,7 @@ def load_orm(
             f"verifier {name}: {folder} tells {model.config.num_labels} classes apart; an outcome reward "
             "model has one logit"
         )
+    check_context(name, model, context_tokens)
     reader = Reader(name, SequenceModel(model))
     return ModelVerifier(
         name,

@@ -20,7 +20,7 @@ from router.config.verifiers import Family
 from workers.verifiers.aggregate import Aggregation
 from workers.verifiers.families import aggregation_of, layout_of, signs_of
 from workers.verifiers.format import read_format
-from workers.verifiers.local import device_of, load, padded
+from workers.verifiers.local import check_context, device_of, load, padded
 from workers.verifiers.model import ModelVerifier
 from workers.verifiers.reading import Reader, Reading
 
@@ -63,13 +63,13 @@ class PlaceModel:
     """Scores readings at their places. Only there are the model's outputs turned into scores."""
 
     def __init__(self, body: Any, judge: Judge) -> None:
-        self._body = body
+        self.body = body
         self._judge = judge
 
     @torch.inference_mode()
     def __call__(self, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
-        tokens, mask = padded([reading.tokens for reading in readings], 0, self._body.device)
-        found = self._body(input_ids=tokens, attention_mask=mask, use_cache=False)[0]
+        tokens, mask = padded([reading.tokens for reading in readings], 0, self.body.device)
+        found = self.body(input_ids=tokens, attention_mask=mask, use_cache=False)[0]
         rows = [row for row, reading in enumerate(readings) for _ in reading.places]
         places = [place for reading in readings for place in reading.places]
         scores = iter(self._judge(found[rows, places].float()).tolist())
@@ -89,7 +89,9 @@ def load_prm(
     how = aggregation_of(family, aggregation, folder)
     tokenizer = load(AutoTokenizer, folder, name)
     layout = layout_of(family, tokenizer, folder, name)
-    reader = Reader(name, _model(family, folder, tokenizer, name, device))
+    model = _model(family, folder, tokenizer, name, device)
+    check_context(name, model.body, context_tokens)
+    reader = Reader(name, model)
     return ModelVerifier(
         name, layout, reader.read, context_tokens=context_tokens, aggregation=how, close=reader.close
     )

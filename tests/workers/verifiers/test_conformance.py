@@ -67,7 +67,8 @@ def made(kind: str, folder: Path) -> Iterator[Verifier]:
     else:
         (family,) = (each for each in FAMILIES if each == kind)
         tiny_rewards.MAKERS[family](folder)
-        yield load_prm("judge", folder, family, context_tokens=CONTEXT_TOKENS, device="cpu")
+        context_tokens = tiny_rewards.context_tokens(family)
+        yield load_prm("judge", folder, family, context_tokens=context_tokens, device="cpu")
 
 
 @pytest.fixture(

@@ -118,6 +118,11 @@ def test_what_the_system_says_is_not_shown_and_earlier_turns_are(loaded: Loaded)
     assert judge(loaded.verifier, (user, said, again), texts) != plain
 
 
+def test_no_more_can_be_asked_for_than_the_model_reads(loaded: Loaded) -> None:
+    with pytest.raises(ModelNotLoadable, match=r"context_tokens: 4096; the model reads 1800"):
+        load_prm("judge", loaded.folder, loaded.family, context_tokens=4096, device="cpu")
+
+
 def test_equal_turns_are_read_once(loaded: Loaded) -> None:
     once, thrice = loaded.score("one\ntwo"), loaded.score(*["one\ntwo"] * 3)
     assert thrice == Scores(once.scored * 3, once.tokens)

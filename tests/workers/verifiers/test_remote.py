@@ -43,12 +43,15 @@ def remote(url: str, folder: Path, **more: Any) -> RemoteVerifier:
 
 def test_a_served_prm_scores_as_the_same_one_here(made: tuple[Family, Path]) -> None:
     family, folder = made
-    here = load_prm("judge", folder, family, context_tokens=CONTEXT_TOKENS, device="cpu")
+    context_tokens = tiny_rewards.context_tokens(family)
+    here = load_prm("judge", folder, family, context_tokens=context_tokens, device="cpu")
     expected = judge(here, QUESTION, TURNS)
     here.close()
     received: list[Any] = []
     with serving(pooling_app(rows_of(family, folder), received=received)) as url:
-        there = load_verifier("judge", remote(f"{url}/v1", folder, family=family))
+        there = load_verifier(
+            "judge", remote(f"{url}/v1", folder, family=family, context_tokens=context_tokens)
+        )
         found = judge(there, QUESTION, TURNS)
         there.close()
     assert there.scores_steps

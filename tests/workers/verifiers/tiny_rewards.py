@@ -140,6 +140,11 @@ def make_outcome(folder: Path, *, pad: bool = False, template: bool = True, labe
     return folder
 
 
+def context_tokens(family: Family) -> int:
+    """What its model reads at most."""
+    return 2 * tiny.CONTEXT_TOKENS if family == "gradus" else CONTEXT_TOKENS
+
+
 def make_gradus(folder: Path) -> Path:
     return tiny.make_reward_model(folder)
 
