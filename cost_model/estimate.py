@@ -25,7 +25,8 @@ class Judge:
     """What it takes to judge one turn: at most ``calls``, each of which reads and writes at most so much.
 
     ``context`` is in tokens that one call reads, ``written`` in tokens that one call generates (0, except for
-    a language model that is asked). A verifier that reads nothing needs no judge.
+    a language model that is asked). ``shown`` turns are compared in a call. A verifier that reads nothing
+    needs no judge.
     """
 
     price: Price
@@ -33,11 +34,12 @@ class Judge:
     context: int
     calls: int = 1
     written: int = 0
+    shown: int = 1
 
     def read_tokens(self, turns: int, turn_tokens: int | None) -> int:
         """For ``turns`` turns of ``turn_tokens`` in all; of ``None``, each as long as fits."""
         most = turns * self.calls * self.context
-        return most if turn_tokens is None else min(most, self.calls * turn_tokens)
+        return most if turn_tokens is None else min(most, self.calls * self.shown * turn_tokens)
 
     def written_tokens(self, turns: int) -> int:
         return turns * self.calls * self.written

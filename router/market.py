@@ -175,8 +175,16 @@ def _judge(verifier: Verifier, price_map: Mapping[str, Mapping[str, Any]]) -> Ju
     if isinstance(verifier, EnsembleVerifier | CheckVerifier | MajorityVerifier):
         return None
     if isinstance(verifier, JudgeVerifier):
-        price, calls, written = _price(verifier, price_map), verifier.calls_per_turn, verifier.max_tokens
-        return Judge(price, verifier.parameters, verifier.context_tokens, calls, written)
+        # In a ring every turn is in two pairs, each asked both ways round: two calls a turn, of two turns.
+        turns = 2 if verifier.mode == "pairwise" else 1
+        return Judge(
+            _price(verifier, price_map),
+            verifier.parameters,
+            verifier.context_tokens,
+            calls=turns,
+            written=verifier.max_tokens,
+            shown=turns,
+        )
     return Judge(verifier.token_price(), verifier.parameters, verifier.context_tokens)
 
 

@@ -79,6 +79,8 @@ def _of_small(small: Model, policy_name: str, policy: Policy) -> Iterator[Proble
 
 
 def _of_search(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
+    if policy.task == "tools":
+        yield "task", "cannot be tools, which come with a request; leave it out"
     judging = config.judging(policy.verifier)
     for parameter, problem in contradictions(policy.strategy, policy.budget(), judging, "search_samples"):
         if parameter == "strategy":

@@ -120,10 +120,14 @@ class JudgeVerifier(_AnyVerifier):
     def token_price(self) -> Price:
         return UNKNOWN if self.price is None else self.price.price()
 
-    @property
-    def calls_per_turn(self) -> int:
-        """The most calls that a turn is part of, on average over a batch: a pair is asked both ways round."""
-        return 2 if self.mode == "pairwise" else 1
+    @model_validator(mode="after")
+    def _has_something_to_read(self) -> JudgeVerifier:
+        if self.max_tokens >= self.context_tokens:
+            raise ValueError(
+                f"max_tokens ({self.max_tokens}) leaves nothing of context_tokens ({self.context_tokens}) "
+                "to read"
+            )
+        return self
 
 
 class CheckVerifier(_FreeVerifier):

@@ -56,6 +56,12 @@ def test_a_model_that_is_asked_twice_a_turn_reads_and_writes_twice() -> None:
     assert Tokens(judged=3, judged_tokens=300).cost_usd(FREE, [asked]) == 2 * 300 + 10 * 2 * 3 * 20
 
 
+def test_a_model_that_compares_reads_two_turns_a_call_within_its_context() -> None:
+    asked = Judge(PRICE, None, context=150, calls=2, shown=2)
+    assert Tokens(judged=3, judged_tokens=120).cost_usd(FREE, [asked]) == 2 * 2 * 120
+    assert Tokens(judged=3, judged_tokens=300).cost_usd(FREE, [asked]) == 2 * 3 * 150
+
+
 def test_all_members_of_an_ensemble_read_and_each_is_paid() -> None:
     short = replace(PRM, price=Price(Decimal(3), None), context=100)
     assert Tokens(judged=2, judged_tokens=260).cost_usd(FREE, [PRM, short]) == 260 + 3 * 200

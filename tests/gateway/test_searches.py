@@ -87,6 +87,26 @@ def test_the_openai_client_asks_for_a_search_by_extra_body(gateway: str, worker:
     assert "gradus" not in job.query.extra
 
 
+def test_a_gateway_is_ready_when_workers_search_on_its_small_models_behind_servers_too(
+    gateway: str, worker: ScriptedWorker
+) -> None:
+    worker.announce("small", "big")
+    assert httpx.get(f"{gateway}/readyz").json()["reasons"] == ["No live worker runs served."]
+    worker.announce("small", "big", "served")
+    assert httpx.get(f"{gateway}/readyz").status_code == 200
+
+
+def test_what_a_server_says_was_cached_or_thought_is_on_the_bill(
+    gateway: str, upstream: UpstreamDouble
+) -> None:
+    upstream.answer["usage"]["prompt_tokens_details"] = {"cached_tokens": 5, "audio_tokens": 1}
+    answer = _post(gateway, None, model="served").json()
+    assert answer["usage"]["prompt_tokens_details"] == {"cached_tokens": 5, "audio_tokens": 1}
+    assert answer["usage"]["completion_tokens_details"] == {"reasoning_tokens": 3}
+    (line,) = answer["gradus"]["lines"]
+    assert (line["cached_prompt_tokens"], line["reasoning_tokens"]) == (5, 3)
+
+
 def test_a_budget_alone_is_routed_as_ever(gateway: str, worker: ScriptedWorker) -> None:
     assert _post(gateway, {"budget": 32}).json()["gradus"]["bin"] == "easy"
     (job,) = worker.jobs

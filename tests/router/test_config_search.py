@@ -103,6 +103,10 @@ MISTAKES = {
         "50: policies.voting.chain_length: search_samples (16) must be a multiple of chain_length (5), so "
         "that every chain is whole",
     ),
+    "tools in every answer": (
+        "task: tools",
+        "50: policies.voting.task: cannot be tools, which come with a request; leave it out",
+    ),
     "width in words": (
         "beam_width: wide",
         "50: policies.voting.beam_width: must be a whole number of at least 1, or 'sqrt', not 'wide'",
@@ -167,6 +171,11 @@ OF_VERIFIERS = {
         "check: tests}",
         "check: python}",
         "29: verifiers.tests: the check 'python' needs an entry_point, such as 'my_checks:is_right'",
+    ),
+    "judge that cannot read": (
+        "context_tokens: 900}",
+        "context_tokens: 500}",
+        "28: verifiers.judge: max_tokens (512) leaves nothing of context_tokens (500) to read",
     ),
     "judge priced as a reader": (
         "litellm_model: openai/j,",
