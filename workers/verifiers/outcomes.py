@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from router.types import Task
 from workers.answers import answers_for
@@ -122,7 +122,7 @@ def _judged(question: Question, verifier: Verifier | None) -> Judged:
 
 def _row(line: str, where: str) -> Outcome:
     try:
-        return TypeAdapter(Outcome).validate_python(json.loads(line))
+        return Outcome.model_validate(json.loads(line))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
@@ -141,5 +141,7 @@ def _add(row: Outcome, grouped: dict[str, list[Outcome]], where: str) -> None:
         except InvalidTask as error:
             raise OutcomesInvalid(f"{where}: task: {error}") from error
     elif (row.conversation, row.task) != (rows[0].conversation, rows[0].task):
-        raise OutcomesInvalid(f"{where}: id {row.id!r} has another question or task in an earlier row")
+        raise OutcomesInvalid(
+            f"{where}: an earlier row of its question, or its id, has another question or task"
+        )
     rows.append(row)

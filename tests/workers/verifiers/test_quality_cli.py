@@ -78,7 +78,10 @@ def test_a_verifier_scores_the_rest_and_is_named(tmp_path: Path) -> None:
         (row("x", True, messages=[{"role": "user", "content": "x"}]), "either question or messages"),
         ({"messages": [], "text": "x", "right": True}, ":2: messages: "),
         (row("x", True, task={"kind": "poem"}), ":2: task.kind: "),
-        (row("x", True, id="a", question="Another?"), ":2: id 'a' has another question"),
+        (
+            row("x", True, id="a", question="Another?"),
+            ":2: an earlier row of its question, or its id, has another",
+        ),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, bad: Any, says: str) -> None:
