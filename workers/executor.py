@@ -172,7 +172,7 @@ class _Execution:
         by_then = f"the answer is the best of {len(result.candidates)} by then"
         if self.meter.failure is not None:
             notices.append(f"the search broke off ({self.meter.failure}): {by_then}")
-        elif self.meter.deadline_passed:
+        elif self.meter.deadline_reached:
             notices.append(f"the deadline ended the search: {by_then}")
         elif self.meter.token_cap_reached:
             notices.append(f"the token cap ended the search: {by_then}")

@@ -49,6 +49,8 @@ class Meter:
         self._sequences = 0
         self.token_cap_reached = False
         """Whether a token cap broke off anything."""
+        self.deadline_reached = False
+        """Whether the deadline broke off anything."""
         self.failure: WorkerError | None = None
         """What an engine or a verifier failed with: nothing is generated after it."""
 
@@ -86,9 +88,14 @@ class Meter:
         ) -> tuple[Completion, ...]:
             nonlocal spent, complete
             self._raise_if_cancelled()
-            if self.failure is not None or self.deadline_passed:
+            self.deadline_reached |= self.deadline_passed
+            if self.failure is not None or self.deadline_reached:
                 return (_BROKEN_OFF,) * len(prompts)
-            rooms = self._rooms(engine, prompts, params.max_tokens)
+            try:
+                rooms = self._rooms(engine, prompts, params.max_tokens)
+            except EngineFailed as error:
+                self.failure = error
+                return (_BROKEN_OFF,) * len(prompts)
             growing = [
                 replace(prompt, max_tokens=room if room < params.max_tokens else None)
                 for prompt, room in zip(prompts, rooms, strict=True)
@@ -162,6 +169,9 @@ class Meter:
             done, calls = run.rescue()
         self._sequences += len(run.prompts)
         self.token_cap_reached |= run.is_capped
+        self.deadline_reached |= self.deadline_passed and any(
+            one.ended == "cancelled" for one in done.completions
+        )
         line = Usage(
             purpose,
             run.engine.model,

@@ -70,14 +70,23 @@ class Vote:
     def _is_decided(self) -> bool:
         to_come = self._spec.samples - len(self._samples) - len(self._arriving)
         if self._stopped is None and to_come > 0:
-            reason = _RULES[self._spec.stopping.rule](self, to_come)
+            reason = self._reason_to_stop(to_come)
             self._stopped = reason and f"{reason}, and {to_come} of {self._spec.samples} were still to come"
         return self._stopped is not None
 
-    def _leader(self, to_come: int) -> str | None:
-        if self._spec.name == "best_of_n":
-            return self._unbeatable()
-        return self._votes_ahead(to_come) if self._score is None else self._scores_ahead(to_come)
+    def _reason_to_stop(self, to_come: int) -> str | None:
+        match self._spec.stopping.rule, self._spec.name:
+            case "leader", "best_of_n":
+                return self._unbeatable()
+            case "leader", "best_of_n_weighted":
+                return self._scores_ahead(to_come)
+            case "leader", _:
+                return self._votes_ahead(to_come)
+            case "beta", _:
+                return self._stays_ahead()
+            case "window", _:
+                return self._window_agrees()
+        return None
 
     def _unbeatable(self) -> str | None:
         if self._arriving:  # a score at a time would cost more than it saves
@@ -127,15 +136,15 @@ class Vote:
         )
         return stand_alone or cannot_lose(first, fsum(weights.values()) - first, to_come)
 
-    def _beta(self, _to_come: int) -> str | None:
+    def _stays_ahead(self) -> str | None:
         votes = Counter(self._classes(self._complete()))
         first, second = _first_two(votes)
         probability = stays_ahead(int(first), int(second))
-        if probability < self._spec.stopping.confidence or not self._wins(max(votes, key=votes.__getitem__)):
+        if not votes or probability < self._spec.stopping.confidence or not self._wins(_leader(votes)):
             return None
         return f"the leader stays ahead with probability {probability:.3f}, by {first:g} votes to {second:g}"
 
-    def _agreeing(self, _to_come: int) -> str | None:
+    def _window_agrees(self) -> str | None:
         size = self._spec.stopping.window
         if self._arriving or size is None:
             return None
@@ -145,9 +154,6 @@ class Vote:
             agreed = classes[window][0]
             if agrees(classes[window]) and agreed is not None and self._wins(agreed):
                 return f"all {size} samples of a window agree"
-        return None
-
-    def _never(self, _to_come: int) -> str | None:
         return None
 
     def _wins(self, answer: int) -> bool:
@@ -192,15 +198,12 @@ class Vote:
         ]
 
 
-_RULES: dict[str, Callable[[Vote, int], str | None]] = {
-    "leader": Vote._leader,
-    "beta": Vote._beta,
-    "window": Vote._agreeing,
-    "none": Vote._never,
-}
-
-
 def _first_two(weights: Mapping[int, float]) -> tuple[float, float]:
     """What stands behind the first and the second answer."""
     first, second, *_ = (*sorted(weights.values(), reverse=True), 0, 0)
     return first, second
+
+
+def _leader(votes: Counter[int]) -> int:
+    """Of equals the one that came first."""
+    return votes.most_common(1)[0][0]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from router.types import StrategySpec
 from tests.workers.search.players import Judge, Player, probes, problem
+from tests.workers.search.traces import Book, trace
 from workers.errors import NoAnswer
 from workers.search.beam import beam
 from workers.steps import LINES
@@ -33,6 +34,26 @@ def test_only_the_best_beams_are_continued_each_as_often_as_the_width() -> None:
     assert player.prefixes[0] == ("", "", "", "")
     assert player.prefixes[1] == ("first 3\n", "first 3\n", "first 2\n", "first 2\n")
     assert len(player.prefixes) == 3
+
+
+def test_what_is_extended_what_is_dropped_and_what_it_costs() -> None:
+    """N = 4, M = 2: b and c are kept of the first steps; of theirs, the complete "1" and the partial "c e"."""
+    pages = {
+        "": ["a\n", "b\n", "c\n", "d\n"],
+        "b\n": ["The answer is 1.", "The answer is 2."],
+        "c\n": ["e\n", "The answer is 3."],
+        "c\ne\n": ["The answer is 4.", "The answer is 4."],
+    }
+    scores = {"a": 0.1, "b": 0.4, "c": 0.3, "d": 0.2, "e": 0.7, "1.": 0.9, "2.": 0.5, "3.": 0.6, "4.": 0.5}
+    seen = trace(
+        StrategySpec("beam", samples=4, beam_width=2), Book(pages), lambda text: scores[text.split()[-1]]
+    )
+    assert seen.batches == [("",) * 4, ("b\n", "b\n", "c\n", "c\n"), ("c\ne\n", "c\ne\n")]
+    assert seen.answers == ["1", "2", "3", "4", "4"]
+    assert seen.result.best.answer == "4"  # 0.5 + 0.5
+    # Prompts 6 + (8 + 8) + 10; completions 4 * 2, 3 * 5 + 2, 2 * 5. Equal turns are judged once.
+    assert seen.bill["candidate"] == (10, 32, 35)
+    assert seen.bill["verifier"] == (9, 4 + (3 * 5 + 2) + 6, 0)
 
 
 def test_it_finds_an_answer_that_was_never_sampled_whole() -> None:

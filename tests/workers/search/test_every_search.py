@@ -120,7 +120,7 @@ def specs(draw: st.DrawFn, name: StrategyName) -> StrategySpec:
         lookahead_steps=draw(st.integers(1, 3)),
         chain_length=draw(st.integers(1, 12)),
         max_drop=0.1,
-        stopping=Stopping(rule, 0.9, window),
+        stopping=Stopping(rule, draw(st.sampled_from([0.5, 0.9])), window),
     )
 
 
