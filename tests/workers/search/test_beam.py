@@ -37,7 +37,7 @@ def test_only_the_best_beams_are_continued_each_as_often_as_the_width() -> None:
 
 
 def test_what_is_extended_what_is_dropped_and_what_it_costs() -> None:
-    """N = 4, M = 2: b and c are kept of the first steps; of theirs, the complete "1" and the partial "c e"."""
+    """N = 4, M = 2: b and c are kept of the first steps; of theirs, the complete "1" and "c e"."""
     pages = {
         "": ["a\n", "b\n", "c\n", "d\n"],
         "b\n": ["The answer is 1.", "The answer is 2."],
