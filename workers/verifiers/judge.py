@@ -180,11 +180,6 @@ def ring(players: int) -> list[tuple[int, int]]:
 
 def load_judge(name: str, configured: Configured) -> JudgeVerifier:
     """Raises :class:`workers.errors.ModelNotLoadable`; the model is first asked when something is judged."""
-    if configured.max_tokens >= configured.context_tokens:
-        raise ModelNotLoadable(
-            f"verifier {name}: max_tokens: {configured.max_tokens} leaves nothing of the "
-            f"{configured.context_tokens} context_tokens to read"
-        )
     key = None if configured.api_key_env is None else os.environ.get(configured.api_key_env)
     if configured.api_key_env is not None and not key:
         raise ModelNotLoadable(f"verifier {name}: api_key_env: {configured.api_key_env} is not set")

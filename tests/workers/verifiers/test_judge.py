@@ -143,11 +143,9 @@ def test_a_failing_model_and_a_closed_verifier_are_named() -> None:
             judge(verifier, QUESTION, ["good"])
 
 
-def test_what_cannot_work_is_refused_at_start() -> None:
+def test_a_missing_key_is_named_at_start() -> None:
     with pytest.raises(ModelNotLoadable, match="NO_KEY is not set"):
         load("http://127.0.0.1:1", api_key_env="NO_KEY")
-    with pytest.raises(ModelNotLoadable, match="leaves nothing"):
-        load("http://127.0.0.1:1", max_tokens=2000)
 
 
 @pytest.mark.parametrize(
