@@ -255,7 +255,7 @@ class Service:
             confidence=answer.confidence,
             account=run.bill.account(),
             latency_s={**run.stages_s, "total": time.perf_counter() - run.began_s},
-            notice=" ".join(notice for notice in notices if notice),
+            notice="; ".join(notice.removesuffix(".") for notice in notices if notice),
         )
         return Reply(
             text=answer.text,
