@@ -81,14 +81,15 @@ def search_plan(
     market = grant(market, policy_name, wish)
     policy, outlook = market.config.policies[policy_name], market.average[policy_name]
     ask = ask_of(query, prompt_tokens)
-    needs = unmet_needs(query, market.config.models[policy.small])
-    if needs:
+    small, is_direct = market.config.models[policy.small], outlook.search.name == "direct"
+    needs = unmet_needs(query, small)
+    if needs and (not is_direct or small.engine == "transformers"):  # a server answers directly as it can
         raise CannotHonour(
             f"{listed(needs)}: {policy.small} cannot be searched for that; leave it out", needs
         )
     if not readers_of(market, [policy.small], ask):
         too_long(market, ask, [policy.small])
-    if outlook.search.name == "direct":
+    if is_direct:
         way = direct_answer(market, "small", policy.small, outlook.small, ask)
     else:
         way = search(market, policy_name, outlook, ask, probes=0)

@@ -137,7 +137,7 @@ def test_a_search_on_a_model_behind_a_server_is_for_a_worker_and_one_answer_of_i
     assert not upstream.bodies
     assert worker.jobs[0].query.task.kind == "math"
 
-    direct = _post(gateway, {"strategy": "direct"}, model="gradus/served", top_k=5)
+    direct = _post(gateway, {"strategy": "direct"}, model="gradus/served", top_k=5, n=2)
     assert direct.json()["gradus"]["strategy"] == "direct"
     assert len(worker.jobs) == 1
     (body,) = upstream.bodies
