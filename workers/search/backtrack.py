@@ -14,12 +14,13 @@ TRIES = 3
 
 
 def backtrack(problem: Problem, spec: StrategySpec, generate: Generate, score: Score) -> SearchResult:
-    """N/M paths side by side, each with M turns' worth of rounds; at last best-of-N weighted.
+    """N/M paths side by side, each of M turns' worth of steps; at last best-of-N weighted.
 
     A step whose score is more than ``max_drop`` below that of the step before is rejected, and another one
     sampled; after :data:`TRIES` rejections the step before is dropped too, which counts as a rejection there.
-    The last turn's worth of rounds rejects nothing: every path comes to an end. The next steps of all paths
-    are one batch. Rejected steps are on the bill; one that was the end of a turn stays a candidate.
+    A path that has asked for M times as many steps as it is long accepts what comes, and so does every path
+    in its last ``max_rounds`` rounds: it comes to an end. The next steps of all paths are one batch. Rejected
+    steps are on the bill; one that was the end of a turn stays a candidate.
 
     The probe's turns are walked along up to the first fall: what was accepted begins the first paths.
     Raises :class:`workers.errors.NoAnswer` if nothing is complete when time, budget or rounds run out.
@@ -37,7 +38,9 @@ def backtrack(problem: Problem, spec: StrategySpec, generate: Generate, score: S
             if path is None:  # broken off
                 continue
             trails.append(trail)
-            if turn < patience and _falls(trail.tip, path, spec.max_drop):
+            trail.asked += 1
+            may_reject = turn < patience and trail.asked < spec.beam_width * trail.length
+            if may_reject and _falls(trail.tip, path, spec.max_drop):
                 trail.reject()
             else:
                 trail.accept(path)
@@ -48,10 +51,16 @@ def backtrack(problem: Problem, spec: StrategySpec, generate: Generate, score: S
 
 @dataclass(slots=True)
 class _Trail:
-    """The accepted steps of one path, and how many continuations of each were rejected."""
+    """The accepted steps of one path, and how many continuations of each were rejected.
+
+    ``asked`` counts the steps that were sampled for it; ``length`` is the most that it had at once, with the
+    one that is under trial.
+    """
 
     steps: list[Path] = field(default_factory=lambda: [ROOT])
     rejected: list[int] = field(default_factory=lambda: [0])
+    asked: int = 0
+    length: int = 1
 
     @property
     def tip(self) -> Path:
@@ -60,6 +69,7 @@ class _Trail:
     def accept(self, path: Path) -> None:
         self.steps.append(path)
         self.rejected.append(0)
+        self.length = max(self.length, len(self.steps))
 
     def reject(self) -> None:
         self.rejected[-1] += 1
@@ -85,5 +95,6 @@ def _walk(problem: Problem, probe: Candidate, max_drop: float) -> _Trail:
         path = Path("".join(steps[: at + 1]), probe.finish_reason if is_last else "step", Scored((own,), own))
         if _falls(trail.tip, path, max_drop):
             break
+        trail.asked += 1
         trail.accept(path)
     return trail

@@ -59,6 +59,15 @@ def test_the_last_turns_worth_of_rounds_rejects_nothing() -> None:
     assert seen.answers == ["2"]
 
 
+def test_a_path_asks_for_m_times_as_many_steps_as_it_is_long_and_then_takes_what_comes() -> None:
+    """M = 3: the sixth step asked for is the second one, however it falls, and the ninth is the third."""
+    pages = {"": ["a\n"], "a\n": ["bad\n"], "a\nbad\n": ["2.\n"], "a\nbad\n2.\n": ["The answer is 2."]}
+    spec = StrategySpec("backtrack", samples=3, beam_width=3)
+    seen = trace(spec, Book(pages), lambda text: 1 / 2 ** text.count("\n"))
+    assert [batch[0].count("\n") for batch in seen.batches] == [0, 1, 1, 1, 0, 1, 2, 2, 2, 3]
+    assert seen.answers == ["2"]
+
+
 def test_paths_stand_side_by_side_in_one_batch() -> None:
     pages = {"": ["a\n"], "a\n": ["The answer is 1."]}
     seen = trace(StrategySpec("backtrack", samples=12, beam_width=4), Book(pages), worth)
