@@ -37,6 +37,8 @@ candidates, their step scores and what is right are published; only the choice i
 (`workers/search/selection.py`). Majority breaks ties by score. "last", "min", "prod" and "mean" say how step
 scores become the score of a candidate. RLHFlow's Deepseek PRM scored them, in `qwen_math_rm8` a reward model.
 """
+SPELLED = answers_for(Task())
+"""Compares answers by their spelling, once equivalent ones are spelled alike."""
 Select = Callable[[Sequence[Candidate], Answers], SearchResult]
 
 
@@ -164,7 +166,7 @@ def _problem(runs: Sequence[Mapping[str, Any]], answers: Answers) -> Problem:
         for answer, steps in zip(run["ans"], run["step_scores"], strict=True)
     ]
     right = tuple(bool(one) for run in runs for one in run["correct"])
-    return Problem(tuple(candidates), right, runs[0]["picked"] if len(runs) == 1 else None)
+    return Problem(_classed(candidates, answers), right, runs[0]["picked"] if len(runs) == 1 else None)
 
 
 def _rewarded(row: Mapping[str, Any], answers: Answers) -> Problem:
@@ -173,7 +175,18 @@ def _rewarded(row: Mapping[str, Any], answers: Answers) -> Problem:
     candidates = [
         _candidate(answer, [score], score, answers) for answer, score in zip(row["ans"], scores, strict=True)
     ]
-    return Problem(tuple(candidates), tuple(map(bool, row["correct"])), None)
+    return Problem(_classed(candidates, answers), tuple(map(bool, row["correct"])), None)
+
+
+def _classed(candidates: Sequence[Candidate], answers: Answers) -> tuple[Candidate, ...]:
+    """Equivalent answers spelled alike: algebra is done once a problem, and not once a rule."""
+    said = [one.answer for one in candidates if one.answer is not None]
+    leaders: dict[int, str] = {}
+    spelled = {
+        answer: leaders.setdefault(label, answer)
+        for answer, label in zip(said, answers.classes(said), strict=True)
+    }
+    return tuple(replace(one, answer=one.answer and spelled[one.answer]) for one in candidates)
 
 
 def _candidate(answer: str | None, steps: Sequence[float], score: float, answers: Answers) -> Candidate:
@@ -206,7 +219,7 @@ def _chosen(problems: Sequence[Problem], select: Select) -> Share:
 
 
 def _choice(problem: Problem, select: Select) -> int:
-    best = select(problem.candidates, answers_for(Task("math"))).best
+    best = select(problem.candidates, SPELLED).best
     return next(at for at, one in enumerate(problem.candidates) if one is best)
 
 

@@ -14,8 +14,10 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from router.config import Config, TransformersModel, load_config
+from router.types import Task
 from workers.engines import load_engine
 from workers.protocols import Engine, Prompt, SamplingParams, Verifier
 from workers.verifiers import load_verifier
@@ -57,7 +59,8 @@ def judging(verifier: Verifier) -> Callable[[int], int]:
         texts = [
             f"{one} + {number} = {one + number}\nThe answer is {one + number}." for one in range(SEQUENCES)
         ]
-        return verifier.score(prompt(number, terms=4).messages, texts).tokens
+        asked = prompt(number, terms=4)
+        return verifier.score([replace(asked, prefix=text) for text in texts], Task()).tokens
 
     return run
 

@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from workers.answers.bounded import Refused, TooMuch, ask
 from workers.answers.grouping import by_leader
@@ -104,7 +105,7 @@ def math_classes(answers: Sequence[str]) -> Sequence[int]:
         if max(strikes[leader], strikes[answer]) >= _STRIKES or time.monotonic() > ends_s:
             return False
         try:
-            return bool(ask("same_math", leader, answer, limit_s=COMPARISON_LIMIT_S))
+            return _is_equal(leader, answer)
         except TooMuch:
             strikes.update((leader, answer))
         except Refused:
@@ -112,6 +113,12 @@ def math_classes(answers: Sequence[str]) -> Sequence[int]:
         return False
 
     return by_leader(answers, same)
+
+
+@lru_cache(maxsize=16_384)
+def _is_equal(leader: str, answer: str) -> bool:
+    """What algebra says. A vote asks again and again: after every sample that could decide it."""
+    return bool(ask("same_math", leader, answer, limit_s=COMPARISON_LIMIT_S))
 
 
 def _are_comparable(one: str, other: str) -> bool:
