@@ -17,6 +17,7 @@ from math import fsum
 from workers.answers.port import Answers
 from workers.protocols import Candidate, SearchResult
 
+Select = Callable[[Sequence[Candidate], Answers], SearchResult]
 Weight = Callable[[Candidate], float]
 
 Rank = Callable[[float, float, float], tuple[float, ...]]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from workers.answers.port import Answers
 from workers.errors import NoAnswer
 from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored, SearchResult
 from workers.search.sampling import UNJUDGED, as_candidate, is_complete
+from workers.search.selection import Select
 
 _ASKS_A_FIRST_STEP = 5
 """At most: the mark of the thinking, its end, two blank lines, and the first step."""
-
-Select = Callable[[Sequence[Candidate], Answers], SearchResult]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 
 from router.types import StrategySpec
-from workers.answers.port import Answers
 from workers.errors import NoAnswer
 from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored, SearchResult
 from workers.search.sampling import as_candidate, is_complete
-from workers.search.selection import has_answer
+from workers.search.selection import Select, has_answer
 from workers.search.stopping import agrees, cannot_lose, stays_ahead, whole_windows
-
-Select = Callable[[Sequence[Candidate], Answers], SearchResult]
 
 _BEST_SCORE = 1.0
 
