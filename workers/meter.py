@@ -37,6 +37,7 @@ OnComplete = Callable[[int], None]
 
 _BROKEN_OFF = Completion("", "cancelled", 0)
 _NO_ROOM = Completion("", "length", 0)
+_NOT_JUDGED = Scored((), 0.0)
 
 
 class Meter:
@@ -125,6 +126,7 @@ class Meter:
 
         A turn without anything to judge yet (its thinking goes on) scores 0 unread. A verifier that was not
         made for it sees no earlier attempts: every turn is shown to it as the answer to the question itself.
+        One that scores steps judges each turn by itself, so it reads equal turns once; others may compare.
         Raises :class:`workers.errors.JobCancelled`, and what the verifier raises because of the task.
         """
 
@@ -134,21 +136,25 @@ class Meter:
                 Prompt(turn.messages if verifier.reads_history else self.messages, steps.judged(turn.prefix))
                 for turn in turns
             ]
-            read = [turn for turn in shown if turn.prefix.strip()]
+            keys = [
+                (id(turn.messages), turn.prefix, 0 if verifier.scores_steps else at)
+                for at, turn in enumerate(shown)
+            ]
+            read = {key: turn for key, turn in zip(keys, shown, strict=True) if turn.prefix.strip()}
             if not read:
-                return (Scored((), 0.0),) * len(turns)
+                return (_NOT_JUDGED,) * len(turns)
             started_s = time.monotonic()
             try:
-                scores = verifier.score(read, task)
+                scores = verifier.score(tuple(read.values()), task)
             except (EngineFailed, ContextOverflow) as error:
                 self.failure = error
-                return (Scored((), 0.0),) * len(turns)
+                return (_NOT_JUDGED,) * len(turns)
             seconds = time.monotonic() - started_s
             for name, one in scores.members or ((verifier.name, scores),):
                 line = Usage("verifier", name, len(read), one.tokens, one.completion_tokens, seconds=seconds)
                 self._lines.append(line)
-            judged = iter(scores.scored)
-            return tuple(next(judged) if turn.prefix.strip() else Scored((), 0.0) for turn in shown)
+            judged = dict(zip(read, scores.scored, strict=True))
+            return tuple(judged.get(key, _NOT_JUDGED) for key in keys)
 
         return score
 

@@ -52,7 +52,7 @@ def test_a_search_beyond_the_probe_is_counted_as_candidates() -> None:
     outcome, events = play(job(plan), engine)
     assert outcome.samples == 7
     assert [len(prompts) for prompts, _ in engine.calls] == [4, 3]
-    assert {line.purpose: line.calls for line in outcome.usage} == {"probe": 4, "verifier": 4, "candidate": 3}
+    assert {line.purpose: line.calls for line in outcome.usage} == {"probe": 4, "verifier": 2, "candidate": 3}
     assert [event.data for event in events] == [
         {"stage": "probe", "done": 4, "total": 4},
         {"stage": "search", "done": 3, "total": 7},
