@@ -39,7 +39,7 @@ from workers.protocols import (
 from workers.replies import answered, streamed
 from workers.search import BY_STEPS, STRATEGIES, UNJUDGED
 from workers.search.sampling import sample
-from workers.steps import LINES, Steps
+from workers.steps import Steps, Thinking
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,13 @@ class Model:
 
     engine: Engine
     config: SearchedModel
-    steps: Steps = LINES
+
+    @property
+    def steps(self) -> Steps:
+        """What its turns are made of."""
+        marks = self.config.thinking
+        thinking = None if marks is None else Thinking(marks.start, marks.end, marks.steps)
+        return Steps(self.config.step_separator, thinking)
 
 
 def run(

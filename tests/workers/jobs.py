@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from router.config import TransformersModel
+from router.config import ThinkingMarks, TransformersModel
 from router.types import (
     Alternative,
     Bin,
@@ -23,7 +23,6 @@ from router.wire import Event, dump_outcome, load_outcome
 from workers.engines.scripted import ScriptedEngine
 from workers.executor import Model, run
 from workers.protocols import Cancellation
-from workers.steps import LINES, Steps
 from workers.verifiers.scripted import ScriptedVerifier
 
 MESSAGES: tuple[Mapping[str, str], ...] = ({"role": "user", "content": "Calculate 3 + 4."},)
@@ -72,7 +71,11 @@ def job(
 
 
 def model(
-    engine: ScriptedEngine, *, temperature: float = 0.8, max_tokens: int = 64, steps: Steps = LINES
+    engine: ScriptedEngine,
+    *,
+    temperature: float = 0.8,
+    max_tokens: int = 64,
+    thinking: ThinkingMarks | None = None,
 ) -> Model:
     config = TransformersModel(
         engine="transformers",
@@ -80,8 +83,9 @@ def model(
         context_tokens=engine.context_tokens,
         max_tokens=max_tokens,
         temperature=temperature,
+        thinking=thinking,
     )
-    return Model(engine, config, steps)
+    return Model(engine, config)
 
 
 def judge(

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from router.config import ThinkingMarks
 from router.types import Outcome, StrategySpec, Task
 from router.wire import Event, dump_outcome, load_outcome
 from tests.workers.jobs import alternative, direct_plan, job, judge, model, probing_plan
 from workers.engines.scripted import ScriptedEngine
 from workers.executor import run
 from workers.protocols import Cancellation
-from workers.steps import LINES, Steps, Thinking
 
 SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
 ADD: dict[str, Any] = {
@@ -32,13 +32,13 @@ def play(
     plan: Any = SEARCH,
     task: Task | None = None,
     stream: bool = False,
-    steps: Steps = LINES,
+    thinking: ThinkingMarks | None = None,
     max_tokens: int = 64,
 ) -> tuple[Outcome, list[Event]]:
     events: list[Event] = []
     outcome = run(
         job(plan, task=task, stream=stream),
-        {"tiny": model(ScriptedEngine(turns), steps=steps, max_tokens=max_tokens)},
+        {"tiny": model(ScriptedEngine(turns), thinking=thinking, max_tokens=max_tokens)},
         {"judge": judge(lambda text: 0.9 if "9" in text else 0.3)},
         events.append,
         Cancellation(),
@@ -108,7 +108,7 @@ def test_json_that_breaks_the_schema_loses_to_json_that_does_not() -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_thinking_is_neither_sent_nor_streamed(stream: bool) -> None:
     turn = "<think>\nIs it 7?\nYes.\n</think>\n\nThe answer is 7."
-    outcome, texts = play(turn, plan=direct_plan(), stream=stream, steps=Steps(thinking=Thinking()))
+    outcome, texts = play(turn, plan=direct_plan(), stream=stream, thinking=ThinkingMarks())
     assert outcome.text == "The answer is 7."
     assert "".join(event.data["text"] for event in texts) == ("The answer is 7." if stream else "")
     assert outcome.usage[0].reasoning_tokens > 0
