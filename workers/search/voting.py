@@ -72,6 +72,9 @@ class Vote:
         return self._stopped is not None
 
     def _reason_to_stop(self, to_come: int) -> str | None:
+        voters = sum(map(has_answer, self._complete()))
+        if not self._may_hold(voters, to_come):
+            return None
         match self._spec.stopping.rule, self._spec.name:
             case "leader", "best_of_n":
                 return self._unbeatable()
@@ -84,6 +87,15 @@ class Vote:
             case "window", _:
                 return self._window_agrees()
         return None
+
+    def _may_hold(self, voters: int, to_come: int) -> bool:
+        """Whether the rule would hold if all agreed: before that no answers need to be compared."""
+        match self._spec.stopping.rule:
+            case "leader":
+                return self._spec.name == "best_of_n" or voters > to_come
+            case "beta":
+                return stays_ahead(voters, 0) >= self._spec.stopping.confidence
+        return True
 
     def _unbeatable(self) -> str | None:
         if self._arriving:  # a score at a time would cost more than it saves
