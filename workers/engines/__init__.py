@@ -30,12 +30,17 @@ def _load_in_process(name: str, model: TransformersModel) -> Engine:
 
     folder = resolve(model.path)
     try:
-        return TransformersEngine(folder, model=name, context_tokens=model.context_tokens, threads=_threads())
+        return TransformersEngine(
+            folder, model=name, context_tokens=model.context_tokens, threads=torch_threads()
+        )
     except (OSError, ValueError, EngineFailed) as error:
         raise ModelNotLoadable(f"model {name}: {model.path} cannot be loaded: {error}") from error
 
 
-def _threads() -> int:
-    """Half of the CPUs: threads that wait for each other on busy CPUs are many times slower than fewer."""
+def torch_threads() -> int:
+    """How many threads torch uses here: ``GRADUS_TORCH_THREADS``, else half of the CPUs.
+
+    Threads that wait for each other on busy CPUs are many times slower than fewer.
+    """
     configured = os.environ.get("GRADUS_TORCH_THREADS")
     return int(configured) if configured else max(1, len(os.sched_getaffinity(0)) // 2)

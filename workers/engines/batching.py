@@ -6,6 +6,7 @@ of one prompt read it once, a crashed generation loop fails its callers and is r
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import threading
@@ -84,6 +85,8 @@ class Batcher:
             if self._closed:
                 raise EngineFailed(f"model {self._name}: the engine is closed")
             if self._loop is None or not self._loop.is_running():
+                if self._loop is not None:
+                    self._loop.free()
                 self._loop = _Loop(self._model, self._limits)
             loop = self._loop
         names = [self._names(len(request.draws)) for request in requests]
@@ -240,6 +243,15 @@ class _Loop:
     def cached_tokens(self) -> dict[str, int]:
         processor = self.manager.batch_processor
         return {} if processor is None else processor.scheduler.cached_tokens
+
+    def free(self) -> None:
+        """Let go of a dead loop's cache, whoever still holds the loop: there is no room for a second one."""
+        self.manager.batch_processor = None
+        error = self.manager.background_thread_status.fatal_error
+        if error is not None:
+            error.__traceback__ = None
+        gc.collect()
+        torch.cuda.empty_cache()
 
     def stop(self) -> None:
         if self.manager.is_running():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -210,7 +213,9 @@ def test_a_tiny_nucleus_is_greedy_at_any_temperature(transformers_engine: Transf
 
 @pytest.mark.parametrize("error", [RuntimeError, torch.OutOfMemoryError, MemoryError])
 def test_a_crash_fails_the_waiting_and_the_next_call_works(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
 ) -> None:
     engine = load(tiny_folder)
     together = threading.Barrier(4)
@@ -224,10 +229,15 @@ def test_a_crash_fails_the_waiting_and_the_next_call_works(
             engine.generate([ask("count")] * 2, SamplingParams(50, 0.0))
         return str(failure.value)
 
+    cache = weakref.ref(processor(engine).cache)
+    # pytest keeps the records of a log, and a traceback in one the cache.
+    monkeypatch.setattr(logging.getLogger("ContinuousBatchingLogger"), "disabled", True)
     with monkeypatch.context() as broken, ThreadPoolExecutor(4) as pool:
         broken.setattr(engine._batcher._model, "forward", crash)
         assert any("the device fell off" in message for message in pool.map(run, range(4)))
     assert answer_all(engine, ["count"], 50) == [tiny.TURNS["count"]]
+    gc.collect()
+    assert cache() is None
     engine.close()
 
 
