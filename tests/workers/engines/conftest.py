@@ -103,8 +103,8 @@ def engine(request: pytest.FixtureRequest, serve: Serve) -> Engine:
             return serve(PERSONALITIES[personality], tokenizer=tokenizer, delay_s=0.001)[0]
 
 
-def _recite(prompt: Prompt, index: int, _seed: int) -> str:
+def _recite(prompt: Prompt, index: int, seed: int) -> str:
     turn = tiny.TURNS.get(prompt.messages[-1]["content"])
     if turn is None:  # what a probe asks
-        turn = f"{'So, ' * index}one\ntwo\nthree\nfour\nfive"
+        turn = f"{'So, ' * (index + seed % 5)}one\ntwo\nthree\nfour\nfive"
     return turn.removeprefix(prompt.prefix)

@@ -163,9 +163,12 @@ class OpenAIServer:
             tuple(body.get("stop", ())) if can.keeps_stop and body.get("include_stop_str_in_output") else ()
         )
         cut = () if kept else tuple(body.get("stop", ()))
-        params = SamplingParams(
-            body["max_tokens"], body["temperature"], stop=cut, seed=body.get("seed") if can.has_seed else None
-        )
+        seed = body.get("seed") if can.has_seed else None
+        if body["temperature"] == 0:
+            seed = None
+        elif seed is None:
+            seed = len(self.asked)
+        params = SamplingParams(body["max_tokens"], body["temperature"], stop=cut, seed=seed)
         prompt = Prompt(prompt.messages, prompt.prefix, stop_after=kept)
         cancellation = Cancellation()
         events: asyncio.Queue[tuple[int, str | Completion]] = asyncio.Queue()

@@ -44,7 +44,9 @@ def texts(engine: ServerEngine, prompts: list[Prompt], params: SamplingParams) -
 def test_a_server_is_known_by_what_it_does(serve: Serve, tiny_folder: Path) -> None:
     vllm = serve(VLLM)[0].capabilities
     assert (vllm.prompts, vllm.usage, vllm.context_tokens) == ("continued", "continuous", None)
-    assert all((vllm.many, vllm.many_seeded, vllm.seed, vllm.stop, vllm.keeps_stop, vllm.counts))
+    assert all(
+        (vllm.samples, vllm.many, vllm.many_seeded, vllm.seed, vllm.stop, vllm.keeps_stop, vllm.counts)
+    )
     assert vllm.lacking(has_tokenizer=False) == ()
     llama_cpp = serve(LLAMA_CPP)[0].capabilities
     assert (llama_cpp.prompts, llama_cpp.usage, llama_cpp.seed) == ("prefilled", "final", True)
@@ -66,6 +68,13 @@ def test_what_a_server_lacks_is_said_once_with_what_follows(
     with pytest.raises(EngineFailed, match=r"does not continue a turn.*tokenizer"):
         engine.generate([ask("count", "one\n")], SamplingParams(5))
     assert texts(engine, [ask("count")] * 2, SamplingParams(50, stop=("three",))) == ["one\ntwo two\n"] * 2
+
+
+def test_a_server_that_never_samples_is_told_from_one_that_does(caplog: pytest.LogCaptureFixture) -> None:
+    backend = ScriptedEngine(["one\ntwo\nthree four"], context_tokens=tiny.CONTEXT_TOKENS)
+    with serving(OpenAIServer(backend, VLLM).app()) as url:
+        connect("tiny", model_at(url)).close()
+    assert "a search gains nothing" in caplog.text
 
 
 def test_a_bare_server_ends_steps_too(serve: Serve) -> None:

@@ -24,15 +24,16 @@ Usage = Literal["continuous", "final", "none"]
 class Capabilities:
     """What a server can do. The default is the least: a streamed chat of one choice.
 
-    ``stream_options`` are those it accepts. ``many``: n choices a request; ``many_seeded``: a seeded one
-    whose choices differ. ``keeps_stop``: a stop text can stay in the answer, so the server itself ends steps.
-    ``counts``: its tokenize endpoint counts the tokens of chats. ``adds_bos``: to a text, by itself.
-    ``context_tokens`` is what it says that it reads.
+    ``stream_options`` are those it accepts. ``samples``: hot answers to a question differ. ``many``: n
+    choices a request; ``many_seeded``: a seeded one whose choices differ. ``keeps_stop``: a stop text can
+    stay in the answer, so the server itself ends steps. ``counts``: its tokenize endpoint counts the tokens
+    of chats. ``adds_bos``: to a text, by itself. ``context_tokens`` is what it says that it reads.
     """
 
     prompts: Prompts = "chat"
     stream_options: Mapping[str, bool] = field(default_factory=dict)
     usage: Usage = "none"
+    samples: bool = False
     many: bool = False
     many_seeded: bool = False
     seed: bool = False
@@ -50,6 +51,7 @@ class Capabilities:
         """What is missing, and what follows from it."""
         lacks = (
             (not self.continues_turns, "no continuation of a turn: searches by steps are refused"),
+            (not self.samples, "no sampling, all answers to a question are the same: a search gains nothing"),
             (not self.many, "no n > 1: every sample is a request of its own"),
             (
                 self.many and not self.many_seeded,

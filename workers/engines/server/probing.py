@@ -27,6 +27,7 @@ _SAID_TOKENS = 48
 _FEW_TOKENS = 8
 _HOT = 1.5
 """A temperature at which two samples are hardly ever the same."""
+_SAMPLES = 3
 _AGREEMENT = 4
 """Characters of a continuation that must be those of the turn it continues."""
 _MAX_CUTS = 3
@@ -67,8 +68,10 @@ class Probe:
         if not can.continues_turns:
             can = replace(can, prompts=self._continued(can, said))
         can = self._stopped(can, said)
+        hot = {self._hear(can, said.prompt, 2 * _FEW_TOKENS, temperature=_HOT).text for _ in range(_SAMPLES)}
         many = self._choices(can, said.prompt, seed=None)
-        can = replace(can, many=len(many) == 2, seed=self._accepts(replace(can, seed=True), said.prompt))
+        can = replace(can, samples=len(hot) > 1, many=len(many) == 2)
+        can = replace(can, seed=self._accepts(replace(can, seed=True), said.prompt))
         if can.many and can.seed:
             seeded = self._choices(can, said.prompt, seed=1)
             can = replace(can, many_seeded=len(seeded) == 2 and seeded[0] != seeded[1])
