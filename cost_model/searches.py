@@ -156,7 +156,7 @@ def _backtrack(search: Search, size: Size) -> Workload:
         size,
         turns=search.samples,
         first=search.probes < paths,
-        later=paths * (asks - 1) + _thinking(search),
+        later=paths * (asks - 1) + (paths * (asks + 4) if search.thinks_first else 0),
         judged=paths * asks,
     )
 

@@ -20,6 +20,8 @@ from redis.retry import Retry
 from router.config import Config, OpenAIModel, TransformersModel
 from router.types import Job, Outcome
 from workers import executor
+from workers.answers import Embed
+from workers.answers.embedding import load_embed
 from workers.app import make_app
 from workers.engines import load_engine
 from workers.executor import Emit, Model
@@ -41,14 +43,15 @@ def serve(config: Config, concurrency: int, on_ready: Callable[[str], None]) -> 
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as resources:
         models = load_models(config, resources)
-        verifiers = load_verifiers(config, resources)
+        embed = load_embed(config.embedding) if config.embedding else None
+        verifiers = load_verifiers(config, resources, embed)
         client = _connect(config.server.redis_url)
         resources.callback(client.close)
         presence = {"id": worker_id, "models": sorted(models), "pid": os.getpid(), "threads": concurrency}
         pulse = Pulse(client, worker_id, presence)
 
         app = make_app(config.server.redis_url)
-        register(app, Deliveries(client, worker_id, pulse, partial(_run, models, verifiers)))
+        register(app, Deliveries(client, worker_id, pulse, partial(_run, models, verifiers, embed)))
         worker = app.Worker(
             concurrency=concurrency,
             hostname=worker_id,
@@ -87,11 +90,11 @@ def load_models(config: Config, resources: ExitStack) -> dict[str, Model]:
     return models
 
 
-def load_verifiers(config: Config, resources: ExitStack) -> dict[str, Verifier]:
+def load_verifiers(config: Config, resources: ExitStack, embed: Embed | None = None) -> dict[str, Verifier]:
     """Every verifier, ensembles after their members; ``resources`` closes them."""
     verifiers: dict[str, Verifier] = {}
     for name, verifier in sorted(config.verifiers.items(), key=lambda item: item[1].kind == "ensemble"):
-        verifiers[name] = load_verifier(name, verifier, verifiers)
+        verifiers[name] = load_verifier(name, verifier, verifiers, embed)
         resources.callback(verifiers[name].close)
     return verifiers
 
@@ -99,11 +102,12 @@ def load_verifiers(config: Config, resources: ExitStack) -> dict[str, Verifier]:
 def _run(
     models: Mapping[str, Model],
     verifiers: Mapping[str, Verifier],
+    embed: Embed | None,
     job: Job,
     emit: Emit,
     cancellation: Cancellation,
 ) -> Outcome:
-    return executor.run(job, models, verifiers, emit, cancellation)
+    return executor.run(job, models, verifiers, emit, cancellation, embed)
 
 
 def _silence_celery() -> None:

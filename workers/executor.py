@@ -18,9 +18,10 @@ from dataclasses import dataclass, field, replace
 
 from router.config import SearchedModel
 from router.policy import replan
+from router.strategy import BY_STEPS
 from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategySpec
 from router.wire import Event
-from workers.answers import answers_for
+from workers.answers import Embed, answers_for
 from workers.errors import ModelUnavailable, NoAnswer, WorkerError
 from workers.meter import Meter, OnComplete
 from workers.protocols import (
@@ -37,7 +38,7 @@ from workers.protocols import (
     Verifier,
 )
 from workers.replies import answered, streamed
-from workers.search import BY_STEPS, STRATEGIES, UNJUDGED
+from workers.search import STRATEGIES, UNJUDGED
 from workers.search.sampling import sample
 from workers.steps import Steps, Thinking
 
@@ -68,9 +69,13 @@ def run(
     verifiers: Mapping[str, Verifier],
     emit: Emit,
     cancellation: Cancellation,
+    embed: Embed | None = None,
 ) -> Outcome:
-    """Do the job. Does not raise: what goes wrong is the outcome's failure, beside what was spent by then."""
-    execution = _Execution(job, models, verifiers, emit, Meter(job.query.messages, cancellation))
+    """Do the job; ``embed`` tells which free texts mean the same.
+
+    Does not raise: what goes wrong is the outcome's failure, beside what was spent by then.
+    """
+    execution = _Execution(job, models, verifiers, emit, Meter(job.query.messages, cancellation), embed)
     try:
         return execution.run()
     except NoAnswer as error:
@@ -90,6 +95,7 @@ class _Execution:
     verifiers: Mapping[str, Verifier]
     emit: Emit
     meter: Meter
+    embed: Embed | None
     decision: Decision | None = None
     stages_s: dict[str, float] = field(default_factory=dict)
 
@@ -182,13 +188,13 @@ class _Execution:
             notices.append(f"the deadline ended the search: {by_then}")
         elif self.meter.token_cap_reached:
             notices.append(f"the token cap ended the search: {by_then}")
-        elif result.stopped is not None:
+        elif result.stopped is not None and spec.stopping.rule != "leader":  # which changes no answer
             notices.append(f"the search stopped early: {result.stopped}")
         return "; ".join(notices) or None
 
     def _problem(self, model: Model, probes: Sequence[Candidate] = ()) -> Problem:
         query = self.job.query
-        return Problem(self.meter.messages, answers_for(query.task), model.steps, tuple(probes))
+        return Problem(self.meter.messages, answers_for(query.task, self.embed), model.steps, tuple(probes))
 
     def _params(self, model: Model, *, direct: bool = False) -> SamplingParams:
         """The request's settings, else the model's.

@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from cost_model.usage import Purpose, Usage, merge
 from router.types import Task
 from workers.errors import ContextOverflow, EngineFailed, JobCancelled, WorkerError
+from workers.patience import wait_for
 from workers.protocols import (
     Cancellation,
     Completion,
@@ -145,7 +147,8 @@ class Meter:
                 return (_NOT_JUDGED,) * len(turns)
             started_s = time.monotonic()
             try:
-                scores = verifier.score(tuple(read.values()), task)
+                judge = partial(verifier.score, tuple(read.values()), task)
+                scores = wait_for(judge, self._cancellation, f"verifier {verifier.name}")
             except (EngineFailed, ContextOverflow) as error:
                 self.failure = error
                 return (_NOT_JUDGED,) * len(turns)

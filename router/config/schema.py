@@ -28,6 +28,7 @@ class Config(Section):
     verifiers: Mapping[str, Verifier] = Field(min_length=1)
     policies: Mapping[str, Policy] = Field(min_length=1)
     calibration: Name | None = None
+    embedding: Name | None = None
     server: Server = Server()
 
     def members(self, verifier: str) -> dict[str, SingleVerifier]:

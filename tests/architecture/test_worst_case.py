@@ -22,7 +22,6 @@ from router.wish import Wish
 from workers.engines.scripted import ScriptedEngine, tokens
 from workers.executor import Model, run
 from workers.protocols import Cancellation, Prompt, Scores, Verifier
-from workers.steps import Steps, Thinking
 from workers.verifiers.ensemble import EnsembleVerifier
 from workers.verifiers.scripted import ScriptedVerifier
 
@@ -30,7 +29,6 @@ CONTEXT = 120
 PRICE = {"usd_per_million_prompt_tokens": 3, "usd_per_million_completion_tokens": 11}
 JUDGEMENT_TOKENS = 20
 LEVELS = {Bin.EASY: 0.8, Bin.MEDIUM: 0.5, Bin.HARD: 0.3, Bin.VERY_HARD: 0.1}
-THINKING = Steps(thinking=Thinking())
 
 
 @cache
@@ -125,11 +123,7 @@ def _play(market: Market, decided: Plan, query: Query, rng: random.Random, level
         said = "" if prompt.prefix else thought
         return said + "\n".join([*lines, f"The answer is {rng.randint(1, 5)}."])
 
-    model = Model(
-        ScriptedEngine(talk, model="small", context_tokens=CONTEXT),
-        small,
-        THINKING if small.thinking else Steps(),
-    )
+    model = Model(ScriptedEngine(talk, model="small", context_tokens=CONTEXT), small)
     job = Job("j", "r", query, decided, time.time() + 60)
     return run(job, {"small": model}, _verifiers(rng, level), lambda _: None, Cancellation())
 

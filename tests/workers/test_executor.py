@@ -175,12 +175,17 @@ def test_every_search_answers_from_a_plan(name: StrategyName) -> None:
     assert outcome.samples >= (1 if name == "direct" else 4)
 
 
-def test_a_search_that_stopped_early_says_so() -> None:
-    outcome, _ = play(job(probing_plan(alternative(StrategySpec("majority", 6)))), ScriptedEngine([RIGHT]))
+def test_a_search_that_stopped_on_a_guess_says_so() -> None:
+    spec = StrategySpec("majority", 12, stopping=Stopping("window", window=4))
+    outcome, _ = play(job(probing_plan(alternative(spec))), ScriptedEngine([RIGHT]))
     assert outcome.notice == (
-        "the search stopped early: the leader can no longer lose: it has 4 votes, the runner-up 0, and 2 of "
-        "6 were still to come"
+        "the search stopped early: all 4 samples of a window agree, and 8 of 12 were still to come"
     )
+
+
+def test_one_that_stopped_because_nothing_could_change_has_nothing_to_say() -> None:
+    outcome, _ = play(job(probing_plan(alternative(StrategySpec("majority", 6)))), ScriptedEngine([RIGHT]))
+    assert (outcome.samples, outcome.notice) == (4, None)
 
 
 def test_a_vote_needs_no_verifier() -> None:

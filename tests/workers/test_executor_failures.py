@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from router.strategy import BY_STEPS
 from router.types import StrategyName, StrategySpec
 from tests.workers.jobs import (
     RIGHT,
@@ -20,7 +21,6 @@ from tests.workers.jobs import (
 from workers.engines.scripted import ScriptedEngine
 from workers.errors import EngineFailed
 from workers.protocols import Cancellation, Prompt
-from workers.search import BY_STEPS
 from workers.verifiers.scripted import ScriptedVerifier
 
 WEIGHTED = StrategySpec("best_of_n_weighted", samples=4)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
@@ -14,9 +15,10 @@ from workers.answers import answers_for
 from workers.engines.scripted import ScriptedEngine
 from workers.errors import JobCancelled, NoAnswer
 from workers.meter import Meter
-from workers.protocols import Cancellation, Completion, Problem, Prompt, SamplingParams
+from workers.protocols import Cancellation, Completion, Problem, Prompt, SamplingParams, Scored
 from workers.search import STRATEGIES
 from workers.search.sampling import sample
+from workers.verifiers.scripted import ScriptedVerifier
 
 PARAMS = SamplingParams(max_tokens=64)
 
@@ -63,6 +65,23 @@ def test_usage_is_a_line_a_purpose_and_model_and_a_shared_prompt_counts_once() -
     assert (probe.prompt_tokens, probe.completion_tokens) == (2 * prompt, said)
     read = len((RIGHT + " " + WRONG).split())
     assert verifier == Usage("verifier", "judge", 2, read, seconds=verifier.seconds)
+
+
+def test_a_verifier_that_hangs_is_left_alone_at_the_deadline() -> None:
+    over = Event()
+
+    def hang(_text: str) -> list[float]:
+        over.wait(30)
+        return [1.0]
+
+    counts = meter(Cancellation(time.monotonic() + 0.2))
+    score = counts.scorer(ScriptedVerifier(hang, name="judge"), Task())
+    try:
+        assert score([Prompt(MESSAGES, RIGHT)]) == (Scored((), 0.0),)
+    finally:
+        over.set()
+    assert "judge had not come to its end" in str(counts.failure)
+    assert counts.usage == ()
 
 
 def test_costs_stay_unknown_until_somebody_prices_them() -> None:

@@ -61,10 +61,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
     "reflect": reflect,
 }
 
-BY_STEPS: frozenset[StrategyName] = frozenset(["beam", "lookahead", "dvts", "particle", "backtrack"])
-"""Searches that judge unfinished turns: they need a verifier that can, and an engine that continues them."""
-
 UNJUDGED: frozenset[StrategyName] = frozenset(["direct", "majority"])
 """Searches that need no verifier."""
 
-__all__ = ["BY_STEPS", "STRATEGIES", "UNJUDGED", "Strategy"]
+__all__ = ["STRATEGIES", "UNJUDGED", "Strategy"]

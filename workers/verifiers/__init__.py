@@ -6,21 +6,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from router import config
+from workers.answers import Embed
 from workers.protocols import Verifier
 from workers.verifiers.ensemble import EnsembleVerifier
 from workers.verifiers.majority import MajorityVerifier
 
 
 def load_verifier(
-    name: str, verifier: config.Verifier, loaded: Mapping[str, Verifier] = MappingProxyType({})
+    name: str,
+    verifier: config.Verifier,
+    loaded: Mapping[str, Verifier] = MappingProxyType({}),
+    embed: Embed | None = None,
 ) -> Verifier:
     """The verifier of a configuration; an ensemble finds its members in ``loaded``.
 
+    ``embed`` tells those that compare answers which texts mean the same.
     Raises :class:`workers.errors.ModelNotLoadable`.
     """
     match verifier:
         case config.MajorityVerifier():
-            return MajorityVerifier(name)
+            return MajorityVerifier(name, embed)
         case config.EnsembleVerifier():
             weights = verifier.weights.items()
             return EnsembleVerifier(name, [(loaded[member], float(weight)) for member, weight in weights])
@@ -33,6 +38,7 @@ def load_verifier(
                 entry_point=verifier.entry_point,
                 timeout_s=verifier.timeout_s,
                 memory_bytes=verifier.memory_mb * 2**20,
+                embed=embed,
             )
         case config.JudgeVerifier():
             from workers.verifiers.judge import load_judge

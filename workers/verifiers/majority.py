@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from router.types import Task
-from workers.answers import answers_for
+from workers.answers import Embed, answers_for
 from workers.protocols import Prompt, Scored, Scores
 
 
@@ -18,11 +18,12 @@ class MajorityVerifier:
     scores_steps = False
     reads_history = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, embed: Embed | None = None) -> None:
         self.name = name
+        self._embed = embed
 
     def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
-        answers = answers_for(task)
+        answers = answers_for(task, self._embed)
         said = [answers.extract(turn.prefix) for turn in turns]
         found = [answer for answer in said if answer is not None]
         shares = iter(answers.support(found, [1 / len(turns) for _ in found]))

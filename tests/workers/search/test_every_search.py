@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.strategy import BY_STEPS
 from router.types import Stopping, StoppingRule, StrategyName, StrategySpec, Task
 from tests.workers.jobs import MESSAGES
 from tests.workers.search.players import Judge, Player, probes, problem
@@ -26,7 +27,7 @@ from workers.protocols import (
     Scored,
     SearchResult,
 )
-from workers.search import BY_STEPS, STRATEGIES, UNJUDGED
+from workers.search import STRATEGIES, UNJUDGED
 from workers.steps import LINES, Steps, Thinking
 from workers.verifiers.scripted import ScriptedVerifier
 
