@@ -1,13 +1,15 @@
 """Reward models behind a server that speaks vLLM's pooling API: `/pooling` for steps, `/classify` for turns.
 
 Both are sent tokens, so that this side decides what is read. Probabilities are asked for, which every version
-of the server gives by default.
+of the server gives by default. docs/verifiers.md says how to serve each family.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -17,7 +19,7 @@ from router.config import RemoteVerifier
 from router.config.verifiers import Family
 from workers.engines.loading import resolve
 from workers.errors import EngineFailed, ModelNotLoadable
-from workers.verifiers.families import aggregation_of, layout_of, signs_of
+from workers.verifiers.families import aggregation_of, layout_of
 from workers.verifiers.format import read_format
 from workers.verifiers.layouts import Outcome
 from workers.verifiers.local import load
@@ -31,6 +33,15 @@ _ROUNDING: Final = 1e-3
 """How far a probability may be outside of 0 to 1: servers answer in half precision."""
 
 Row = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What a row of the server's numbers means: which one says that a step is right, and of how many."""
+
+    right: int
+    count: int | None
+    """``None``: of as many as there are."""
 
 
 def load_remote(name: str, verifier: RemoteVerifier) -> ModelVerifier:
@@ -53,14 +64,12 @@ def load_remote(name: str, verifier: RemoteVerifier) -> ModelVerifier:
             f"verifier {name}: family: is missing; which PRM is served decides what it reads"
         )
     family = verifier.family
-    probability = _probability(
-        family, tokenizer, name, read_format(folder).label_index if family == "gradus" else 0
-    )
+    classes = classes_of(family, folder)
     server = PoolingServer(name, verifier)
     return ModelVerifier(
         name,
         layout_of(family, tokenizer, folder, name),
-        lambda readings: server.score_places(readings, probability),
+        lambda readings: server.score_places(readings, classes),
         context_tokens=verifier.context_tokens,
         aggregation=aggregation_of(family, verifier.aggregation, folder),
         close=server.close,
@@ -81,42 +90,48 @@ class PoolingServer:
         answers = self._ask("/classify", readings, {})
         return [(self._probability_of_turn(answer),) for answer in answers]
 
-    def score_places(
-        self, readings: Sequence[Reading], probability: Callable[[Row], float]
-    ) -> list[tuple[float, ...]]:
+    def score_places(self, readings: Sequence[Reading], classes: Classes) -> list[tuple[float, ...]]:
         """One probability a place, from `/pooling`.
 
-        The server may answer with a row for every token, or (STEP pooling) for the places only.
+        The server may answer with a row for every token, or (STEP pooling) for the tokens that are the tag.
         """
         answers = self._ask("/pooling", readings, {"task": "token_classify", "encoding_format": "float"})
-        scores = []
-        for reading, answer in zip(readings, answers, strict=True):
-            rows = self._rows(answer, reading)
-            try:
-                scores.append(tuple(self._checked(probability(row)) for row in rows))
-            except IndexError as error:
-                raise EngineFailed(
-                    f"verifier {self._name}: {self._url}/pooling answered with {len(rows[0])} numbers a "
-                    "token, too few for its family"
-                ) from error
-        return scores
+        return [
+            tuple(self._right(row, classes) for row in self._rows(answer, reading))
+            for reading, answer in zip(readings, answers, strict=True)
+        ]
 
     def close(self) -> None:
         self._client.close()
 
     def _rows(self, answer: Any, reading: Reading) -> list[Row]:
-        rows: list[Row] = [row if isinstance(row, list) else [row] for row in answer.get("data") or ()]
-        if len(rows) == len(reading.tokens):
-            rows = [rows[place] for place in reading.places]
-        elif len(rows) != len(reading.places):
+        """The rows of the reading's places. A question may spell out the tag; its rows are left out."""
+        rows = answer.get("data")
+        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise EngineFailed(
-                f"verifier {self._name}: {self._url}/pooling answered with {len(rows)} scores for "
-                f"{len(reading.tokens)} tokens with {len(reading.places)} steps; either number would be right"
+                f"verifier {self._name}: {self._url}/pooling answered with no rows: {str(rows)[:100]!r}"
             )
-        for row in rows:
-            for value in row:
-                self._checked(value)
-        return rows
+        tag = reading.tokens[reading.places[0]]
+        tags = [place for place, token in enumerate(reading.tokens) if token == tag]
+        if len(rows) == len(reading.tokens):
+            of_place = dict(enumerate(rows))
+        elif len(rows) == len(tags) and set(reading.places) <= set(tags):
+            of_place = dict(zip(tags, rows, strict=True))
+        else:
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url}/pooling answered with {len(rows)} rows for "
+                f"{len(reading.tokens)} tokens, of which {len(reading.places)} end a step; right would be "
+                "one for each token (vLLM: pooling_type ALL), or for each that is the tag (STEP, step_tag_id)"
+            )
+        return [of_place[place] for place in reading.places]
+
+    def _right(self, row: Row, classes: Classes) -> float:
+        if len(row) <= classes.right or len(row) != (classes.count or len(row)):
+            raise EngineFailed(
+                f"verifier {self._name}: {self._url}/pooling answered with {len(row)} numbers a token; its "
+                f"family has {classes.count or f'more than {classes.right}'}"
+            )
+        return [self._checked(value) for value in row][classes.right]
 
     def _probability_of_turn(self, answer: Any) -> float:
         classes = answer.get("probs") or []
@@ -131,7 +146,8 @@ class PoolingServer:
         if not isinstance(value, int | float) or not -_ROUNDING <= value <= 1 + _ROUNDING:
             raise EngineFailed(
                 f"verifier {self._name}: {self._url} answered with {value!r}, which is no probability; the "
-                "server must apply the model's activation (vLLM: use_activation)"
+                "server must apply the model's activation (vLLM has none where config.json says "
+                "problem_type: regression)"
             )
         return min(1.0, max(0.0, float(value)))
 
@@ -179,24 +195,19 @@ class PoolingServer:
         return response
 
 
-def _probability(family: Family, tokenizer: Any, name: str, label: int) -> Callable[[Row], float]:
-    """How a row of the server's numbers says that a step is right."""
+def classes_of(family: Family, folder: Path) -> Classes:
+    """What the server's rows mean. ``folder`` is the tokenizer's."""
     match family:
         case "gradus":
-            return lambda row: row[label]
+            described = read_format(folder)
+            # A server makes one softmax of several labels, even of those that mean a sigmoid each.
+            return Classes(described.label_index, 1 if described.activation == "sigmoid" else None)
         case "qwen":
-            return lambda row: row[1]
+            return Classes(1, 2)
         case "skywork":
-            return lambda row: row[0]
-        case _:
-            good, bad = signs_of(family, tokenizer, name)
-
-            def of_two(row: Row) -> float:
-                """Of the two tokens alone (``returned_token_ids``), or of a whole vocabulary."""
-                right, wrong = (row[0], row[1]) if len(row) == 2 else (row[good], row[bad])
-                return right / (right + wrong) if right + wrong else 0.0
-
-            return of_two
+            return Classes(0, 1)
+        case _:  # "+", then "-"
+            return Classes(0, 2)
 
 
 def _authorization(name: str, verifier: RemoteVerifier) -> dict[str, str]:

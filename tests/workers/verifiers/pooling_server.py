@@ -1,4 +1,4 @@
-"""What vLLM answers at `/pooling` and `/classify`, computed with a tiny model: one sequence at a time."""
+"""What vLLM answers at `/pooling` and `/classify` (0.32), computed with a tiny model: one text at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
@@ -27,17 +28,20 @@ def pooling_app(rows: Rows, *, step_tag: int | None = None, received: list[Any] 
     app = FastAPI()
 
     @app.post("/pooling")
-    async def pooling(request: Request) -> dict[str, Any]:
+    async def pooling(request: Request) -> Response:
         body = await request.json()
         if received is not None:
             received.append(body)
+        if body.get("task") != "token_classify":  # the server has one task, and "encode" is gone
+            message = f"Unsupported task: {body.get('task')!r} Supported tasks: ('token_classify',)"
+            error = {"message": message, "type": "BadRequestError", "param": "task", "code": 400}
+            return JSONResponse({"error": error}, 400)
         data = []
         for index, tokens in enumerate(body["input"]):
             ids = torch.tensor(tokens)
             found = rows(ids) if step_tag is None else rows(ids)[ids == step_tag]
             data.append({"index": index, "object": "pooling", "data": found.tolist()})
-        usage = {"prompt_tokens": sum(map(len, body["input"])), "completion_tokens": 0}
-        return {"id": "pool-1", "object": "list", "model": body["model"], "data": data, "usage": usage}
+        return JSONResponse(_list("pooling", body, data))
 
     return app
 
@@ -46,15 +50,33 @@ def classify_app(rows: Rows) -> FastAPI:
     app = FastAPI()
 
     @app.post("/classify")
-    async def classify(request: Request) -> dict[str, Any]:
+    async def classify(request: Request) -> Response:
         body = await request.json()
         data = []
         for index, tokens in enumerate(body["input"]):
             classes = rows(torch.tensor(tokens)).tolist()
             data.append({"index": index, "label": "LABEL_0", "probs": classes, "num_classes": len(classes)})
-        return {"id": "classify-1", "object": "list", "model": body["model"], "data": data[::-1]}
+        return JSONResponse(_list("classify", body, data[::-1]))  # the index counts, not the order
 
     return app
+
+
+def _list(kind: str, body: Any, data: list[dict[str, Any]]) -> dict[str, Any]:
+    read = sum(map(len, body["input"]))
+    return {
+        "id": f"{kind}-97252c77bd3533ab",
+        "object": "list",
+        "created": 1_795_311_847,
+        "model": body["model"],
+        "data": data,
+        "usage": {
+            "prompt_tokens": read,
+            "total_tokens": read,
+            "completion_tokens": 0,
+            "prompt_tokens_details": None,
+            "completion_tokens_details": None,
+        },
+    }
 
 
 def rows_of(family: str, folder: Path) -> Rows:
@@ -63,7 +85,7 @@ def rows_of(family: str, folder: Path) -> Rows:
         return _of(AutoModelForTokenClassification, folder, lambda logits: logits[0].sigmoid())
     if family == "orm":
         return _of(AutoModelForSequenceClassification, folder, lambda logits: logits[0].sigmoid())
-    if family in ("math-shepherd", "rlhflow"):  # --pooler-config returned_token_ids
+    if family in ("math-shepherd", "rlhflow"):  # classifier_from_token, no_post_processing
         tokenizer = AutoTokenizer.from_pretrained(folder)
         signs = tokenizer.encode("+ -", add_special_tokens=False)
         if family == "rlhflow":

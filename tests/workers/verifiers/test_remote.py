@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 from fastapi import FastAPI, Response
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from router.config import RemoteVerifier
 from router.config.verifiers import Family
+from tests.workers.engines import tiny
 from tests.workers.verifiers import tiny_rewards
 from tests.workers.verifiers.conftest import QUESTION, TEXTS, judge
 from tests.workers.verifiers.local_server import serving
@@ -117,9 +118,17 @@ def answering(content: Any, *, status: int = 200) -> FastAPI:
         ({"detail": "crashed"}, 500, "500.*crashed"),
         ({"hello": "world"}, 200, "nonsense"),
         ({"data": []}, 200, "0 of 1 readings"),
-        ({"data": [{"index": 0, "data": [[0.1, 0.9]]}]}, 200, r"1 scores for \d+ tokens with 2 steps"),
-        ({"data": [{"index": 0, "data": [0.1, 0.9]}]}, 200, "1 numbers a token, too few"),
-        ({"data": [{"index": 0, "data": [[-3.1, 0.9], [2.0, 1.0]]}]}, 200, "no probability.*use_activation"),
+        (
+            {"data": [{"index": 0, "data": [[0.1, 0.9]]}]},
+            200,
+            r"1 rows for \d+ tokens, of which 2 end a step",
+        ),
+        ({"data": [{"index": 0, "data": []}]}, 200, r"0 rows .* step_tag_id"),
+        ({"data": [{"index": 0, "data": [0.1, 0.9]}]}, 200, r"no rows: '\[0.1, 0.9\]'"),
+        ({"data": [{"index": 0}]}, 200, "no rows: 'None'"),
+        ({"data": [{"index": 0, "data": [[0.1], [0.9]]}]}, 200, "1 numbers a token; its family has 2"),
+        ({"data": [{"index": 0, "data": [[0.1] * 32] * 2}]}, 200, "32 numbers a token; its family has 2"),
+        ({"data": [{"index": 0, "data": [[-3.1, 0.9], [2.0, 1.0]]}]}, 200, "no probability.*problem_type"),
     ],
 )
 def test_what_a_server_gets_wrong_is_named(tmp_path: Path, content: Any, status: int, says: str) -> None:
@@ -196,21 +205,36 @@ def test_a_served_prm_needs_its_family(tmp_path: Path) -> None:
         load_verifier("judge", remote("http://127.0.0.1:1", tiny_rewards.make_qwen(tmp_path)))
 
 
-def test_scores_of_a_whole_vocabulary_are_weighed_between_the_two_signs(tmp_path: Path) -> None:
-    folder = tiny_rewards.make_math_shepherd(tmp_path)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-
-    @torch.no_grad()
-    def vocabulary(ids: torch.Tensor) -> torch.Tensor:
-        rows: torch.Tensor = model(ids[None]).logits[0].softmax(-1)
-        return rows
-
-    here = load_prm("judge", folder, "math-shepherd", context_tokens=CONTEXT_TOKENS, device="cpu")
-    expected = judge(here, QUESTION, ["one\ntwo", ""])
+def test_a_question_that_spells_out_the_tag_moves_no_step_of_a_server_that_returns_tags(
+    tmp_path: Path,
+) -> None:
+    folder = tiny_rewards.make_qwen(tmp_path)
+    tag = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids("<extra_0>")
+    question = ({"role": "user", "content": "What is <extra_0> for?<extra_0>"},)
+    here = load_prm("judge", folder, "qwen", context_tokens=CONTEXT_TOKENS, device="cpu")
+    expected = judge(here, question, ["one\n\ntwo", ""])
     here.close()
-    with serving(pooling_app(vocabulary)) as url:
-        there = load_verifier("judge", remote(url, folder, family="math-shepherd"))
-        found = judge(there, QUESTION, ["one\ntwo", ""])
+    with serving(pooling_app(rows_of("qwen", folder), step_tag=tag)) as url:
+        there = load_verifier("judge", remote(url, folder, family="qwen"))
+        found = judge(there, question, ["one\n\ntwo", ""])
         there.close()
-    assert found.scored[0].step_scores == pytest.approx(expected.scored[0].step_scores, abs=1e-4)
+    assert found.scored[0].step_scores == pytest.approx(expected.scored[0].step_scores, abs=1e-5)
+    assert len(found.scored[0].step_scores) == 2
     assert found.scored[1] == Scored((), 0.0)
+
+
+def test_a_softmax_of_several_labels_is_not_taken_for_their_sigmoids(tmp_path: Path) -> None:
+    folder = tiny.make_reward_model(tmp_path, activation="sigmoid", labels=2)
+    with serving(pooling_app(lambda ids: torch.tensor([[0.2, 0.8]]).expand(len(ids), 2))) as url:
+        there = load_verifier("judge", remote(url, folder, family="gradus"))
+        with pytest.raises(EngineFailed, match="2 numbers a token; its family has 1"):
+            judge(there, QUESTION, ["one"])
+        there.close()
+
+
+def test_the_label_of_a_softmax_is_read(tmp_path: Path) -> None:
+    folder = tiny.make_reward_model(tmp_path, activation="softmax", labels=2)
+    with serving(pooling_app(lambda ids: torch.tensor([[0.2, 0.8]]).expand(len(ids), 2))) as url:
+        there = load_verifier("judge", remote(url, folder, family="gradus"))
+        assert judge(there, QUESTION, ["one"]).scored[0].score == pytest.approx(0.8)
+        there.close()
