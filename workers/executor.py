@@ -144,7 +144,7 @@ class _Execution:
             generate = self.meter.generator(
                 self._engine(model, spec),
                 "candidate" if not is_direct else "escalation" if self.job.escalated else "direct",
-                self._params(model, direct=is_direct),
+                self._params(model, direct=is_direct, votes=spec.name == "majority"),
                 steps=model.steps,
                 token_cap=chosen.token_cap,
                 on_text=self._text(model.steps) if is_direct else None,
@@ -196,8 +196,8 @@ class _Execution:
         query = self.job.query
         return Problem(self.meter.messages, answers_for(query.task, self.embed), model.steps, tuple(probes))
 
-    def _params(self, model: Model, *, direct: bool = False) -> SamplingParams:
-        """The request's settings, else the model's.
+    def _params(self, model: Model, *, direct: bool = False, votes: bool = False) -> SamplingParams:
+        """The request's settings, else the model's; a vote asks how likely each sample is.
 
         Temperature 0 holds only for direct answers: a search over N equal samples would be no search.
         """
@@ -214,6 +214,7 @@ class _Execution:
             top_p=1.0 if sampling.top_p is None else sampling.top_p,
             stop=sampling.stop,
             seed=sampling.seed,
+            logprobs=votes,
         )
 
     def _model(self, name: str | None) -> Model:

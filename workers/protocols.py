@@ -14,13 +14,17 @@ from workers.steps import LINES, Steps
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """Sampling settings of one batch. ``temperature`` 0 is greedy; ``stop`` texts are not returned."""
+    """Sampling settings of one batch. ``temperature`` 0 is greedy; ``stop`` texts are not returned.
+
+    ``logprobs`` asks for :attr:`Completion.mean_logprob`, which costs a server time.
+    """
 
     max_tokens: int
     temperature: float = 1.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,14 @@ class Completion:
     ``ended`` says why it stopped: "stop" (end of turn or a ``stop`` text), "step" (a ``stop_after`` text),
     "length" (a limit of tokens, or the context), "cancelled" (cancel, deadline or spent budget: the text so
     far). ``reasoning_tokens`` are those of the completion tokens that a server says were thinking.
+    ``mean_logprob`` is the mean natural log probability of its tokens, ``None`` where nobody says.
     """
 
     text: str
     ended: str
     completion_tokens: int
     reasoning_tokens: int = 0
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,8 @@ class Verifier(Protocol):
 class Candidate:
     """A sample: the assistant's whole turn, its extracted final ``answer`` and its judgement, if it has one.
 
-    ``finish_reason`` "length" marks a turn that never came to its end.
+    ``finish_reason`` "length" marks a turn that never came to its end. ``mean_logprob`` is as in
+    :class:`Completion`.
     """
 
     text: str
@@ -203,6 +210,7 @@ class Candidate:
     answer: str | None
     step_scores: tuple[float, ...] = ()
     score: float = 0.0
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Turn:
         self.ended: str | None = None
         self.completion_tokens = 0
         self.reasoning_tokens = 0
+        self.mean_logprob: float | None = None
         self._stops = StopTexts(stop, prompt.stop_after)
         self._searched = 0
 
@@ -42,7 +43,13 @@ class Turn:
         return self.ended is not None
 
     def completion(self) -> Completion:
-        return Completion(self.text, self.ended or "cancelled", self.completion_tokens, self.reasoning_tokens)
+        return Completion(
+            self.text,
+            self.ended or "cancelled",
+            self.completion_tokens,
+            self.reasoning_tokens,
+            self.mean_logprob,
+        )
 
 
 class TokenTurn(Turn):

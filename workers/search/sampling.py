@@ -33,7 +33,13 @@ def is_complete(ended: str) -> bool:
     return ended in ("stop", "length")
 
 
-def as_candidate(problem: Problem, text: str, ended: str, judgement: Scored = UNJUDGED) -> Candidate:
+def as_candidate(
+    problem: Problem,
+    text: str,
+    ended: str,
+    judgement: Scored = UNJUDGED,
+    mean_logprob: float | None = None,
+) -> Candidate:
     """A complete turn with its judgement and the answer that it ends in."""
     answer = problem.steps.answer(text)
     return Candidate(
@@ -42,4 +48,5 @@ def as_candidate(problem: Problem, text: str, ended: str, judgement: Scored = UN
         answer=problem.answers.extract(answer) if answer else None,
         step_scores=judgement.step_scores,
         score=judgement.score,
+        mean_logprob=mean_logprob,
     )

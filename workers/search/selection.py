@@ -3,7 +3,8 @@
 Every rule chooses from the best *tier* only: complete turns with an answer, else complete turns, else turns
 that were cut off. So a candidate that never finished, or that breaks what the task demands of its answer,
 cannot win against one that did not, whatever its score. What agrees is for the problem's task to say. Ties
-are broken by what else is known (scores, votes), at last by the text: the winner does not depend on order.
+are broken by what else is known (scores, votes, how likely the model found it), at last by the text: the winner
+does not depend on order.
 
 Confidence is the share that the winning answer has of the weight of *all* candidates, those of lower tiers
 included: one answer among sixteen turns of which fifteen lead nowhere is not certain.
@@ -12,7 +13,7 @@ included: one answer among sixteen turns of which fifteen lead nowhere is not ce
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import fsum
+from math import fsum, inf
 
 from workers.answers.port import Answers
 from workers.protocols import Candidate, SearchResult
@@ -83,7 +84,11 @@ def _select(candidates: Sequence[Candidate], answers: Answers, rank: Rank, weigh
     believed, votes = support(eligible, answers, _score), support(eligible, answers, _one)
     best = max(
         range(len(eligible)),
-        key=lambda at: (*rank(believed[at], votes[at], eligible[at].score), eligible[at].text),
+        key=lambda at: (
+            *rank(believed[at], votes[at], eligible[at].score),
+            _likelihood(eligible[at]),
+            eligible[at].text,
+        ),
     )
     share = _share(votes[best] if weight is _one else believed[best], votes[best], candidates, weight)
     return SearchResult(eligible[best], tuple(candidates), share)
@@ -98,6 +103,10 @@ def _share(behind: float, votes: float, candidates: Sequence[Candidate], weight:
 
 def _tier(candidate: Candidate) -> tuple[bool, bool]:
     return (candidate.finish_reason == "stop", candidate.answer is not None)
+
+
+def _likelihood(candidate: Candidate) -> float:
+    return -inf if candidate.mean_logprob is None else candidate.mean_logprob
 
 
 def _one(_candidate: Candidate) -> float:

@@ -62,7 +62,8 @@ class Vote:
     def _candidate(self, completion: Completion) -> Candidate | None:
         if not is_complete(completion.ended):
             return None
-        return as_candidate(self._problem, completion.text, completion.ended)
+        logprob = completion.mean_logprob
+        return as_candidate(self._problem, completion.text, completion.ended, mean_logprob=logprob)
 
     def _is_decided(self) -> bool:
         to_come = self._spec.samples - len(self._samples) - len(self._arriving)

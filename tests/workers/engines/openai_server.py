@@ -19,6 +19,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from workers.protocols import Cancellation, Completion, Engine, Prompt, SamplingParams
 
 GIVE_UP_S = 10.0
+LOGPROB = -0.25
+"""Of every token that a server says anything about."""
 Fault = Literal[
     "500",
     "busy",
@@ -44,6 +46,7 @@ class Personality:
     keeps_stop: bool = False
     usage: Literal["continuous", "final", "none"] = "final"
     has_tokenize: bool = False
+    has_logprobs: bool = False
     reads: tuple[Literal["tokens", "text"], ...] = ()
     adds_bos: bool = False
     strict: bool = False
@@ -57,6 +60,7 @@ VLLM = Personality(
     keeps_stop=True,
     usage="continuous",
     has_tokenize=True,
+    has_logprobs=True,
     reads=("tokens", "text"),
 )
 LLAMA_CPP = Personality(continues="prefill", has_seed=True, reads=("text",), adds_bos=True)
@@ -205,6 +209,10 @@ class OpenAIServer:
                 else:
                     written[index] += 1
                 said: dict[str, Any] = {"text": what} if kind == "text" else {"delta": {"content": what}}
+                if what and can.has_logprobs and body.get("logprobs"):
+                    tokens_said = [{"token": what, "logprob": LOGPROB}]
+                    old_form = {"token_logprobs": [LOGPROB]}
+                    said["logprobs"] = old_form if kind == "text" else {"content": tokens_said}
                 chunk: dict[str, Any] = {"choices": [{"index": index, **said, "finish_reason": finish}]}
                 if can.usage == "continuous" and options.get("continuous_usage_stats"):
                     chunk["usage"] = {"prompt_tokens": tokens, "completion_tokens": written[index]}

@@ -15,6 +15,7 @@ from tests.workers.engines import tiny
 from tests.workers.engines.openai_server import (
     BARE,
     LLAMA_CPP,
+    LOGPROB,
     VLLM,
     Fault,
     OpenAIServer,
@@ -130,6 +131,20 @@ def test_thinking_that_a_server_keeps_apart_is_counted_and_not_in_the_text(serve
     assert one.text == tiny.TURNS["tea"]
     assert one.reasoning_tokens == 3
     assert one.completion_tokens > 3
+
+
+@pytest.mark.parametrize("has_tokenizer", [False, True])
+def test_how_likely_an_answer_is_comes_where_it_is_asked_for(
+    serve: Serve, tiny_folder: Path, has_tokenizer: bool
+) -> None:
+    engine, _ = serve(VLLM, tokenizer=tiny_folder if has_tokenizer else None)
+    assert engine.capabilities.logprobs
+    for asked, found in ((True, LOGPROB), (False, None)):
+        params = SamplingParams(20, 0.0, logprobs=asked)
+        assert engine.generate([ask("count")], params).completions[0].mean_logprob == found
+    engine, _ = serve(LLAMA_CPP)
+    assert not engine.capabilities.logprobs
+    assert engine.generate([ask("count")], params).completions[0].mean_logprob is None
 
 
 def test_a_cancelled_job_stops_its_server(serve: Serve) -> None:

@@ -169,3 +169,9 @@ def test_the_order_of_chains_does_not_matter(chains: list[list[Candidate]], seed
     shuffled = random.Random(seed).sample(marked, len(marked))
     here, there = select_from_chains(marked, ANSWERS), select_from_chains(shuffled, ANSWERS)
     assert (here.best, here.confidence) == (there.best, there.confidence)
+
+
+def test_of_equal_votes_without_scores_the_likeliest_is_shown() -> None:
+    likely = (("7, z", -0.9), ("so 7", -0.1), ("7, y", None))
+    said = [replace(candidate("7", 0.0), text=text, mean_logprob=logprob) for text, logprob in likely]
+    assert select_majority(said, ANSWERS).best.text == "so 7"

@@ -26,8 +26,9 @@ class Capabilities:
 
     ``stream_options`` are those it accepts. ``samples``: hot answers to a question differ. ``many``: n
     choices a request; ``many_seeded``: a seeded one whose choices differ. ``keeps_stop``: a stop text can
-    stay in the answer, so the server itself ends steps. ``counts``: its tokenize endpoint counts the tokens
-    of chats. ``adds_bos``: to a text, by itself. ``context_tokens`` is what it says that it reads.
+    stay in the answer, so the server itself ends steps. ``logprobs``: it says how likely its tokens are.
+    ``counts``: its tokenize endpoint counts the tokens of chats. ``adds_bos``: to a text, by itself.
+    ``context_tokens`` is what it says that it reads.
     """
 
     prompts: Prompts = "chat"
@@ -39,6 +40,7 @@ class Capabilities:
     seed: bool = False
     stop: bool = False
     keeps_stop: bool = False
+    logprobs: bool = False
     counts: bool = False
     adds_bos: bool = False
     context_tokens: int | None = None
@@ -58,6 +60,7 @@ class Capabilities:
                 "no different choices from one seed: seeded samples are requests",
             ),
             (not self.seed, "no seed: a seed changes nothing"),
+            (not self.logprobs, "no logprobs: of equal votes, the likeliest is not known"),
             (not self.stop, "no stop texts: they are found here, and the connection is closed"),
             (
                 self.continues_turns and not self.keeps_stop,
@@ -105,6 +108,8 @@ class Dialect:
             body["n"] = count
         if seed is not None and can.seed:
             body["seed"] = seed
+        if params.logprobs and can.logprobs:
+            body["logprobs"] = 1 if path == "completions" else True
         stop = [text for text in params.stop if text]
         if can.keeps_stop and prompt.stop_after:
             stop += [text for text in prompt.stop_after if text]

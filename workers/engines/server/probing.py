@@ -13,6 +13,7 @@ from typing import Final
 
 from workers.engines.chat import Chat
 from workers.engines.server.dialect import Capabilities, Dialect, Prompts, Usage
+from workers.engines.server.reply import logprobs_of
 from workers.engines.server.wire import Broken, Json, Refused, Wire
 from workers.errors import ModelNotLoadable
 from workers.protocols import Prompt, SamplingParams
@@ -71,6 +72,7 @@ class Probe:
         hot = {self._hear(can, said.prompt, 2 * _FEW_TOKENS, temperature=_HOT).text for _ in range(_SAMPLES)}
         many = self._choices(can, said.prompt, seed=None)
         can = replace(can, samples=len(hot) > 1, many=len(many) == 2)
+        can = replace(can, logprobs=self._tells_logprobs(can, said.prompt))
         can = replace(can, seed=self._accepts(replace(can, seed=True), said.prompt))
         if can.many and can.seed:
             seeded = self._choices(can, said.prompt, seed=1)
@@ -180,6 +182,15 @@ class Probe:
         except Refused:
             return False
         return True
+
+    def _tells_logprobs(self, can: Capabilities, prompt: Prompt) -> bool:
+        params = SamplingParams(_FEW_TOKENS, temperature=0.0, logprobs=True)
+        path, body = self._dialect(replace(can, logprobs=True)).request(prompt, params, _FEW_TOKENS, 1, None)
+        try:
+            chunks = list(self._chunks(path, body))
+        except (Refused, Broken):
+            return False
+        return any(logprobs_of(choice) for chunk in chunks for choice in chunk.get("choices") or ())
 
     def _hear(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from workers.engines.server.wire import Broken, Json
@@ -18,6 +19,7 @@ class _Choice:
     turn: Turn
     raw: str = ""
     pieces: int = 0
+    logprobs: list[float] = field(default_factory=list)
     reported: int | None = None
     finish: str | None = None
 
@@ -112,6 +114,7 @@ class Reply:
         choice.pieces += bool(text or thought)
         if thought:
             choice.turn.reasoning_tokens += 1
+        choice.logprobs += logprobs_of(said)
         finish = said.get("finish_reason")
         if finish in _STOPPED:
             choice.finish = "stop"
@@ -122,6 +125,8 @@ class Reply:
 
     def _grow(self, choice: _Choice, ended: str | None) -> str:
         new = choice.turn.grow(choice.raw, ended)
+        if choice.logprobs:
+            choice.turn.mean_logprob = fmean(choice.logprobs)
         choice.turn.completion_tokens = self._tokens(choice)
         return new
 
@@ -133,6 +138,13 @@ class Reply:
         if not choice.turn.is_over():
             return 0  # nobody asks before
         return self._count_text(choice.raw) + choice.turn.reasoning_tokens
+
+
+def logprobs_of(choice: Json) -> list[float]:
+    """The log probabilities of a choice's tokens, in either of OpenAI's forms; none if it has none."""
+    said: Any = choice.get("logprobs") or {}
+    found = said.get("token_logprobs") or [token["logprob"] for token in said.get("content") or ()]
+    return [float(each) for each in found if each is not None]
 
 
 def _agree(turns: Sequence[Turn], total: int) -> None:
