@@ -3,8 +3,8 @@
 Every rule chooses from the best *tier* only: complete turns with an answer, else complete turns, else turns
 that were cut off. So a candidate that never finished, or that breaks what the task demands of its answer,
 cannot win against one that did not, whatever its score. What agrees is for the problem's task to say. Ties
-are broken by what else is known (scores, votes, how likely the model found it), at last by the text: the winner
-does not depend on order.
+are broken by what else is known (scores, votes, how likely the model found it), at last by the text: the
+winner does not depend on order.
 
 Confidence is the share that the winning answer has of the weight of *all* candidates, those of lower tiers
 included: one answer among sixteen turns of which fifteen lead nowhere is not certain.
