@@ -84,10 +84,10 @@ def test_the_example_is_a_valid_configuration(tmp_path: Path) -> None:
 
 
 MISTAKES = [
-    (32, ("    large: gpt\n", "    large: gpt\n    probe_sample: 8\n")),
-    (31, ("large: gpt", "large: gtp")),
-    (10, ("usd_per_hour: 2.50\n", "usd_per_hour: -2.5\n")),
-    (32, ("    large: gpt\n", "    large: gpt\n    search_samples: 10\n")),
+    (34, ("    large: gpt\n", "    large: gpt\n    probe_sample: 8\n")),
+    (33, ("large: gpt", "large: gtp")),
+    (11, ("usd_per_hour: 2.50\n", "usd_per_hour: -2.5\n")),
+    (34, ("    large: gpt\n", "    large: gpt\n    search_samples: 10\n")),
 ]
 
 
