@@ -78,6 +78,18 @@ def test_a_server_that_never_samples_is_told_from_one_that_does(caplog: pytest.L
     assert "a search gains nothing" in caplog.text
 
 
+def test_a_new_turn_that_goes_on_with_a_line_by_chance_continues_no_turn() -> None:
+    def say(prompt: Prompt, _index: int, seed: int) -> str:
+        begun = prompt.messages[-1]["content"]
+        return f"two\nand more {seed}" if begun == "one\n" else "one\ntwo\nthree\nfour"
+
+    backend = ScriptedEngine(say, context_tokens=tiny.CONTEXT_TOKENS)
+    with serving(OpenAIServer(backend, Personality()).app()) as url:
+        engine = connect("tiny", model_at(url))
+        engine.close()
+    assert not engine.continues_turns
+
+
 def test_a_bare_server_ends_steps_too(serve: Serve) -> None:
     engine, server = serve(BARE, delay_s=0.01)
     done = engine.generate([ask("count", stop_after=("\n",)), ask("list")], SamplingParams(50))

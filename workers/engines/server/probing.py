@@ -144,18 +144,29 @@ class Probe:
         )
 
     def _continued(self, can: Capabilities, said: _Heard) -> Prompts:
-        """How the server continues a turn: whatever goes on after a part of one as the whole did."""
+        """How the server continues a turn: whatever goes on after parts of one as the whole did.
+
+        After most lines, because one that begins a new turn may by chance go on with the old. Where there
+        are only words, once is enough: behind a space even one that goes on may stumble.
+        """
+        cuts = _cuts(said.text)
+        are_lines = any(said.text[cut - 1] == "\n" for cut in cuts)
+        least = len(cuts) // 2 + 1 if are_lines else 1
         kinds: tuple[Prompts, ...] = ("continued", "prefilled")
         for kind in kinds:
-            for cut in _cuts(said.text):
-                prompt = replace(said.prompt, prefix=said.text[:cut])
-                try:
-                    more = self._hear(replace(can, prompts=kind), prompt, _FEW_TOKENS).text
-                except Refused:
-                    break
-                if more[:_AGREEMENT] == said.text[cut : cut + _AGREEMENT]:
-                    return kind
+            trial = replace(can, prompts=kind)
+            try:
+                agreed = sum(self._goes_on(trial, said, cut) for cut in cuts)
+            except Refused:
+                continue
+            if agreed >= least:
+                return kind
         return "chat"
+
+    def _goes_on(self, can: Capabilities, said: _Heard, cut: int) -> bool:
+        prompt = replace(said.prompt, prefix=said.text[:cut])
+        more = self._hear(can, prompt, _FEW_TOKENS).text
+        return more[:_AGREEMENT] == said.text[cut : cut + _AGREEMENT]
 
     def _stopped(self, can: Capabilities, said: _Heard) -> Capabilities:
         """Whether stop texts are accepted, and whether one can stay in the answer."""
@@ -257,14 +268,16 @@ def _heard(prompt: Prompt, chunks: list[Json]) -> _Heard:
 
 
 def _cuts(turn: str) -> list[int]:
-    """Where a turn can be cut so that going on differs from beginning anew; after lines, then after words."""
-    lines = [at + 1 for at, sign in enumerate(turn) if sign == "\n"]
-    words = [at + 1 for at, sign in enumerate(turn) if sign == " "]
-    telling = [
-        cut
-        for cut in lines + words
-        if len(turn) >= cut + _AGREEMENT
-        and not turn[cut].isspace()
-        and turn[cut : cut + _AGREEMENT] != turn[:_AGREEMENT]
-    ]
-    return telling[:_MAX_CUTS]
+    """Where a turn can be cut so that going on differs from beginning anew: after lines, else after words."""
+    for end in "\n ":
+        cuts = [
+            at + 1
+            for at, sign in enumerate(turn)
+            if sign == end
+            and len(turn) > at + _AGREEMENT
+            and not turn[at + 1].isspace()
+            and turn[at + 1 : at + 1 + _AGREEMENT] != turn[:_AGREEMENT]
+        ]
+        if cuts:
+            return cuts[:_MAX_CUTS]
+    return []
