@@ -130,6 +130,7 @@ TABLE: dict[str, Row] = {
     "context_length_exceeded": _INVALID_MESSAGES,
     "invalid_task": _INVALID_TASK,
     "cannot_judge": _INVALID_TASK,  # the verifier needs the right answer, or tests
+    "unsupported_strategy": Row(400, "invalid_request_error", param="gradus.strategy"),
     "refused": _INVALID,
     "cost_cap_exceeded": Row(402, "invalid_request_error"),
     "model_not_found": Row(404, "invalid_request_error", param="model"),

@@ -10,6 +10,7 @@
     ├── NoAnswer            the deadline came before any candidate was complete
     ├── SchemaNotMet        no candidate keeps to the JSON schema or the tools of the request
     ├── JobCancelled        the client went away
+    ├── SearchImpossible    engine or verifier cannot do what the strategy needs
     ├── ModelUnavailable    this worker does not run the model or verifier that the plan names
     └── ModelNotLoadable    a configured folder or file cannot be loaded
 
@@ -57,6 +58,10 @@ class SchemaNotMet(WorkerError):
 
 class JobCancelled(WorkerError):
     code = "cancelled"
+
+
+class SearchImpossible(WorkerError):
+    code = "unsupported_strategy"
 
 
 class ModelUnavailable(WorkerError):

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field, replace
 from router.config import SearchedModel
 from router.policy import replan
 from router.strategy import BY_STEPS
-from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategySpec
+from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategyName, StrategySpec
 from router.wire import Event
 from workers.answers import Embed, answers_for
-from workers.errors import ModelUnavailable, NoAnswer, WorkerError
+from workers.errors import ModelUnavailable, NoAnswer, SearchImpossible, WorkerError
 from workers.meter import Meter, OnComplete
 from workers.protocols import (
     Cancellation,
@@ -105,9 +105,8 @@ class _Execution:
             self.decision = Decision(None, plan.branches[0])
             return self._search(plan.branches[0].chosen, ())
         probes = self._probe()
-        self.decision = replan(
-            plan, Evidence(tuple(p.score for p in probes), tuple(p.answer for p in probes))
-        )
+        evidence = Evidence(tuple(p.score for p in probes), tuple(p.answer for p in probes))
+        self.decision = self._possible(replan(plan, evidence))
         chosen = self.decision.branch.chosen
         if chosen.route == "large":
             return replace(self._so_far(), status="escalate", samples=len(probes))
@@ -154,12 +153,24 @@ class _Execution:
         outcome = answered(self._so_far(), self.job.query.task, model.steps, result)
         return replace(outcome, notice=self._notice(spec, model, probes, result))
 
+    def _possible(self, decision: Decision) -> Decision:
+        """The same, but best-of-N for steps where the engine continues no turns: only a worker knows that."""
+        branch, chosen = decision.branch, decision.branch.chosen
+        name = chosen.strategy.name
+        if name not in BY_STEPS or self._model(chosen.model).engine.continues_turns:
+            return decision
+        instead: StrategyName = "best_of_n_weighted"
+        notice = f"{_needs_turns(name, chosen.model)}: {instead} was done instead"
+        possible = replace(chosen, strategy=replace(chosen.strategy, name=instead))
+        notices = filter(None, (notice, branch.notice))
+        return replace(decision, branch=replace(branch, chosen=possible, notice="; ".join(notices)))
+
     def _score(self, model: Model, spec: StrategySpec) -> Score:
         if spec.name in UNJUDGED:
             return _unscored
         verifier = self._verifier()
         if spec.name in BY_STEPS and not verifier.scores_steps:
-            raise ModelUnavailable(
+            raise SearchImpossible(
                 f"{spec.name} searches by steps: it needs a verifier that scores steps, and "
                 f"{verifier.name!r} does not"
             )
@@ -224,10 +235,7 @@ class _Execution:
 
     def _engine(self, model: Model, spec: StrategySpec) -> Engine:
         if spec.name in BY_STEPS and not model.engine.continues_turns:
-            raise ModelUnavailable(
-                f"{spec.name} searches by steps: it needs an engine that continues turns, and that of "
-                f"{model.engine.model!r} does not"
-            )
+            raise SearchImpossible(_needs_turns(spec.name, model.engine.model))
         return model.engine
 
     def _verifier(self) -> Verifier:
@@ -262,6 +270,10 @@ class _Execution:
 
 def _unscored(_turns: Sequence[Prompt]) -> tuple[Scored, ...]:
     raise AssertionError("this search judges nothing")
+
+
+def _needs_turns(strategy: StrategyName, model: str) -> str:
+    return f"{strategy} needs an engine that continues turns, and that of {model!r} does not"
 
 
 def _names(known: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -107,10 +108,21 @@ def test_a_defect_is_a_failure_not_a_lost_job() -> None:
 @pytest.mark.parametrize("name", sorted(BY_STEPS))
 def test_a_search_by_steps_refuses_an_engine_that_cannot_continue_a_turn(name: StrategyName) -> None:
     engine = ScriptedEngine([RIGHT], continues_turns=False)
-    outcome, _ = play(job(probing_plan(alternative(StrategySpec(name, 8)))), engine)
+    plan = replace(probing_plan(alternative(StrategySpec(name, 8))), probe_samples=0)
+    outcome, _ = play(job(plan), engine)
     assert outcome.failure is not None
-    assert outcome.failure.code == "model_unavailable"
+    assert outcome.failure.code == "unsupported_strategy"
     assert "continues turns" in outcome.failure.message
+    assert engine.calls == []
+
+
+def test_after_a_probe_whole_answers_are_searched_where_the_engine_cannot_continue_a_turn() -> None:
+    engine = ScriptedEngine([RIGHT], continues_turns=False)
+    outcome, _ = play(job(probing_plan(alternative(StrategySpec("beam", 8)))), engine)
+    assert (outcome.status, outcome.text) == ("answered", RIGHT)
+    assert outcome.decision is not None
+    assert outcome.decision.branch.chosen.strategy.name == "best_of_n_weighted"
+    assert "continues turns" in (outcome.decision.branch.notice or "")
 
 
 def test_a_verifier_that_fails_in_the_probe_ends_the_job_with_its_error() -> None:
