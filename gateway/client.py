@@ -38,9 +38,9 @@ def ask(console: Console, url: str, model: str, question: str, options: Mapping[
         summary = chunk.get("gradus") or summary
         usage = chunk.get("usage") or usage
     console.out("")
-    console.print(_summary_line(summary, usage), style="dim", highlight=False)
+    console.print(_summary_line(summary, usage), style="dim", highlight=False, soft_wrap=True)
     if summary.get("notice"):
-        console.print(str(summary["notice"]), style="yellow", highlight=False)
+        console.print(str(summary["notice"]), style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def explain(console: Console, url: str, model: str, question: str, options: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ def explain(console: Console, url: str, model: str, question: str, options: Mapp
         )
     console.print(table)
     for branch in plan["branches"]:
-        console.print(branch["reason"], style="dim", highlight=False)
+        console.print(branch["reason"], style="dim", highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
         "nothing was generated"

@@ -219,6 +219,11 @@ MISTAKES = {
         "policies:\n",
         "FILE:34: policies: must be a mapping of keys to values, not nothing",
     ),
+    "an empty section": (
+        YAML[YAML.index("policies:") :],
+        "policies: {}\n",
+        "FILE:34: policies: is empty; give at least one",
+    ),
 }
 
 
