@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Product, descendants, free_port, start_product
+from tests.e2e.product import Product, descendants, free_port, start_product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

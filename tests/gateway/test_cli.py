@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import cli, client
-from tests.e2e.conftest import free_port
+from tests.e2e.product import free_port
 from tests.gateway.doubles import ScriptedWorker
 
 
@@ -43,6 +43,19 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     complaint = capsys.readouterr().err
     assert said in complaint
     assert len(complaint.strip().splitlines()) == 1
+
+
+def test_config_check_misses_a_file_that_the_gateway_would_miss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gradus.yaml"
+    preset = Path(cli.__file__).parents[1] / "router" / "presets" / "abacus.yaml"
+    quality = "kind: prm\n    quality: {file: nowhere.json, min_auc: 0.6}"
+    file.write_text(preset.read_text().replace("kind: prm", quality))
+
+    assert run(monkeypatch, "config", "check", str(file)) == 2
+
+    assert "nowhere.json: no such file" in capsys.readouterr().err
 
 
 def test_config_check_names_file_and_line(

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -160,7 +160,7 @@ class OpenAIServer:
             return JSONResponse({"choices": [], "usage": {"prompt_tokens": tokens}})
         return StreamingResponse(self.stream(prompt, tokens, body, kind), media_type="text/event-stream")
 
-    async def stream(self, prompt: Prompt, tokens: int, body: Json, kind: str) -> AsyncIterator[str]:
+    async def stream(self, prompt: Prompt, tokens: int, body: Json, kind: str) -> AsyncGenerator[str, None]:
         can = self.personality
         count = body.get("n", 1) if can.has_n else 1
         kept = (
