@@ -4,15 +4,14 @@ transformers' continuous batching packs all sequences of a batch into one row. W
 choice is SDPA with one mask over that row: every query meets every key of every sequence, so the work grows
 with the square of the batch. Here a sequence meets only its own keys. Works on CPU and CUDA, in any dtype.
 
-transformers builds no mask for implementations whose name says "flash"; it passes the sequences' lengths
-instead, which is all this needs. (A digit in the name would mean a version of flash-attn.)
+transformers takes implementations for continuous batching whose name says "flash", and builds no mask for
+them. (A digit in the name would mean a version of flash-attn.) :mod:`workers.engines.steps` cuts the row.
 """
 
 from __future__ import annotations
 
-import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,44 +25,72 @@ _CHUNK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 28}
 """Keys gathered at a time: on a CPU what its cache holds, which is 5 times faster than all at once."""
 
 
-class _Room:
-    """Where keys and values are gathered to, step after step: fresh memory costs more than the copy."""
-
-    def __init__(self) -> None:
-        self._rows: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def rows(self, count: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Room for ``count`` rows of ``like``, twice."""
-        if self._rows is None or len(self._rows[0]) < count:
-            self._rows = like.new_empty(count, like.shape[1]), like.new_empty(count, like.shape[1])
-        keys, values = self._rows
-        return keys[:count], values[:count]
-
-
 @dataclass(frozen=True, slots=True)
-class _Chunk:
+class Chunk:
     """Sequences that attend together: R of them, Q new tokens each, at most K keys.
 
-    ``rows`` (R * Q) are the places of the new tokens in the packed row (``None``: all of it, in order),
-    ``pages`` (R * K / page size) the cache pages that hold the keys. ``mask`` (R, 1, Q, K) is 0 where a token
-    may see a key, else minus infinity.
+    ``tokens`` are the places of the new tokens (R * Q) in the packed row, ``pages`` (R * K / page size) the
+    cache pages that hold the keys. ``mask`` (R, 1, Q, K) is 0 where a token may see a key, else minus
+    infinity. ``key_room`` and ``value_room`` are where pages are gathered to, a row each; ``keys`` and
+    ``values`` (R, heads, K, dim) show the same memory.
     """
 
-    rows: torch.Tensor | None
+    tokens: slice
     pages: torch.Tensor
     mask: torch.Tensor
+    key_room: torch.Tensor
+    value_room: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    """How the batch of one forward pass is cut into chunks; ``step`` identifies that pass."""
+class Layout:
+    """How a batch is cut into chunks, in the order of its row, and where the cache takes its tokens."""
 
-    step: object
-    chunks: tuple[_Chunk, ...]
-    room: _Room
+    write_index: torch.Tensor
+    chunks: Sequence[Chunk]
 
 
-_layouts: weakref.WeakKeyDictionary[Any, _Layout] = weakref.WeakKeyDictionary()
+class Pages:
+    """A loop's cache as attention sees it, and the memory where keys and values are gathered to.
+
+    That memory is kept: fresh memory costs more than the copy.
+    """
+
+    def __init__(self, allocator: Any) -> None:
+        self.page_tokens: int = allocator.tokens_per_page
+        self.token_views: dict[int, tuple[torch.Tensor, torch.Tensor]] = allocator._kv_token_views
+        self.page_views = {
+            layer: (keys.flatten(1), values.flatten(1))
+            for layer, (keys, values) in allocator._kv_page_views.items()
+        }
+        keys, _ = self.token_views[allocator.layer_indices[0]]
+        self._heads, self._dim = keys.shape[1:]
+        self._like = keys
+        self.chunk_tokens = max(1, _CHUNK_BYTES.get(keys.device.type, 1 << 28) // keys[0].nbytes)
+        self._room = (keys.new_empty(0), keys.new_empty(0))
+
+    def chunk(self, tokens: slice, pages: torch.Tensor, lengths: Sequence[int], width: int) -> Chunk:
+        """A chunk of sequences with ``lengths`` keys, ``width`` of them new; ``pages`` (R, K / page size)."""
+        count, length = len(lengths), pages.shape[1] * self.page_tokens
+        if len(self._room[0]) < pages.numel():
+            size = pages.numel(), self.page_tokens * self._heads * self._dim
+            self._room = self._like.new_empty(size), self._like.new_empty(size)
+        key_room, value_room = (room[: pages.numel()] for room in self._room)
+        shape = count, length, self._heads, self._dim
+        device = self._like.device
+        newest = torch.tensor(lengths, device=device)[:, None] - width + torch.arange(width, device=device)
+        hidden = torch.arange(length, device=device) > newest[:, None, :, None]
+        return Chunk(
+            tokens,
+            pages.view(-1),
+            torch.zeros(hidden.shape, dtype=self._like.dtype, device=device).masked_fill_(hidden, -torch.inf),
+            key_room,
+            value_room,
+            key_room.view(shape).transpose(1, 2),
+            value_room.view(shape).transpose(1, 2),
+        )
 
 
 def register() -> None:
@@ -77,9 +104,11 @@ def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001 - transformers passes it; always None here
+    attention_mask: torch.Tensor | None,  # noqa: ARG001 - transformers passes it; the chunks have their own
     scaling: float | None = None,
-    cache: Any = None,
+    *,
+    cache: Pages,
+    layout: Layout,
     **packed: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of a packed batch: query (1, heads, tokens, dim) to (1, tokens, heads, dim)."""
@@ -87,99 +116,33 @@ def attend(
         if packed.get(wanted) is not None:
             raise ValueError(f"{type(module).__name__} wants {wanted}, which this attention does not have")
     layer: int = module.layer_idx
-    allocator = cache.layer_to_allocator[layer]
-    read_index, write_index = packed["read_index"], packed["write_index"][allocator.index]
-    new_keys, new_values = key[0].transpose(0, 1), value[0].transpose(0, 1)
-    # With nothing to read, this only writes.
-    allocator.update(new_keys, new_values, layer, read_index[allocator.index][:0], write_index)
-    layout = _layouts.get(cache)
-    if layout is None or layout.step is not read_index:
-        room = _Room() if layout is None else layout.room
-        chunks = _lay_out(read_index, allocator, packed, new_keys)
-        layout = _layouts[cache] = _Layout(read_index, chunks, room)
-    page_keys, page_values = (pages.flatten(1) for pages in allocator._kv_page_views[layer])
-
+    cached_keys, cached_values = cache.token_views[layer]
+    cached_keys.index_copy_(0, layout.write_index, key[0].transpose(0, 1))
+    cached_values.index_copy_(0, layout.write_index, value[0].transpose(0, 1))
+    key_pages, value_pages = cache.page_views[layer]
     queries = query[0].transpose(0, 1)  # (tokens, heads, dim)
-
-    def attend_chunk(chunk: _Chunk, queries: torch.Tensor) -> torch.Tensor:
-        keys, values = layout.room.rows(len(chunk.pages), page_keys)
-        torch.index_select(page_keys, 0, chunk.pages, out=keys)
-        torch.index_select(page_values, 0, chunk.pages, out=values)
-        return _attend_chunk(queries, keys, values, chunk.mask, key.shape[1], scaling)
-
-    if layout.chunks[0].rows is None:
-        return attend_chunk(layout.chunks[0], queries).unsqueeze(0), None
-    out = torch.empty(queries.shape, dtype=query.dtype, device=query.device)
+    attended = []
     for chunk in layout.chunks:
-        out.index_copy_(0, chunk.rows, attend_chunk(chunk, queries.index_select(0, chunk.rows)))
-    return out.unsqueeze(0), None
+        torch.index_select(key_pages, 0, chunk.pages, out=chunk.key_room)
+        torch.index_select(value_pages, 0, chunk.pages, out=chunk.value_room)
+        attended.append(_attend_chunk(queries[chunk.tokens], chunk, scaling))
+    return (attended[0] if len(attended) == 1 else torch.cat(attended)).unsqueeze(0), None
 
 
-def _attend_chunk(
-    queries: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    mask: torch.Tensor,
-    kv_heads: int,
-    scaling: float | None,
-) -> torch.Tensor:
-    """Attention of R sequences: queries (R * Q, heads, dim), keys and values of R * K tokens, in pages."""
-    count, _, width, length = mask.shape
+def _attend_chunk(queries: torch.Tensor, chunk: Chunk, scaling: float | None) -> torch.Tensor:
+    """Attention of R sequences to what their room holds: queries (R * Q, heads, dim) to the same shape."""
+    keys, values, mask = chunk.keys, chunk.values, chunk.mask
+    count, _, width, _ = mask.shape
     _, heads, dim = queries.shape
+    kv_heads = keys.shape[1]
     groups = heads // kv_heads
-    k = keys.view(count, length, kv_heads, dim).transpose(1, 2)
-    v = values.view(count, length, kv_heads, dim).transpose(1, 2)
     if width == 1:  # the query heads of one key head attend as if they were its tokens
         q = queries.reshape(count, kv_heads, groups, dim)
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+        attended = scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=scaling)
     else:
         q = queries.reshape(count, width, heads, dim).transpose(1, 2)
         if groups > 1:
-            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling).transpose(1, 2)
+            keys, values = keys.repeat_interleave(groups, 1), values.repeat_interleave(groups, 1)
+        attended = scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=scaling)
+        attended = attended.transpose(1, 2)
     return attended.reshape(count * width, heads, dim)
-
-
-def _lay_out(
-    step: list[torch.Tensor], allocator: Any, packed: dict[str, Any], new_keys: torch.Tensor
-) -> tuple[_Chunk, ...]:
-    starts_q: list[int] = packed["cu_seq_lens_q"].tolist()
-    starts_k: list[int] = packed["cu_seq_lens_k"][allocator.layer_type].tolist()
-    positions = step[allocator.index]
-    if not len(positions):  # nothing was cached before: what is written is all there is to read
-        positions = packed["write_index"][allocator.index]
-    lengths_q = [b - a for a, b in pairwise(starts_q)]
-    lengths_k = [b - a for a, b in pairwise(starts_k)]
-    order = [(q, k, i) for i, (q, k) in enumerate(zip(lengths_q, lengths_k, strict=True)) if q]
-    device = positions.device
-    page = allocator.tokens_per_page
-    limit = max(1, _CHUNK_BYTES.get(device.type, 1 << 28) // new_keys[0].nbytes)
-    fits = len({q for q, _, _ in order}) == 1 and len(order) * max(lengths_k) <= limit
-    is_whole = fits and sum(lengths_q) == len(new_keys)
-    if not is_whole:  # alike ones together: as many new tokens, about as many keys, so that little is padded
-        order.sort()
-    chunks: list[_Chunk] = []
-    at = 0
-    while at < len(order):
-        width = order[at][0]
-        end = at + 1
-        while (
-            end < len(order)
-            and order[end][0] == width
-            and (is_whole or (end + 1 - at) * order[end][1] <= limit)
-        ):
-            end += 1
-        members = order[at:end]
-        at = end
-        length = -(-max(k for _, k, _ in members) // page) * page
-        index = torch.tensor([(starts_q[i], starts_k[i], k) for _, k, i in members], device=device).T
-        row0, key0, key_count = index[0, :, None], index[1, :, None], index[2, :, None]
-        rows = None if is_whole else (row0 + torch.arange(width, device=device)).view(-1)
-        place = torch.arange(length, device=device)
-        # What follows a sequence's last key, on its page or on it again, is masked.
-        pages = positions[(key0 + torch.minimum(place[::page], key_count - 1)).view(-1)] // page
-        last_seen = key_count - width + torch.arange(width, device=device)  # (R, Q)
-        hidden = (place > last_seen[:, :, None])[:, None]
-        mask = torch.zeros(hidden.shape, dtype=new_keys.dtype, device=device).masked_fill_(hidden, -torch.inf)
-        chunks.append(_Chunk(rows, pages, mask))
-    return tuple(chunks)

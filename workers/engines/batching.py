@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
-from transformers.generation.continuous_batching.continuous_api import ContinuousBatchingManager, OutputRouter
+from transformers.generation.continuous_batching.continuous_api import OutputRouter
 from transformers.generation.continuous_batching.requests import GenerationOutput, RequestState, RequestStatus
 from transformers.generation.continuous_batching.scheduler import SCHEDULER_MAPPING, FIFOScheduler
 
-from workers.engines import attention, sampling
-from workers.engines.sampling import Draw
+from workers.engines import attention
+from workers.engines.sampling import Draw, Sampler
+from workers.engines.steps import Manager
 from workers.errors import EngineFailed
 
 PAGE_TOKENS = 16
@@ -190,7 +191,10 @@ class _Loop:
     """One continuous batching manager and its thread; it is not restarted, but replaced."""
 
     def __init__(self, model: Any, limits: Limits) -> None:
-        self.manager: ContinuousBatchingManager = model.init_continuous_batching(
+        self.sampler = Sampler()
+        self.manager = Manager(
+            self.sampler,
+            model=model,
             generation_config=GenerationConfig(do_sample=False, eos_token_id=-1),
             continuous_batching_config=ContinuousBatchingConfig(
                 page_size=PAGE_TOKENS,
@@ -206,10 +210,10 @@ class _Loop:
         )
         self.router = _Router()
         self.manager.output_router = self.router
-        self.sampler = sampling.install(self.manager)
         # As its own `start`, but a daemon: a process that forgets to close still ends.
         self.manager.background_thread_status.clear()
-        thread = threading.Thread(target=self.manager._run_generation_loop, name="generation", daemon=True)
+        run = torch.inference_mode()(self.manager._run_generation_loop)
+        thread = threading.Thread(target=run, name="generation", daemon=True)
         self.manager._generation_thread = thread
         thread.start()
 

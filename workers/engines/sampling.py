@@ -8,15 +8,11 @@ the batch (up to float rounding), and a draw is one search in a cumulative sum.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
-from transformers import LogitsProcessorList
-from transformers.generation.continuous_batching.cb_logits_processors import (
-    ContinuousBatchingLogitsProcessor,
-    ContinuousBatchingLogitsProcessorList,
-)
+from transformers.generation.continuous_batching.requests import RequestState
 
 _MASK = (1 << 64) - 1
 
@@ -30,63 +26,48 @@ class Draw:
     stream: int
 
 
-class Sampler(ContinuousBatchingLogitsProcessor):
-    """Chooses each sequence's token and marks it with infinity, so that the batch's argmax finds it.
+_GREEDY = Draw(0.0, 1.0, 0)
+
+
+class Sampler:
+    """Chooses each sequence's token.
 
     Sequences are registered in ``draws`` by request id before they are submitted; an unknown one is greedy.
-    Only for synchronous batching, where the arguments of a step are prepared just before it.
     """
-
-    supported_kwargs: ClassVar[dict[str, type]] = {}
-    ignored_kwargs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.draws: dict[str, Draw] = {}
-        self._step: list[tuple[Draw, int]] = []
 
-    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
-        int32_tensor.zero_()
-
-    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
-        greedy = Draw(0.0, 1.0, 0)
-        self._step = []
-        for request in requests_with_new_token:
-            state = request.state
-            # From the start of the prompt: an evicted and resumed sequence then goes on as it would have.
-            position = len(state.initial_tokens) + len(state.generated_tokens)
-            self._step.append((self.draws.get(state.request_id, greedy), position))
-        return torch.zeros(len(self._step), dtype=torch.int32)
-
-    def __call__(self, scores: torch.Tensor, _tensor_arg: torch.Tensor) -> torch.Tensor:
-        """Choose by scores (sequences, vocabulary)."""
-        rows = [row for row, (draw, _) in enumerate(self._step) if draw.temperature > 0]
-        if not rows:
-            return scores
-        drawing = [self._step[row] for row in rows]
+    def choose(self, scores: torch.Tensor, states: Sequence[RequestState]) -> torch.Tensor:
+        """A token for each of ``states`` by scores (sequences, vocabulary), which are overwritten."""
+        draws = [self.draws.get(state.request_id, _GREEDY) for state in states]
         settings = torch.tensor(
-            [(draw.temperature, draw.top_p, uniform(draw.stream, position)) for draw, position in drawing],
+            [
+                # From the start of the prompt: an evicted and resumed sequence then goes on as it would have.
+                (
+                    draw.temperature or 1.0,
+                    draw.top_p,
+                    uniform(draw.stream, len(state.initial_tokens) + len(state.generated_tokens)),
+                )
+                for draw, state in zip(draws, states, strict=True)
+            ],
             dtype=torch.float32,
-        ).to(scores.device)
-        row_index = torch.tensor(rows, device=scores.device)
-        wanted = scores if len(rows) == len(scores) else scores[row_index]
-        probabilities = torch.softmax(wanted / settings[:, :1], dim=-1)
-        if any(draw.top_p < 1 for draw, _ in drawing):
+            device=scores.device,
+        )
+        is_greedy = [draw.temperature == 0 for draw in draws]
+        best = scores.argmax(-1) if any(is_greedy) else None
+        if best is not None and all(is_greedy):
+            return best
+        probabilities = torch.softmax(scores.div_(settings[:, :1]), dim=-1)
+        if any(draw.top_p < 1 for draw in draws):
             probabilities = _nucleus(probabilities, settings[:, 1:2])
         mass = probabilities.cumsum(-1)
         # Below the total even after rounding to 24 bits: a token without probability is never found.
         point = settings[:, 2:].clamp(max=1 - 2**-22) * mass[:, -1:]
-        tokens = torch.searchsorted(mass, point, right=True)
-        scores[row_index, tokens[:, 0]] = torch.inf
-        return scores
-
-
-def install(manager: Any) -> Sampler:
-    """Make a manager draw by a new :class:`Sampler`; not started yet, its own ``do_sample`` off."""
-    sampler = Sampler()
-    processors = ContinuousBatchingLogitsProcessorList(LogitsProcessorList([sampler]))
-    processors.tensors_required = 1
-    manager.logit_processor = processors
-    return sampler
+        drawn = torch.searchsorted(mass, point, right=True)[:, 0]
+        if best is None:
+            return drawn
+        return torch.where(torch.tensor(is_greedy, device=best.device), best, drawn)
 
 
 def streams(seed: int | None, count: int) -> list[int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.generation.continuous_batching.requests import RequestState
 
 from workers.engines.sampling import Draw, Sampler, streams, uniform
 
@@ -16,14 +15,14 @@ LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
 
 def choose(draws: list[Draw], logits: torch.Tensor = LOGITS, position: int = 3) -> list[int]:
     sampler = Sampler()
-    requests = []
-    for name, draw in enumerate(draws):
-        sampler.draws[str(name)] = draw
-        state = SimpleNamespace(request_id=str(name), initial_tokens=[0] * position, generated_tokens=[])
-        requests.append(SimpleNamespace(state=state))
-    arguments = sampler.prepare_tensor_args(requests)
-    chosen: list[int] = sampler(logits.repeat(len(draws), 1), arguments).argmax(-1).tolist()
+    states = [state(str(name), position) for name in range(len(draws))]
+    sampler.draws.update(zip((state.request_id for state in states), draws, strict=True))
+    chosen: list[int] = sampler.choose(logits.repeat(len(draws), 1), states).tolist()
     return chosen
+
+
+def state(name: str, position: int) -> RequestState:
+    return RequestState(name, initial_tokens=[0] * position)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -51,10 +50,7 @@ def test_settings_of_one_sequence_do_not_touch_another() -> None:
 
 
 def test_an_unknown_sequence_is_greedy() -> None:
-    sampler = Sampler()
-    state = SimpleNamespace(request_id="?", initial_tokens=[1], generated_tokens=[2])
-    arguments = sampler.prepare_tensor_args([SimpleNamespace(state=state)])
-    assert int(sampler(LOGITS[None].clone(), arguments).argmax()) == 0
+    assert int(Sampler().choose(LOGITS[None].clone(), [state("?", 2)])) == 0
 
 
 def test_every_sequence_of_a_seed_has_its_own_stream() -> None:
