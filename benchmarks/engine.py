@@ -31,7 +31,10 @@ SAMPLING = SamplingParams(max_tokens=128, temperature=0.8)
 
 
 class Reference:
-    """transformers' `generate` on the same weights."""
+    """transformers' `generate` on the same weights, with the same settings and its own choice of attention.
+
+    Unlike ours, it is not asked for texts.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         import torch
@@ -46,6 +49,8 @@ class Reference:
 
     def generate(self, prompts: Sequence[Prompt]) -> None:
         """Sample every prompt to its full length, in one batch."""
+        import torch
+
         inputs = self._tokenizer.apply_chat_template(
             [list(prompt.messages) for prompt in prompts],
             add_generation_prompt=True,
@@ -53,14 +58,16 @@ class Reference:
             return_tensors="pt",
             return_dict=True,
         ).to(self._model.device)
-        self._model.generate(
-            **inputs,
-            max_new_tokens=SAMPLING.max_tokens,
-            do_sample=True,
-            temperature=SAMPLING.temperature,
-            top_k=0,
-            pad_token_id=self._tokenizer.pad_token_id,
-        )
+        with torch.inference_mode():  # a fifth faster than the `no_grad` of its own
+            self._model.generate(
+                **inputs,
+                max_new_tokens=SAMPLING.max_tokens,
+                do_sample=True,
+                temperature=SAMPLING.temperature,
+                top_p=SAMPLING.top_p,
+                top_k=0,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
 
 
 def endless(folder: Path, device: str) -> Engine:
