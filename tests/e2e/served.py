@@ -16,6 +16,9 @@ import httpx
 from tests.e2e.product import Product, free_port, start_product
 from tests.workers.engines.openai_server import until
 
+PATIENCE_S = 60.0
+"""For processes: machines may be busy."""
+
 CONFIG = """
 models:
   small: &small
@@ -73,7 +76,7 @@ class Frail:
 
     def start(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-m", "tests.e2e.model_server", str(self.port)])
-        until(self.answers)
+        until(self.answers, PATIENCE_S)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -94,7 +97,7 @@ class Frail:
         return said
 
     def wait_until(self, true: Callable[[dict[str, int]], object]) -> None:
-        until(lambda: true(self.state()))
+        until(lambda: true(self.state()), PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True)

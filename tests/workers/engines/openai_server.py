@@ -259,9 +259,9 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.join(GIVE_UP_S)
 
 
-def until(true: Callable[[], object]) -> None:
+def until(true: Callable[[], object], patience_s: float = GIVE_UP_S) -> None:
     """Wait for what another thread does; fails after a while."""
-    give_up_s = time.monotonic() + GIVE_UP_S
+    give_up_s = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < give_up_s, "it did not happen"
         time.sleep(0.005)
