@@ -97,7 +97,7 @@ def serve(
 @app.command(context_settings=HAND_OVER, add_help_option=False)
 def worker(context: typer.Context) -> None:
     """Run one worker process (see `gradus worker --help`)."""
-    _become_worker(["serve", *context.args])
+    _become_worker(["worker", *context.args])
 
 
 @app.command(context_settings=HAND_OVER, add_help_option=False)

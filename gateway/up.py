@@ -132,7 +132,7 @@ def _children(config: str, host: str, port: int, places: Places) -> list[Child]:
     python = [sys.executable, "-P", "-m"]
     commands = {
         "redis": redis_command(places.socket, places.redis_dir),
-        "worker": [*python, "workers", "serve"],
+        "worker": [*python, "workers", "worker"],
         "gateway": [*python, "gateway", "serve", "--host", host, "--port", str(port)],
     }
     children = []

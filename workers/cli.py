@@ -28,7 +28,9 @@ app.command(epilog="Example:\n\n  gradus quality outcomes.jsonl --verifier abacu
 app.add_typer(bench, name="bench")
 
 
-@app.command(epilog="Example:\n\n  GRADUS_REDIS_URL=redis://queue:6379 gradus worker --config gradus.yaml")
+@app.command(
+    "worker", epilog="Example:\n\n  GRADUS_REDIS_URL=redis://queue:6379 gradus worker --config gradus.yaml"
+)
 def serve(
     config: Annotated[
         str | None, typer.Option(help="YAML file or preset; else GRADUS_CONFIG, else the embedded models.")
@@ -52,6 +54,6 @@ def serve(
 
         exit_code = bootstrap.serve(loaded, concurrency, ready)
     except (RouterError, WorkerError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"gradus: {error}", err=True)
         raise typer.Exit(2) from error
     raise typer.Exit(exit_code)

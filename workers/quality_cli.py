@@ -38,12 +38,12 @@ def quality(
     from workers.errors import WorkerError
 
     if not output.parent.is_dir():
-        typer.echo(f"error: --output {output}: {output.parent} is no folder", err=True)
+        typer.echo(f"gradus: --output {output}: {output.parent} is no folder", err=True)
         raise typer.Exit(2)
     try:
         measured = _measure(data, verifier, config)
     except (RouterError, WorkerError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"gradus: {error}", err=True)
         raise typer.Exit(2) from error
     output.write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
     typer.echo(f"wrote {output}")

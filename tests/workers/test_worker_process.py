@@ -54,7 +54,7 @@ class Workers:
             sys.executable,
             "-m",
             "workers",
-            "serve",
+            "worker",
             "--config",
             str(config),
             "--concurrency",
@@ -218,8 +218,8 @@ def test_a_worker_that_is_asked_to_end_finishes_its_jobs_first(workers: Workers,
 def test_a_configuration_that_is_wrong_ends_the_worker_with_the_line(tmp_path: Path) -> None:
     config = tmp_path / "wrong.yaml"
     config.write_text("models: {}\n")
-    command = [sys.executable, "-m", "workers", "serve", "--config", str(config)]
+    command = [sys.executable, "-m", "workers", "worker", "--config", str(config)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"error: {config}:1:")
+    assert ended.stderr.startswith(f"gradus: {config}:1:")
     assert "Traceback" not in ended.stderr

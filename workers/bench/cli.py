@@ -61,7 +61,7 @@ def search(
     try:
         _search(config, policy, questions, count, budgets, strategies, task, output, rows)
     except (BenchError, RouterError, TrainingError, WorkerError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"gradus: {error}", err=True)
         raise typer.Exit(2) from error
 
 

@@ -26,7 +26,8 @@ def read_questions(file: Path) -> list[Question]:
     try:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{file}: cannot be read: {error}") from error
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise BenchError(f"{file}: cannot be read: {problem}") from error
     for number, line in enumerate(lines, start=1):
         if line.strip():
             found.append(_question(line, f"{file}:{number}"))

@@ -52,7 +52,7 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except TrainingError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"gradus: {error}", err=True)
             raise typer.Exit(2) from error
 
     return run

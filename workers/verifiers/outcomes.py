@@ -80,7 +80,8 @@ def read_outcomes(file: Path) -> list[Question]:
                 if line.strip():
                     _add(_row(line, f"{file}:{number}"), grouped, f"{file}:{number}")
     except (OSError, UnicodeDecodeError) as error:
-        raise OutcomesInvalid(f"{file}: cannot be read: {error}") from error
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise OutcomesInvalid(f"{file}: cannot be read: {problem}") from error
     if not grouped:
         raise OutcomesInvalid(f"{file}: holds no outcome; give rows with question, text and right")
     return [Question(rows[0].conversation, rows[0].task, tuple(rows)) for rows in grouped.values()]

@@ -88,7 +88,7 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, bad: Any, says: str
     data = write(tmp_path, row("The answer is 3.", True, id="a", score=0.5), bad)
     code, output, measured = run(tmp_path, data)
     assert code == 2
-    assert f"error: {data}" in output.replace("\n", "")
+    assert f"gradus: {data}" in output.replace("\n", "")
     assert says in output.replace("\n", "")
     assert measured == {}
 
