@@ -11,14 +11,15 @@ from router.types import StrategySpec
 from workers.errors import NoAnswer
 from workers.protocols import Generate, Problem, Score, SearchResult
 from workers.search.sampling import as_candidate, is_complete
-from workers.search.selection import select_best_of_n, select_best_of_n_weighted, select_majority
+from workers.search.selection import best_tier, select_best_of_n, select_best_of_n_weighted, select_majority
 from workers.search.voting import Vote
 
 
 def direct(problem: Problem, _spec: StrategySpec, generate: Generate, _score: Score) -> SearchResult:
-    """One turn, unjudged: its score is 0 and the confidence is unknown. A probe's first turn will do."""
+    """One turn, unjudged: its score is 0 and the confidence is unknown. A turn of a probe will do."""
     if problem.probes:
-        return SearchResult(problem.probes[0], problem.probes[:1], confidence=None)
+        first = best_tier(problem.probes)[0]
+        return SearchResult(first, (first,), confidence=None)
     (completion,) = generate([problem.turn()])
     if not is_complete(completion.ended):
         raise NoAnswer("the deadline came before the answer was complete")
