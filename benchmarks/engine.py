@@ -58,7 +58,7 @@ class Reference:
             return_tensors="pt",
             return_dict=True,
         ).to(self._model.device)
-        with torch.inference_mode():  # a fifth faster than the `no_grad` of its own
+        with torch.inference_mode():  # faster than the `no_grad` of its own, most so at batch 1
             self._model.generate(
                 **inputs,
                 max_new_tokens=SAMPLING.max_tokens,
