@@ -93,7 +93,10 @@ def _particle(search: Search, size: Size) -> Workload:
 
 
 def _by_rounds(search: Search, size: Size, read: int) -> Workload:
-    """``read`` distinct turns a round, N continuations; the probe's first steps are steps of round 1."""
+    """``read`` distinct turns a round, N continuations; the probe's first steps are steps of round 1.
+
+    As many turns are brought to their end after the last round, in the worst case.
+    """
     fresh, samples = search.fresh, search.samples
     rounds, step = _rounds_and_step(search, size)
     later = [size.prompt + done * step for done in range(1, rounds)]  # tokens of a turn that is read again
@@ -108,8 +111,8 @@ def _by_rounds(search: Search, size: Size, read: int) -> Workload:
         size,
         turns=samples,
         first=bool(fresh),
-        later=read * (search.max_rounds - 1) + _thinking(search),
-        judged=fresh + samples * (search.max_rounds - 1),
+        later=read * search.max_rounds + _thinking(search),
+        judged=fresh + samples * (search.max_rounds - 1) + read,
     )
 
 
@@ -133,8 +136,11 @@ def _lookahead(search: Search, size: Size) -> Workload:
         size,
         turns=samples * (ahead + 1),
         first=bool(fresh),
-        later=ahead * fresh + (search.kept + ahead * samples) * (search.max_rounds - 1) + _thinking(search),
-        judged=fresh + search.probes + samples * (search.max_rounds - 1),
+        later=ahead * fresh
+        + search.kept * search.max_rounds
+        + ahead * samples * (search.max_rounds - 1)
+        + _thinking(search),
+        judged=fresh + search.probes + samples * (search.max_rounds - 1) + search.kept,
     )
 
 
@@ -151,13 +157,14 @@ def _backtrack(search: Search, size: Size) -> Workload:
         paths * tries * sum(turn + step for turn in turns),
     )
     asks = search.beam_width * search.max_rounds
+    at_question = max(0, paths - search.probes)  # these begin with the same prompt, the others on a probe
     return _bounded(
         expected,
         size,
         turns=search.samples,
-        first=search.probes < paths,
-        later=paths * (asks - 1) + (paths * (asks + 4) if search.thinks_first else 0),
-        judged=paths * asks,
+        first=bool(at_question),
+        later=paths * (asks + 1) - at_question + (paths * (asks + 4) if search.thinks_first else 0),
+        judged=paths * (asks + 1),
     )
 
 

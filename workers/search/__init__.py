@@ -16,15 +16,18 @@ judged is read by the verifier, with its conversation.
     majority            n           W                            0                  W
     best_of_n           n           W                            n                  W
     best_of_n_weighted  n           W                            n                  W
-    beam                N           1 + S (R - 1)                n + N (R - 1)      R
-    lookahead           N (k + 1)   1 + k n + (S + k N) (R - 1)  n + p + N (R - 1)  R (k + 1)
-    dvts                N           1 + S (R - 1)                n + N (R - 1)      R
-    particle            N           1 + N (R - 1)                n + N (R - 1)      R
-    backtrack           N           1 + S (M R - 1)              S M R              M R
+    beam                N           1 + S R                      n + N (R - 1) + S  R + 1
+    lookahead           N (k + 1)   1 + k n + S R + k N (R - 1)  *                  R (k + 1) + 1
+    dvts                N           1 + S R                      n + N (R - 1) + S  R + 1
+    particle            N           1 + N R                      n + N R            R + 1
+    backtrack           N           S (M R + 1)                  S (M R + 1)        M R + 1
     revisions           n           1 + (N - C)                  n                  L
     reflect             2 n         1 + 2 (N - C)                n                  2 L
 
-The first prompt is the question, asked once for all first steps or attempts. A later prompt of ``revisions``
+    * n + p + N (R - 1) + S
+
+The first prompt is the question, asked once for all first steps or attempts. The last batch of a search by
+steps brings the paths that R rounds left open to the end of their turn. A later prompt of ``revisions``
 holds up to 4 attempts too, one of ``reflect`` an attempt and its critique. A model whose thinking comes
 before the steps may take five asks for a first step, not one: 4 n more prompts and 4 more batches; with
 ``backtrack``, which may come back to the question every fourth round, S (M R + 4) and M R + 4.

@@ -19,11 +19,12 @@ def backtrack(problem: Problem, spec: StrategySpec, generate: Generate, score: S
     A step whose score is more than ``max_drop`` below that of the step before is rejected, and another one
     sampled; after :data:`TRIES` rejections the step before is dropped too, which counts as a rejection there.
     A path that has asked for M times as many steps as it is long accepts what comes, and so does every path
-    in its last ``max_rounds`` rounds: it comes to an end. The next steps of all paths are one batch. Rejected
+    in its last ``max_rounds`` rounds; one that is longer still then goes on to the end of its turn, without
+    steps. The next steps of all paths are one batch. Rejected
     steps are on the bill; one that was the end of a turn stays a candidate.
 
     The probe's turns are walked along up to the first fall: what was accepted begins the first paths.
-    Raises :class:`workers.errors.NoAnswer` if nothing is complete when time, budget or rounds run out.
+    Raises :class:`workers.errors.NoAnswer` if nothing is complete when time or budget run out.
     """
     tree = Tree(problem, generate, score)
     count = max(1, spec.samples // spec.beam_width)
@@ -46,6 +47,7 @@ def backtrack(problem: Problem, spec: StrategySpec, generate: Generate, score: S
                 trail.accept(path)
         if not trails:
             break
+    tree.finish(trail.tip for trail in trails)
     return tree.select(select_best_of_n_weighted)
 
 

@@ -17,7 +17,8 @@ def lookahead(problem: Problem, spec: StrategySpec, generate: Generate, score: S
 
     A round costs N (k + 1) steps: each distinct new beam is rolled out once. Rollouts are thrown away, but
     for those that come to the end of their turn: they were paid for, and each text of them is one candidate.
-    The probe's first steps need no rollout: the steps that follow them in the probe are theirs.
+    The probe's first steps are not rolled out at temperature 0: the steps that follow them in the probe are
+    paid for, and judge them. After ``max_rounds`` the survivors go on to the end of their turn.
     Raises :class:`workers.errors.NoAnswer` as :func:`workers.search.beam.beam` does.
     """
     tree = Tree(problem, generate, score)
@@ -40,7 +41,7 @@ def lookahead(problem: Problem, spec: StrategySpec, generate: Generate, score: S
         tree.keep(new.values())
         return seen_ahead
 
-    grow_beams(_seen_ahead(problem, spec.lookahead_steps, tree), spec, grow)
+    tree.finish(grow_beams(_seen_ahead(problem, spec.lookahead_steps, tree), spec, grow))
     return tree.select(select_best_of_n_weighted)
 
 

@@ -19,11 +19,11 @@ def particle(problem: Problem, spec: StrategySpec, generate: Generate, score: Sc
     Resampling is multinomial, with replacement, as in the paper: a good path is likely to be continued often,
     and a bad one is not dropped for certain. Complete particles are not continued, but stay and compete. The
     draws are a function of the conversation and the spec: equal samples and scores give an equal search. The
-    probe's first steps are first particles.
+    probe's first steps are first particles. After ``max_rounds`` each goes on to the end of its turn.
 
     The paper leaves the last choice open (a reward model or a vote); the one with the best score is what its
     authors' library takes.
-    Raises :class:`workers.errors.NoAnswer` if none is complete when time, budget or rounds run out.
+    Raises :class:`workers.errors.NoAnswer` if none is complete when time or budget run out.
     """
     tree = Tree(problem, generate, score)
     draw = Random(f"{spec} {problem.messages}")
@@ -35,6 +35,7 @@ def particle(problem: Problem, spec: StrategySpec, generate: Generate, score: Sc
         drawn = draw.choices(particles, [_weight(one) for one in particles], k=spec.samples)
         grown = tree.grow([one for one in drawn if not one.complete])
         particles = [one for one in drawn if one.complete] + alive(grown)
+    tree.finish(particles)
     return tree.select(select_best_of_n)
 
 

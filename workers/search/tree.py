@@ -90,6 +90,15 @@ class Tree:
             self._judgements.update(zip(new, scored, strict=True))
         return [one and replace(one, judgement=self._judgements[one.text]) for one in paths]
 
+    def finish(self, paths: Iterable[Path]) -> None:
+        """Where rounds ran out: the rest of each turn that is not complete, in one batch, judged and kept."""
+        open_ends = [one for one in paths if not one.complete]
+        if not open_ends:
+            return
+        rests = self._generate([self._problem.turn(one.text) for one in open_ends])
+        ends = [_longer(one, rest) for one, rest in zip(open_ends, rests, strict=True)]
+        self.keep(alive(self.judge([one for one in ends if one.complete])))
+
     def keep(self, paths: Iterable[Path]) -> None:
         """Make the complete ones among these paths candidates."""
         self._finished += [one for one in paths if one.complete]
@@ -99,7 +108,7 @@ class Tree:
         found = [*self._problem.probes]
         found += [as_candidate(self._problem, one.text, one.ended, one.judgement) for one in self._finished]
         if not found:
-            raise NoAnswer("no turn was complete when time, budget or rounds ran out")
+            raise NoAnswer("no turn was complete when time or budget ran out")
         return rule(found, self._problem.answers)
 
 
@@ -114,11 +123,16 @@ def alive(paths: Iterable[Path | None]) -> list[Path]:
 
 
 def best(paths: Iterable[Path], count: int) -> list[Path]:
-    """The best scored of the paths that differ; of equal scores the first."""
+    """The best scored of the paths that differ in their text."""
     distinct: dict[str, Path] = {}
-    for one in paths:
+    for one in sorted(paths, key=rank, reverse=True):
         distinct.setdefault(one.text, one)
-    return sorted(distinct.values(), key=lambda one: one.score, reverse=True)[:count]
+    return [*distinct.values()][:count]
+
+
+def rank(path: Path) -> tuple[float, str, bool]:
+    """What orders paths: of equal scores the text decides, so that the order they came in does not."""
+    return path.score, path.text, path.complete
 
 
 def shares(total: int, parts: int) -> list[int]:

@@ -120,9 +120,14 @@ def test_out_of_time_with_nothing_complete_it_has_no_answer(batches: int) -> Non
         beam(problem(), StrategySpec("beam", 4), Player(TURNS, batches=batches).generate, Judge(digits).score)
 
 
-def test_rounds_are_limited() -> None:
-    with pytest.raises(NoAnswer):
-        beam(problem(), StrategySpec("beam", 4, max_rounds=2), Player(TURNS).generate, Judge(digits).score)
+def test_after_the_last_round_the_best_beams_go_on_to_their_end_in_one_batch() -> None:
+    player, judge = Player(TURNS[::11]), Judge(digits)
+    spec = StrategySpec("beam", 4, beam_width=2, max_rounds=2)
+    result = beam(problem(), spec, player.generate, judge.score)
+    assert player.prefixes[2:] == [("first 3\nthen 3\n", "first 2\nthen 2\n")]
+    assert [prompt.stop_after for prompt in player.asked[2]] == [(), ()]
+    assert [one.answer for one in result.candidates] == ["33", "22"]
+    assert result.best.score == digits(result.best.text)
 
 
 @given(
@@ -139,16 +144,11 @@ def test_no_round_asks_for_more_than_the_budget(
     player = Player(TURNS)
     judge = Judge(lambda text: worth.get(int(10 * digits(text)), 0.5))
     spec = StrategySpec("beam", samples, width, max_rounds)
-    try:
-        result = beam(problem(*probes(judge, *sampled)), spec, player.generate, judge.score)
-    except NoAnswer:
-        assert not sampled
-        return
-    finally:
-        assert len(player.prefixes) <= max_rounds
-        assert all(len(batch) <= samples for batch in player.prefixes)
-        later = [batch for batch in player.prefixes if any(batch)]
-        assert all(len(set(batch)) <= max(1, samples // width) for batch in later)
+    result = beam(problem(*probes(judge, *sampled)), spec, player.generate, judge.score)
+    assert len(player.prefixes) <= max_rounds + 1
+    assert all(len(batch) <= samples for batch in player.prefixes)
+    later = [batch for batch in player.prefixes if any(batch)]
+    assert all(len(set(batch)) <= max(1, samples // width) for batch in later)
     assert all(len(LINES.split(one.text)) == 3 for one in result.candidates)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cost_model.estimate import Size, Tokens
+from cost_model.searches import Search, workload
 from router.strategy import BY_STEPS
 from router.types import Stopping, StoppingRule, StrategyName, StrategySpec, Task
 from tests.workers.jobs import MESSAGES
-from tests.workers.search.players import Judge, Player, probes, problem
+from tests.workers.search.players import Judge, Player, problem
 from workers.engines.scripted import ScriptedEngine
 from workers.errors import EngineFailed, JobCancelled, NoAnswer
 from workers.meter import Meter
@@ -35,44 +36,36 @@ NAMES = list(STRATEGIES)
 SAID = ["1 + 1 = 2", "so", "The answer is 1.", "The answer is 2."]
 
 
-class Bound(NamedTuple):
-    sequences: int
-    prompts: int
-    judged: int
-    batches: int
+ONE_EACH = Size(prompt=1, prompt_at_most=1, completion=1, completion_at_most=1, context=1)
+"""A price list by which a worst case counts prompts, not their tokens."""
 
 
-def bound(spec: StrategySpec, p: int, *, thinks_first: bool) -> Bound:
-    """The table of :mod:`workers.search`; a search by steps generates N sequences a round at most."""
-    n_total, m, k, r, length = (
+def worst_case(spec: StrategySpec, p: int, *, thinks_first: bool) -> Tokens:
+    """What the router prices as the worst case: how many prompts are read, how many turns are judged."""
+    priced = Search(
         spec.samples,
+        p,
         spec.beam_width,
-        spec.lookahead_steps,
         spec.max_rounds,
+        spec.lookahead_steps,
         spec.chain_length,
+        spec.stopping.window,
+        thinks_first,
     )
-    n, s, chains = max(0, n_total - p), max(1, n_total // m), -(-n_total // length)
-    windows = 1 if spec.stopping.window is None else -(-n // spec.stopping.window) + 1
-    later = n_total * (r - 1)
-    firsts, rounds = (s * (m * r + 4), m * r + 4) if spec.name == "backtrack" else (4 * n, 4)
-    most = {
-        "direct": Bound(1, 1, 0, 1),
-        "majority": Bound(n, windows, 0, windows),
-        "best_of_n": Bound(n, windows, n, windows),
-        "best_of_n_weighted": Bound(n, windows, n, windows),
-        "beam": Bound(n + later, 1 + s * (r - 1), n + later, r),
-        "lookahead": Bound(
-            (n + later) * (k + 1), 1 + k * n + (s + k * n_total) * (r - 1), n + p + later, r * (k + 1)
-        ),
-        "dvts": Bound(n + later, 1 + s * (r - 1), n + later, r),
-        "particle": Bound(n + later, 1 + n_total * (r - 1), n + later, r),
-        "backtrack": Bound(s * m * r, 1 + s * (m * r - 1), s * m * r, m * r),
-        "revisions": Bound(n, 1 + n_total - chains, n, length),
-        "reflect": Bound(2 * n, 1 + 2 * (n_total - chains), n, 2 * length),
-    }[spec.name]
-    if not thinks_first or spec.name not in BY_STEPS:
-        return most
-    return Bound(most.sequences + firsts, most.prompts + firsts, most.judged, most.batches + rounds)
+    worst = workload(spec.name, priced, ONE_EACH).worst
+    assert worst is not None
+    return worst
+
+
+def most_batches(spec: StrategySpec, p: int, *, thinks_first: bool) -> int:
+    """The last column of the table of :mod:`workers.search`."""
+    m, r, fresh = spec.beam_width, spec.max_rounds, max(0, spec.samples - p)
+    windows = 1 if spec.stopping.window is None else -(-fresh // spec.stopping.window) + 1
+    if spec.name in BY_STEPS:
+        own = {"lookahead": r * (spec.lookahead_steps + 1) + 1, "backtrack": m * r + 1}.get(spec.name, r + 1)
+        return own + (0 if not thinks_first else m * r + 4 if spec.name == "backtrack" else 4)
+    length = spec.chain_length
+    return {"direct": 1, "revisions": length, "reflect": 2 * length}.get(spec.name, windows)
 
 
 class Chance:
@@ -95,6 +88,8 @@ class Chance:
         return (*done, *[Completion("", "cancelled", 0)] * (len(prompts) - len(done)))
 
     def _completion(self, prompt: Prompt) -> Completion:
+        if not prompt.stop_after and prompt.prefix:  # the rest of a turn
+            return Completion(self.random.choice(SAID), self.random.choice(["stop", "length"]), 3)
         if prompt.stop_after == ("</think>",):
             return Completion("so</think>", self.random.choice(["step", "step", "step", "length"]), 3)
         line = self.random.choice([*SAID, "", "<think>"] if prompt.stop_after else SAID)
@@ -125,8 +120,15 @@ def specs(draw: st.DrawFn, name: StrategyName) -> StrategySpec:
     )
 
 
+FALLS = [(0.4, 0.4), (0.9, 0.1), (0.1, 0.9), (0.5,)]
+"""Scores of a probe's two steps; the last are of a verifier that sees other steps."""
+
+
 def some_probes(count: int) -> tuple[Candidate, ...]:
-    return probes(Judge(lambda text: 0.4), *[f"so {at}\nThe answer is {at % 3}." for at in range(count)])
+    return tuple(
+        Candidate(f"so {at}\nThe answer is {at % 3}.", "stop", str(at % 3), FALLS[at % 4], FALLS[at % 4][-1])
+        for at in range(count)
+    )
 
 
 @pytest.mark.parametrize("steps", [LINES, Steps(thinking=Thinking())])
@@ -137,18 +139,13 @@ def test_a_search_costs_no_more_than_its_line_of_the_table_says(
     name: StrategyName, steps: Steps, data: st.DataObject, seed: int, p: int
 ) -> None:
     spec, chance = data.draw(specs(name)), Chance(seed)
-    try:
-        result = STRATEGIES[name](problem(*some_probes(p), steps=steps), spec, chance.generate, chance.score)
-    except NoAnswer:
-        result = None
-    most = bound(spec, p, thinks_first=steps is not LINES)
-    assert sum(map(len, chance.batches)) <= most.sequences
-    assert sum(len({repr(prompt) for prompt in batch}) for batch in chance.batches) <= most.prompts
-    assert sum(map(len, chance.judged)) <= most.judged
-    assert len(chance.batches) <= most.batches
-    assert result is not None or not p
-    if result is not None:
-        check(result, some_probes(p) if name != "direct" else ())
+    result = STRATEGIES[name](problem(*some_probes(p), steps=steps), spec, chance.generate, chance.score)
+    thinks_first = steps is not LINES
+    worst = worst_case(spec, p, thinks_first=thinks_first)
+    assert sum(len({repr(prompt) for prompt in batch}) for batch in chance.batches) <= worst.prompt
+    assert sum(map(len, chance.judged)) <= worst.judged
+    assert len(chance.batches) <= most_batches(spec, p, thinks_first=thinks_first)
+    check(result, some_probes(p) if name != "direct" else ())
 
 
 def check(result: SearchResult, initial: Sequence[Candidate]) -> None:
@@ -184,6 +181,34 @@ def test_out_of_time_a_search_ends_with_the_best_so_far_and_asks_no_more(
     else:
         check(result, some_probes(p) if name != "direct" else ())
     assert refused <= spec.lookahead_steps + 2
+
+
+@pytest.mark.parametrize("name", sorted(BY_STEPS))
+def test_a_turn_of_more_steps_than_rounds_is_brought_to_its_end(name: StrategyName) -> None:
+    long = "".join(f"line {at}\n" for at in range(59)) + "The answer is 5."
+    player, judge = Player([long]), Judge(lambda _: 0.5)
+    spec = StrategySpec(name, 8, max_rounds=6)
+    result = STRATEGIES[name](problem(), spec, player.generate, judge.score)
+    assert result.best.text == long
+    assert all(not prompt.stop_after for prompt in player.asked[-1])
+    assert judge.texts[-1] == (long,)
+
+
+@pytest.mark.parametrize("name", ["beam", "lookahead", "dvts"])
+@given(firsts=st.permutations(["a\n", "b\n", "c\n", "d\n"]))
+def test_the_order_of_equal_steps_does_not_decide(name: StrategyName, firsts: list[str]) -> None:
+    def generate(prompts: Sequence[Prompt], **_how: object) -> tuple[Completion, ...]:
+        said = iter(firsts)
+        return tuple(
+            Completion(f"The answer is {ord(prompt.prefix[0])}.", "stop", 3)
+            if prompt.prefix
+            else Completion(next(said), "step", 2)
+            for prompt in prompts
+        )
+
+    spec = StrategySpec(name, 4, beam_width=4)
+    result = STRATEGIES[name](problem(), spec, generate, Judge(lambda _: 0.5).score)
+    assert result.best.answer == str(ord("d"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,6 @@ import pytest
 from router.types import StrategySpec
 from tests.workers.search.players import Judge, Player, probes, problem
 from tests.workers.search.traces import Book, trace
-from workers.errors import NoAnswer
 from workers.search.lookahead import lookahead
 
 PAGES = {
@@ -52,18 +51,20 @@ def test_a_round_costs_one_step_and_so_many_more_as_it_looks_ahead(steps_ahead: 
     turns = [f"{first}\n2\n3\n4\n5\nThe answer is {first}." for first in "abcd"]
     spec = StrategySpec("lookahead", samples=4, beam_width=1, max_rounds=1, lookahead_steps=steps_ahead)
     player, judge = Player(turns), Judge(lambda text: 0.5)
-    with pytest.raises(NoAnswer):
-        lookahead(problem(), spec, player.generate, judge.score)
-    assert sum(map(len, player.prefixes)) == 4 * (steps_ahead + 1)
-    assert player.temperatures == [None] + [0.0] * steps_ahead
-    assert [len(batch) for batch in judge.texts] == [4]
+    lookahead(problem(), spec, player.generate, judge.score)
+    *rounds, end = player.prefixes
+    assert sum(map(len, rounds)) == 4 * (steps_ahead + 1)
+    assert player.temperatures == [None] + [0.0] * steps_ahead + [None]
+    assert end == ("d\n", "c\n", "b\n", "a\n")
+    assert [len(batch) for batch in judge.texts] == [4, 4]
 
 
 def test_equal_beams_are_rolled_out_once() -> None:
     player, judge = Player(["a\nb\nThe answer is 1."]), Judge(lambda text: 0.5)
     spec = StrategySpec("lookahead", samples=4, beam_width=2, max_rounds=1, lookahead_steps=2)
-    assert len(lookahead(problem(), spec, player.generate, judge.score).candidates) == 1
-    assert [len(batch) for batch in player.prefixes] == [4, 1, 1]
+    result = lookahead(problem(), spec, player.generate, judge.score)
+    assert player.prefixes == [("",) * 4, ("a\n",), ("a\nb\n",), ("a\n",)]
+    assert len(result.candidates) == 2  # the rollout, and the beam that went on to its end
 
 
 def test_the_probes_first_steps_are_judged_by_the_steps_that_follow_them_there() -> None:
