@@ -53,6 +53,7 @@ class Way:
 
 
 WAYS = (
+    Way("direct", "direct"),
     Way("majority", "majority"),
     Way("best_of_n", "best_of_n"),
     Way("best_of_n_weighted", "best_of_n_weighted"),
