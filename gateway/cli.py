@@ -46,6 +46,7 @@ Strategy = Annotated[
 ]
 Budget = Annotated[int | None, typer.Option(help="N: how many whole answers the search may generate.")]
 BeamWidth = Annotated[str | None, typer.Option(help="M, or sqrt: searches by beams keep N/M.", metavar="M")]
+MaxRounds = Annotated[int | None, typer.Option(help="Steps of a turn, in searches by steps.")]
 LookaheadSteps = Annotated[int | None, typer.Option(help="Steps that lookahead rolls on.")]
 ChainLength = Annotated[
     int | None, typer.Option(help="Attempts one after another, in revisions and reflect.")
@@ -129,13 +130,16 @@ def ask(
     strategy: Strategy = None,
     budget: Budget = None,
     beam_width: BeamWidth = None,
+    max_rounds: MaxRounds = None,
     lookahead_steps: LookaheadSteps = None,
     chain_length: ChainLength = None,
     max_drop: MaxDrop = None,
     task: Task = None,
 ) -> None:
     """Ask a running gateway, and say how the answer was found and what it cost."""
-    options = _options(strategy, budget, beam_width, lookahead_steps, chain_length, max_drop, task)
+    options = _options(
+        strategy, budget, beam_width, max_rounds, lookahead_steps, chain_length, max_drop, task
+    )
     client.ask(Console(), url, model, question, options)
 
 
@@ -147,13 +151,16 @@ def explain(
     strategy: Strategy = None,
     budget: Budget = None,
     beam_width: BeamWidth = None,
+    max_rounds: MaxRounds = None,
     lookahead_steps: LookaheadSteps = None,
     chain_length: ChainLength = None,
     max_drop: MaxDrop = None,
     task: Task = None,
 ) -> None:
     """Show the plan for a question, priced; nothing is generated."""
-    options = _options(strategy, budget, beam_width, lookahead_steps, chain_length, max_drop, task)
+    options = _options(
+        strategy, budget, beam_width, max_rounds, lookahead_steps, chain_length, max_drop, task
+    )
     client.explain(Console(), url, model, question, options)
 
 
@@ -176,6 +183,7 @@ def _options(
     strategy: str | None,
     budget: int | None,
     beam_width: str | None,
+    max_rounds: int | None,
     lookahead_steps: int | None,
     chain_length: int | None,
     max_drop: float | None,
@@ -186,6 +194,7 @@ def _options(
         "strategy": strategy,
         "budget": budget,
         "beam_width": int(beam_width) if beam_width and beam_width.isdecimal() else beam_width,
+        "max_rounds": max_rounds,
         "lookahead_steps": lookahead_steps,
         "chain_length": chain_length,
         "max_drop": max_drop,

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from router.strategy import MOST_ROUNDS
 from router.types import Stopping, StoppingRule, StrategyName, Task
 from router.wish import Wish
 
@@ -76,6 +85,7 @@ class GradusOptions(_Strict):
         default=None, description="N: how many whole answers the search may generate"
     )
     beam_width: Annotated[int | Literal["sqrt"], BeforeValidator(_whole_or_sqrt)] | None = None
+    max_rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] | None = None
     lookahead_steps: Annotated[int, Field(ge=1, le=MOST_STEPS_AHEAD)] | None = None
     chain_length: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] | None = None
     max_drop: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -85,11 +95,12 @@ class GradusOptions(_Strict):
         | None
     ) = None
 
-    @model_validator(mode="after")
-    def _one_answer_is_one(self) -> GradusOptions:
-        if self.strategy == "direct" and self.budget not in (None, 1):
-            raise PydanticCustomError("invalid_value", "should have no budget: 'direct' is one answer")
-        return self
+    @field_validator("budget")
+    @classmethod
+    def _one_answer_is_one(cls, budget: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("strategy") == "direct" and budget not in (None, 1):
+            raise PydanticCustomError("invalid_value", "should be left out: 'direct' is one answer")
+        return budget
 
     def wish(self) -> Wish | None:
         """``None`` where nothing is said of the search."""
@@ -104,6 +115,7 @@ class GradusOptions(_Strict):
             self.chain_length,
             self.max_drop,
             None if stopping is None else Stopping(stopping.rule, stopping.confidence, stopping.window),
+            self.max_rounds,
         )
 
     def answer_task(self) -> Task:

@@ -62,7 +62,7 @@ def plan(
     if needs or policy.small not in readers:
         return _only_large(query, policy_name, market, ask, needs)
     large = policy.large if policy.large in readers else None
-    if policy.probe_samples:
+    if _probes(policy):
         probing = _probing(policy_name, market, ask, large)
         if probing is not None and any(branch.chosen.route == "small" for branch in probing.branches):
             return probing
@@ -167,7 +167,7 @@ def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> P
 def _without_probe(policy_name: str, market: Market, ask: Ask, large: str | None) -> Plan:
     """One branch, of a policy that does not probe or whose cap does not allow it."""
     policy, outlook = market.config.policies[policy_name], market.average[policy_name]
-    ways = [] if policy.probe_samples else [search(market, policy_name, outlook, ask, probes=0)]
+    ways = [] if _probes(policy) else [search(market, policy_name, outlook, ask, probes=0)]
     if large:
         ways.append(direct_answer(market, "large", large, outlook.large, ask))
     spare = direct_answer(market, "small", policy.small, outlook.small, ask)
@@ -276,6 +276,11 @@ def _max_usd(chosen: Sequence[Alternative]) -> Decimal | None:
     costs = [way.worst_case_cost_usd for way in chosen]
     known = [cost for cost in costs if cost is not None]
     return max(known) if len(known) == len(costs) else None
+
+
+def _probes(policy: Policy) -> bool:
+    """Not where one unjudged answer is all that it may lead to: N samples would be paid for, and one used."""
+    return policy.probe_samples > 0 and policy.strategy != "direct"
 
 
 def _accuracy(way: Alternative) -> float:

@@ -15,6 +15,9 @@ from router.types import Bin, StrategyName, StrategySpec
 Judging = Literal["steps", "turns", "votes"]
 """What a verifier can judge: unfinished turns too, finished ones only, or nothing but how many agree."""
 
+MOST_ROUNDS: Final = 200
+"""Steps that a configuration or a request may let a turn have: each is a batch, and priced as one."""
+
 BY_STEPS: Final[frozenset[StrategyName]] = frozenset(["beam", "lookahead", "dvts", "particle", "backtrack"])
 """Searches that judge unfinished turns."""
 BY_BEAMS: Final[frozenset[StrategyName]] = frozenset(["beam", "lookahead", "dvts", "backtrack"])

@@ -27,12 +27,20 @@ class Wish:
     chain_length: int | None = None
     max_drop: float | None = None
     stopping: Stopping | None = None
+    max_rounds: int | None = None
 
     def over(self, policy: Policy) -> Policy:
         """The policy as this request wants it. A probe never takes more samples than the budget."""
         changes: dict[str, Any] = {
             name: value
-            for name in ("strategy", "beam_width", "lookahead_steps", "chain_length", "max_drop")
+            for name in (
+                "strategy",
+                "beam_width",
+                "max_rounds",
+                "lookahead_steps",
+                "chain_length",
+                "max_drop",
+            )
             if (value := getattr(self, name)) is not None
         }
         if self.budget is not None:

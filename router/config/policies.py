@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from router.config.fields import Count, Name, Real, Section, Usd
-from router.strategy import square_root_width
+from router.strategy import MOST_ROUNDS, square_root_width
 from router.types import Stopping, StrategyName, StrategySpec, TaskKind
 
 
@@ -48,6 +48,7 @@ class Policy(Section):
     probe_samples: int = Field(default=16, strict=True, ge=0)
     search_samples: Count = 16
     beam_width: BeamWidth = 4
+    max_rounds: Annotated[int, Field(strict=True, ge=1, le=MOST_ROUNDS)] = 40
     lookahead_steps: Count = 1
     chain_length: Count = 4
     max_drop: Real = Field(default=0.1, ge=0, le=1)
@@ -65,6 +66,7 @@ class Policy(Section):
             "majority",
             samples,
             beam_width=square_root_width(samples) if self.beam_width == "sqrt" else self.beam_width,
+            max_rounds=self.max_rounds,
             lookahead_steps=self.lookahead_steps,
             chain_length=self.chain_length,
             max_drop=self.max_drop,

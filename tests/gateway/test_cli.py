@@ -142,12 +142,13 @@ def test_options_of_a_search_are_the_gradus_object_of_the_request(
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(client, command, lambda _console, *arguments: asked.append(arguments))
     options = ["--strategy", "beam", "--budget", "8", "--beam-width", "2", "--task", "math"]
+    options += ["--max-rounds", "60"]
 
     assert run(monkeypatch, command, "hello", "--url", "http://g", *options) == 0
     assert run(monkeypatch, command, "hello", "--url", "http://g", "--beam-width", "sqrt") == 0
     assert run(monkeypatch, command, "hello", "--url", "http://g") == 0
 
-    searched = {"strategy": "beam", "budget": 8, "beam_width": 2, "task": "math"}
+    searched = {"strategy": "beam", "budget": 8, "beam_width": 2, "max_rounds": 60, "task": "math"}
     assert [arguments[-1] for arguments in asked] == [searched, {"beam_width": "sqrt"}, {}]
 
 

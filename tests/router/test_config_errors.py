@@ -283,8 +283,8 @@ OVERRIDES = {
         {"GRADUS__POLICIES__DEFAULT__COLOUR": "8"},
         "$GRADUS__POLICIES__DEFAULT__COLOUR: policies.default.colour: is not a known key; "
         "known here are small, verifier, large, strategy, task, probe_samples, search_samples, beam_width, "
-        "lookahead_steps, chain_length, max_drop, stopping, min_accuracy, usd_per_right_answer, "
-        "max_cost_usd, deadline_s",
+        "max_rounds, lookahead_steps, chain_length, max_drop, stopping, min_accuracy, "
+        "usd_per_right_answer, max_cost_usd, deadline_s",
     ),
     "key below a value": (
         {"GRADUS__MODELS__TINY__PATH__X": "8"},

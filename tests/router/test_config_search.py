@@ -58,11 +58,11 @@ def test_a_verifier_can_judge_what_its_kind_can_and_an_ensemble_what_all_can(
 
 def test_a_policy_s_parameters_are_the_budget_of_its_searches(tmp_path: Path) -> None:
     changes = (
-        "beam_width: sqrt, search_samples: 64, lookahead_steps: 3, chain_length: 8, max_drop: 0.3, "
-        "stopping: {rule: beta, confidence: 0.9, window: 4}"
+        "beam_width: sqrt, search_samples: 64, max_rounds: 60, lookahead_steps: 3, chain_length: 8, "
+        "max_drop: 0.3, stopping: {rule: beta, confidence: 0.9, window: 4}"
     )
     policy = load_config(_changed(tmp_path, changes), {}).policies["voting"]
-    assert policy.budget() == StrategySpec("majority", 64, 8, 40, 3, 8, 0.3, Stopping("beta", 0.9, 4))
+    assert policy.budget() == StrategySpec("majority", 64, 8, 60, 3, 8, 0.3, Stopping("beta", 0.9, 4))
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ def test_one_direct_answer_may_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_every_parameter_of_the_request_reaches_the_search(tmp_path: Path) -> None:
-    wish = Wish("lookahead", 8, 2, 3, 8, 0.5, Stopping("window", window=4))
+    wish = Wish("lookahead", 8, 2, 3, 8, 0.5, Stopping("window", window=4), 60)
     (branch,) = search_plan(query(), "default", market(tmp_path), wish).branches
     assert branch.chosen.strategy == StrategySpec(
-        "lookahead", 8, 2, 40, 3, 8, 0.5, Stopping("window", window=4)
+        "lookahead", 8, 2, 60, 3, 8, 0.5, Stopping("window", window=4)
     )
 
 
@@ -79,6 +79,16 @@ def test_a_budget_alone_changes_what_the_policy_searches_with(tmp_path: Path) ->
 
 def test_a_probe_takes_no_more_than_the_budget(tmp_path: Path) -> None:
     assert plan(query(), "alone", market(tmp_path), wish=Wish(budget=4)).probe_samples == 4
+
+
+def test_a_policy_of_direct_answers_does_not_probe_for_one(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, YAML.replace("search_samples: 16", "strategy: direct", 1)), {})
+    decided = plan(query(), "default", open_market(config))
+    assert config.policies["default"].probe_samples > 0
+    assert (decided.probe_samples, len(decided.branches)) == (0, 1)
+    assert {way.strategy.name for way in (decided.branches[0].chosen, *decided.branches[0].rejected)} == {
+        "direct"
+    }
 
 
 def test_one_request_changes_nothing_for_the_next(tmp_path: Path) -> None:
