@@ -131,22 +131,21 @@ def _plot(shares: Mapping[str, Mapping[str, Share]], path: Path) -> None:
 
 
 def _sets(data: Path) -> Iterator[tuple[str, list[Problem]]]:
-    math = answers_for(Task("math"))
     folder = data / "math500_prm_search"
     for file in ("math500.jsonl.gz", "math100_wide.jsonl.gz"):
         questions = list(_json_lines(folder / file))
         names = [name for name in questions[0]["runs"] if not name.split("|")[-1].startswith("rep")]
         for name in names:
             repeats = [other for other in questions[0]["runs"] if other.startswith(f"{name}|rep")]
-            problems = [_problem([question["runs"][name]], math) for question in questions]
+            problems = [_problem([question["runs"][name]]) for question in questions]
             if len(problems[0].candidates) > 1:
                 yield _plain(name), problems
             if repeats:
                 pool = [name, *repeats]
-                pooled = [_problem([question["runs"][each] for each in pool], math) for question in questions]
+                pooled = [_problem([question["runs"][each] for each in pool]) for question in questions]
                 yield f"{_plain(name)}, {len(pool)} runs pooled", pooled
     rows = _json_lines(data / "qwen_math_rm8" / "rows.jsonl.gz")
-    yield "qwen_math_rm8", [_rewarded(row, math) for row in rows]
+    yield "qwen_math_rm8", [_rewarded(row) for row in rows]
 
 
 def _plain(run: str) -> str:
@@ -159,7 +158,8 @@ def _json_lines(file: Path) -> Iterator[Mapping[str, Any]]:
             yield json.loads(line)
 
 
-def _problem(runs: Sequence[Mapping[str, Any]], answers: Answers) -> Problem:
+def _problem(runs: Sequence[Mapping[str, Any]]) -> Problem:
+    answers = answers_for(Task("math"))
     candidates = [
         _candidate(answer, steps, aggregate(steps, "last"), answers)
         for run in runs
@@ -169,7 +169,8 @@ def _problem(runs: Sequence[Mapping[str, Any]], answers: Answers) -> Problem:
     return Problem(_classed(candidates, answers), right, runs[0]["picked"] if len(runs) == 1 else None)
 
 
-def _rewarded(row: Mapping[str, Any], answers: Answers) -> Problem:
+def _rewarded(row: Mapping[str, Any]) -> Problem:
+    answers = answers_for(Task("math"))
     """A reward has no fixed scale: the logistic function puts it where weights may be added, 0 to 1."""
     scores = [1 / (1 + exp(-reward)) for reward in row["rm"]]
     candidates = [

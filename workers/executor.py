@@ -21,7 +21,7 @@ from router.policy import replan
 from router.strategy import BY_STEPS
 from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategyName, StrategySpec
 from router.wire import Event
-from workers.answers import Embed, answers_for
+from workers.answers import Answers, Embed, answers_for
 from workers.errors import ModelUnavailable, NoAnswer, SearchImpossible, WorkerError
 from workers.meter import Meter, OnComplete
 from workers.protocols import (
@@ -43,6 +43,9 @@ from workers.search.sampling import sample
 from workers.steps import Steps, Thinking
 
 log = logging.getLogger(__name__)
+
+_LAST_COMPARISONS_S = 0.2
+"""After generation has ended at the deadline: most answers are compared only then."""
 
 Emit = Callable[[Event], None]
 """Sends an event to whoever waits for the job. Does not raise; may be called from several threads."""
@@ -75,7 +78,10 @@ def run(
 
     Does not raise: what goes wrong is the outcome's failure, beside what was spent by then.
     """
-    execution = _Execution(job, models, verifiers, emit, Meter(job.query.messages, cancellation), embed)
+    deadline_s = cancellation.deadline_monotonic_s
+    compared_s = None if deadline_s is None else deadline_s + _LAST_COMPARISONS_S
+    meter = Meter(job.query.messages, cancellation)
+    execution = _Execution(job, models, verifiers, emit, meter, embed, compared_s)
     try:
         return execution.run()
     except NoAnswer as error:
@@ -96,6 +102,10 @@ class _Execution:
     emit: Emit
     meter: Meter
     embed: Embed | None
+    compared_monotonic_s: float | None
+    """When the last answers must have been compared."""
+    answers: Answers | None = None
+    """Those of the query: the search remembers what the probe compared."""
     decision: Decision | None = None
     stages_s: dict[str, float] = field(default_factory=dict)
 
@@ -204,8 +214,9 @@ class _Execution:
         return "; ".join(notices) or None
 
     def _problem(self, model: Model, probes: Sequence[Candidate] = ()) -> Problem:
-        query = self.job.query
-        return Problem(self.meter.messages, answers_for(query.task, self.embed), model.steps, tuple(probes))
+        if self.answers is None:
+            self.answers = answers_for(self.job.query.task, self.embed, self.compared_monotonic_s)
+        return Problem(self.meter.messages, self.answers, model.steps, tuple(probes))
 
     def _params(self, model: Model, *, direct: bool = False, votes: bool = False) -> SamplingParams:
         """The request's settings, else the model's; a vote asks how likely each sample is.

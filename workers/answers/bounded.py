@@ -34,13 +34,16 @@ class Refused(Exception):
     """The question has no answer: the library that was asked raised this."""
 
 
-def ask(question: str, *arguments: Any, limit_s: float = 2.0) -> Any:
+def ask(question: str, *arguments: Any, limit_s: float = 2.0, wall_s: float | None = None) -> Any:
     """The helper's answer to one of the questions of ``bounded_child``; arguments and answer are JSON.
 
-    ``limit_s`` is processor time. Raises :class:`TooMuch` and :class:`Refused`, and :class:`ImportError`
-    where a library is not installed.
+    ``limit_s`` is processor time; by the clock it is ended after ``wall_s``, or a multiple of ``limit_s``.
+    Loading a library counts towards ``wall_s`` alone.
+    Raises :class:`TooMuch` and :class:`Refused`, and :class:`ImportError` where a library is not installed.
     """
-    request = json.dumps({"question": question, "arguments": arguments, "limit_s": limit_s}).encode()
+    request = json.dumps(
+        {"question": question, "arguments": arguments, "limit_s": limit_s, "wall_s": wall_s}
+    ).encode()
     with _lock:
         helper = _idle.pop() if _idle else None
     helper = helper or _Helper()

@@ -6,13 +6,12 @@ r"""Answers in mathematics: LaTeX or plain, equal when math-verify can show that
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
-from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import Any
 
-from workers.answers.bounded import Refused, TooMuch, ask
-from workers.answers.grouping import by_leader
+from workers.answers.allowance import Allowance
+from workers.answers.bounded import Refused, TooMuch
 from workers.answers.number import is_number, same_number
 from workers.answers.short import last_line, normalise, stated_answer
 
@@ -21,10 +20,8 @@ _LONGEST_TIDIED = 2_000
 _LONGEST_COMPARED = 300
 """Characters of an answer that algebra is tried on; longer ones are equal when they are spelled alike."""
 COMPARISON_LIMIT_S = 2.0
-_COMPARISONS_LIMIT_S = 10.0
-"""For all comparisons of a call; what is left then is compared by spelling."""
 _STRIKES = 2
-"""So often may algebra with an answer come to no end before it is compared by spelling."""
+"""So often may comparing an answer come to no end before it is compared by spelling."""
 
 _INLINE = re.compile(r"\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]")
 _WRAPPED = re.compile(r"\$+([^$]+)\$+|\\text\s*\{([^{}]*)\}|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL)
@@ -87,47 +84,93 @@ def tidy(answer: str) -> str | None:
     return plain or None
 
 
-def math_classes(answers: Sequence[str]) -> Sequence[int]:
-    """Classes of equivalent answers; equivalence is no transitive relation here, see :func:`by_leader`.
+class Algebra:
+    """Which answers of one query are equivalent: no transitive relation, so :class:`Leaders` groups them.
 
-    Bounded: a comparison that comes to no end, or to none in time, finds two answers different.
+    Bounded: an answer that algebra comes to no end with is compared by spelling, and so is every answer when
+    no time is left. An answer is computed once, where it has a value; only where two values are near are
+    their formulas compared, and each pair once.
     """
-    ends_s = time.monotonic() + _COMPARISONS_LIMIT_S
-    strikes: Counter[str] = Counter()
 
-    def same(leader: str, answer: str) -> bool:
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._formulas: dict[str, _Formula] = {}
+        self._equal: dict[tuple[str, str], bool] = {}
+        self._strikes: Counter[str] = Counter()
+
+    def same(self, leader: str, answer: str) -> bool:
         if leader.casefold() == answer.casefold():
             return True
-        if is_number(leader) and is_number(answer):
+        one, other = self._formula(leader), self._formula(answer)
+        if one.is_number and other.is_number:
             return same_number(leader, answer)
-        if not _are_comparable(leader, answer):
+        if not _are_comparable(one, other) or max(self._strikes[leader], self._strikes[answer]) >= _STRIKES:
             return False
-        if max(strikes[leader], strikes[answer]) >= _STRIKES or time.monotonic() > ends_s:
+        values = self._value(leader), self._value(answer)
+        if values[0] is not None and values[1] is not None and _differ(values[0], values[1]):
             return False
+        if (leader, answer) not in self._equal:
+            said = self._ask("same_math", leader, answer)
+            self._equal[leader, answer] = bool(said)
+        return self._equal[leader, answer]
+
+    def _formula(self, answer: str) -> _Formula:
+        if answer not in self._formulas:
+            self._formulas[answer] = _Formula.of(answer)
+        return self._formulas[answer]
+
+    def _value(self, answer: str) -> complex | None:
+        formula = self._formula(answer)
+        if not formula.is_computed:
+            formula.is_computed = True
+            if "%" not in answer:  # "50%" is 0.5 to some, and 50 to others
+                said = self._ask("math_value", answer)
+                formula.value = None if said is None else complex(*said)
+        return formula.value
+
+    def _ask(self, question: str, *answers: str) -> Any:
+        """``None`` where algebra has no answer."""
         try:
-            return _is_equal(leader, answer)
+            return self._allowance.ask(question, *answers, limit_s=COMPARISON_LIMIT_S)
         except TooMuch:
-            strikes.update((leader, answer))
+            # Whoever cannot be computed alone is to blame; of two, who knows.
+            self._strikes.update({answer: _STRIKES // len(answers) for answer in answers})
         except Refused:
             pass
-        return False
-
-    return by_leader(answers, same)
+        return None
 
 
-@lru_cache(maxsize=16_384)
-def _is_equal(leader: str, answer: str) -> bool:
-    """What algebra says. A vote asks again and again: after every sample that could decide it."""
-    return bool(ask("same_math", leader, answer, limit_s=COMPARISON_LIMIT_S))
+@dataclass(slots=True)
+class _Formula:
+    """What there is to know about an answer alone; ``value`` as the helper computes it, when it was asked."""
+
+    is_number: bool
+    is_algebra: bool
+    is_relation: bool
+    is_ordered: bool
+    is_computed: bool = False
+    value: complex | None = None
+
+    @classmethod
+    def of(cls, answer: str) -> _Formula:
+        return cls(
+            is_number(answer),
+            _is_algebra(answer),
+            _RELATION.search(answer) is not None,
+            _ORDERED.search(answer) is not None,
+        )
 
 
-def _are_comparable(one: str, other: str) -> bool:
+def _are_comparable(one: _Formula, other: _Formula) -> bool:
     """Whether algebra may be asked. Alone it would take "(1,2)" and "(2,1)" both for the set of 1 and 2."""
-    if not (_is_algebra(one) and _is_algebra(other)):
+    if not (one.is_algebra and other.is_algebra):
         return False
-    if _RELATION.search(one) or _RELATION.search(other):
-        return True
-    return (_ORDERED.search(one) is None) == (_ORDERED.search(other) is None)
+    return one.is_relation or other.is_relation or one.is_ordered == other.is_ordered
+
+
+def _differ(one: complex, other: complex) -> bool:
+    """Whether two values leave no doubt. Algebra itself rounds to 6 digits."""
+    return abs(one - other) > 1e-4 + 1e-3 * max(abs(one), abs(other))
 
 
 def _is_algebra(answer: str) -> bool:

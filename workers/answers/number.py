@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
+from math import inf
 
-from workers.answers.grouping import by_leader
 from workers.answers.short import LONGEST_NUMBER, normalise, spell_number, stated_answer
 
 RELATIVE_TOLERANCE = Fraction(1, 10**6)
+_CLEARLY = 1e-5
+"""A relative difference of floats that leaves no doubt."""
 
 _SPELLED = re.compile(r"-?[0-9]+(?:\.[0-9]+|/[1-9][0-9]*)?")
 _NUMBER = re.compile(
@@ -44,12 +46,19 @@ def is_number(answer: str) -> bool:
 
 def same_number(one: str, other: str) -> bool:
     """Whether two spelled numbers are equal: exactly if both are integers, else nearly."""
-    a, b = Fraction(one), Fraction(other)
+    (a, near_a), (b, near_b) = _value(one), _value(other)
     if a.denominator == b.denominator == 1:
         return a == b
+    if abs(near_a - near_b) > _CLEARLY * max(abs(near_a), abs(near_b)):  # not for what is inf or nan
+        return False
     return abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b))
 
 
-def number_classes(answers: Sequence[str]) -> Sequence[int]:
-    """Classes by :func:`same_number`."""
-    return by_leader(answers, same_number)
+@lru_cache(maxsize=4096)
+def _value(spelled: str) -> tuple[Fraction, float]:
+    """Exactly, and nearly; infinite where no float is so large."""
+    exact = Fraction(spelled)
+    try:
+        return exact, float(exact)
+    except OverflowError:
+        return exact, inf

@@ -11,7 +11,13 @@ class Answers(Protocol):
 
     Equivalence need not be transitive (1 is nearly 1.0000009, and that nearly 1.0000018): an answer belongs
     to the first class whose first member it equals, in an order that does not depend on that of the answers.
+    An instance is for one query: it remembers what it found, and when it may compare no more.
     """
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether only equal texts are equal answers: no later one changes the classes of those before."""
+        ...
 
     def extract(self, text: str) -> str | None:
         """The answer of a whole turn, without its thinking, in canonical form.

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from workers.answers.allowance import Allowance
 from workers.answers.bounded import Refused, TooMuch, ask
 from workers.errors import InvalidTask
 
@@ -28,9 +29,9 @@ def check_schema(schema: Mapping[str, Any], where: str) -> None:
         raise InvalidTask(f"{where} is not a JSON schema that can be used: {error}") from None
 
 
-def fits_schema(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether a value keeps to a checked schema. Not, if that cannot be told in a bounded time."""
+def fits_schema(value: Any, schema: Mapping[str, Any], allowance: Allowance) -> bool:
+    """Whether a value keeps to a checked schema. Not, if that cannot be told in the time there is."""
     try:
-        return bool(ask("fits_schema", value, schema, limit_s=_VALIDATION_LIMIT_S))
+        return bool(allowance.ask("fits_schema", value, schema, limit_s=_VALIDATION_LIMIT_S))
     except (Refused, TooMuch):
         return False

@@ -13,6 +13,7 @@ _LONGEST_WRAPPED = 2_000
 """Characters of an answer whose quotes, markup and LaTeX are taken away, a layer at a time."""
 
 _BRACE = re.compile(r"(?P<box>\\f?boxed\s*\{)|\\[\\{}]|\{|\}")
+_EMPTY = re.compile(r"\s*\}")
 _MARKED = re.compile(
     r"(?:\banswer\s*(?:is\b\s*:?|:|=)|^[ \t]*####)[ \t]*(?P<answer>\S.*)", re.IGNORECASE | re.MULTILINE
 )
@@ -96,9 +97,12 @@ def normalise(answer: str) -> str | None:
 
 
 def _last_boxed(text: str) -> str | None:
-    """What the last box that closes holds. One pass: a model may open a thousand boxes and close none."""
+    """What the last box that closes holds, of those that are not empty if there are any.
+
+    One pass: a model may open a thousand boxes and close none.
+    """
     opened: list[int | None] = []  # where the content of each open box starts; None for other braces
-    last: tuple[int, int] | None = None
+    last: tuple[bool, int, int] | None = None
     for brace in _BRACE.finditer(text):
         if brace["box"]:
             opened.append(brace.end())
@@ -106,9 +110,10 @@ def _last_boxed(text: str) -> str | None:
             opened.append(None)
         elif brace[0] == "}" and opened:
             start = opened.pop()
-            if start is not None and (last is None or start > last[0]):
-                last = (start, brace.start())
-    return None if last is None else text[slice(*last)]
+            if start is not None:
+                is_filled = _EMPTY.match(text, start) is None
+                last = max(last or (False, -1, -1), (is_filled, start, brace.start()))
+    return None if last is None else text[last[1] : last[2]]
 
 
 def _unwrap(answer: str) -> str:

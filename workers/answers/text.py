@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from workers.answers.grouping import by_leader
+from workers.answers.allowance import Allowance
+from workers.answers.grouping import Keys, Leaders
 from workers.answers.short import stated_answer
 
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
@@ -45,22 +46,28 @@ def _without(mark: re.Match[str]) -> str:
     return " " if mark[0] in "-–—/" else ""
 
 
-def meaning_classes(embed: Embed) -> Callable[[Sequence[str]], Sequence[int]]:
-    """Classes of answers whose vector is near that of the class's first member (leader clustering)."""
+def meaning_keys(embed: Embed, allowance: Allowance) -> Keys:
+    """Classes of answers whose vector is near that of the class's first member (leader clustering).
 
-    def classes(answers: Sequence[str]) -> Sequence[int]:
-        distinct = tuple(dict.fromkeys(answers))
-        vectors = dict(zip(distinct, embed(distinct), strict=True)) if distinct else {}
+    Each answer is embedded once; those for which no time is left are equal only when they are spelled alike.
+    """
+    vectors: dict[str, Sequence[float]] = {}
 
-        def same(leader: str, answer: str) -> bool:
-            if _numbers(leader) != _numbers(answer):
-                return False
-            pairs = zip(vectors[leader], vectors[answer], strict=True)
-            return sum(a * b for a, b in pairs) >= SAME_MEANING
+    def same(leader: str, answer: str) -> bool:
+        if leader not in vectors or answer not in vectors or _numbers(leader) != _numbers(answer):
+            return False
+        return sum(a * b for a, b in zip(vectors[leader], vectors[answer], strict=True)) >= SAME_MEANING
 
-        return by_leader(answers, same)
+    leaders = Leaders(same)
 
-    return classes
+    def keys(answers: Sequence[str]) -> Mapping[str, Hashable]:
+        new = [answer for answer in answers if answer not in vectors]
+        if new and allowance.left_s > 0:
+            with allowance.spending():
+                vectors.update(zip(new, embed(new), strict=True))
+        return leaders(answers)
+
+    return keys
 
 
 def _numbers(answer: str) -> list[str]:

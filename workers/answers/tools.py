@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Any
 
-from workers.answers.grouping import LONGEST_TEXT, relabel
+from workers.answers.allowance import Allowance
+from workers.answers.grouping import LONGEST_TEXT, once_a_text, relabel
 from workers.answers.json_text import NotJson, last_fenced, read_json, spell_json
 from workers.answers.schemas import check_schema, fits_schema
 from workers.errors import InvalidTask
@@ -73,12 +74,17 @@ class ToolAnswers:
     Raises :class:`workers.errors.InvalidTask`.
     """
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
+    is_exact = True
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]], allowance: Allowance) -> None:
         if not tools:
             raise InvalidTask('a task of the kind "tools" needs tools, as in an OpenAI request')
         self._parameters = dict(map(_declared, tools))
+        self._allowance = allowance
+        self._fitting: dict[tuple[str, str], bool] = {}
+        self.extract = once_a_text(self._read)
 
-    def extract(self, text: str) -> str | None:
+    def _read(self, text: str) -> str | None:
         calls = parse_tool_calls(text)
         if not calls or not all(map(self._is_allowed, calls)):
             return None
@@ -116,7 +122,12 @@ class ToolAnswers:
         if call.name not in self._parameters:
             return False
         parameters = self._parameters[call.name]
-        return parameters is None or fits_schema(call.arguments, parameters)
+        if parameters is None:
+            return True
+        said = (call.name, spell_json(call.arguments))
+        if said not in self._fitting:
+            self._fitting[said] = fits_schema(call.arguments, parameters, self._allowance)
+        return self._fitting[said]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from router.types import Task
 from workers.answers import answers_for, maths
 from workers.answers.maths import tidy
+from workers.answers.port import Answers
 
-MATH = answers_for(Task("math"))
+
+def math() -> Answers:
+    return answers_for(Task("math"))
 
 
 @pytest.mark.parametrize(
@@ -30,12 +33,13 @@ MATH = answers_for(Task("math"))
     ],
 )
 def test_the_answer_is_found_and_tidied(text: str, answer: str | None) -> None:
-    assert MATH.extract(text) == answer
+    assert math().extract(text) == answer
 
 
 def same(one: str, other: str) -> bool:
-    found = [MATH.extract(f"\\boxed{{{answer}}}") for answer in (one, other)]
-    return MATH.classes([answer for answer in found if answer is not None]) == (0, 0)
+    answers = math()
+    found = [answers.extract(f"\\boxed{{{answer}}}") for answer in (one, other)]
+    return answers.classes([answer for answer in found if answer is not None]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_an_answer_that_cannot_be_computed_is_alone_and_the_others_still_meet(
     monkeypatch.setattr(maths, "COMPARISON_LIMIT_S", 0.3)
     answers = ["9^{9^{9^{9}}}", r"2\sqrt{3}", r"\sqrt{12}"]
 
-    assert MATH.classes(answers) == (0, 1, 1)
+    assert math().classes(answers) == (0, 1, 1)
 
 
 def test_comparing_works_in_a_thread() -> None:

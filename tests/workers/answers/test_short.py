@@ -29,6 +29,8 @@ from workers.answers.short import extract_answer, normalise, states_answer
         (r"The answer is 3, so \boxed{4}.", "4"),
         (r"\boxed{3{,}000\text{ apples}}", "3000"),
         (r"$\boxed{45^\circ}$", "45"),
+        (r"\boxed{5}. Check: \boxed{}", "5"),
+        (r"\boxed{5} and \boxed{ }.", "5"),
         (r"a \boxed{ that never closes. The answer is 5.", "5"),
         ("2 + 2 = 4", "4"),
         ("x = -5", "-5"),
@@ -41,7 +43,8 @@ def test_the_answer_is_found(text: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " \n ", "...", "I would have to think about this for a very long time, and more."]
+    "text",
+    ["", " \n ", "...", r"so \boxed{}", "I would have to think about this for a very long time, and more."],
 )
 def test_without_an_answer_there_is_none(text: str) -> None:
     assert extract_answer(text) is None
