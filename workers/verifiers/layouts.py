@@ -152,7 +152,8 @@ def qwen(tokenizer: Any, name: str) -> Layout:
 class Skywork:
     """The question and every line end in a newline, whose token is scored (skywork-o1-prm-inference).
 
-    Each line is encoded by itself, as in its ``prepare_input``; a blank line is read but is no step.
+    Each line is encoded by itself, as in its ``prepare_input``, where a blank line is a step as well. At the
+    end it is none: a turn ends where its last line does, with the newline or without.
     """
 
     def __init__(self, tokenizer: Any, name: str) -> None:
@@ -167,8 +168,7 @@ class Skywork:
         places = []
         for line in text.rstrip().split("\n") if text.strip() else ():
             tokens += [*self._encode(line), self._newline]
-            if line.strip():
-                places.append(len(tokens) - 1)
+            places.append(len(tokens) - 1)
         return Reading(tuple(tokens), tuple(places))
 
     def _head(self, messages: Messages) -> list[int]:

@@ -1,4 +1,4 @@
-"""Outcome reward models in process: sequence classifiers with one logit."""
+"""Outcome reward models in process: sequence classifiers with one logit, or with two classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from workers.verifiers.reading import Reader, Reading
 
 
 class SequenceModel:
-    """Scores whole readings: the sigmoid of the model's one logit."""
+    """Scores whole readings: the sigmoid of the model's one logit, or the softmax of two at the second.
+
+    In double precision: in single, all logits above 17 would be the same score.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -32,8 +35,9 @@ class SequenceModel:
             pad = next(token for token in range(len(used) + 1) if token not in used)
             self._model.config.pad_token_id = pad
         tokens, mask = padded(sequences, pad, self._model.device)
-        logits = self._model(input_ids=tokens, attention_mask=mask).logits.float()
-        return [(score,) for score in logits[:, 0].sigmoid().tolist()]
+        logits = self._model(input_ids=tokens, attention_mask=mask).logits.cpu().double()
+        odds = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+        return [(score,) for score in odds.sigmoid().tolist()]
 
 
 def load_orm(
@@ -42,10 +46,10 @@ def load_orm(
     """An outcome reward model of a Hugging Face folder. Raises :class:`workers.errors.ModelNotLoadable`."""
     layout = Outcome(load(AutoTokenizer, folder, name), name)
     model = load(AutoModelForSequenceClassification, folder, name, device_of(device))
-    if model.config.num_labels != 1:
+    if model.config.num_labels not in (1, 2):
         raise ModelNotLoadable(
             f"verifier {name}: {folder} tells {model.config.num_labels} classes apart; an outcome reward "
-            "model has one logit"
+            "model has one logit, or two classes of which the second means right"
         )
     check_context(name, model, context_tokens)
     reader = Reader(name, SequenceModel(model))

@@ -104,19 +104,21 @@ def _model(family: Family, folder: Path, tokenizer: Any, name: str, device: str)
             described = read_format(folder)
             model = load(AutoModelForTokenClassification, folder, name, place)
             if described.activation == "softmax":
-                return PlaceModel(model, lambda logits: logits.softmax(-1)[:, described.label_index])
-            return PlaceModel(model, lambda logits: logits[:, described.label_index].sigmoid())
+                return PlaceModel(model, lambda logits: logits.double().softmax(-1)[:, described.label_index])
+            return PlaceModel(model, lambda logits: logits[:, described.label_index].double().sigmoid())
         case "qwen":
             model = load(QwenProcessModel, folder, name, place)
             head = model.score.float()
-            return PlaceModel(model.model, lambda states: head(states).softmax(-1)[:, 1])
+            return PlaceModel(model.model, lambda states: head(states).double().softmax(-1)[:, 1])
         case "skywork":
             model = load(SkyworkProcessModel, folder, name, place)
             value = model.v_head.summary.float()
-            return PlaceModel(model.model, lambda states: value(states)[:, 0].sigmoid())
+            return PlaceModel(model.model, lambda states: value(states)[:, 0].double().sigmoid())
         case _:
             signs = signs_of(family, tokenizer, name)
             model = load(AutoModelForCausalLM, folder, name, place)
             # Of all tokens two are weighed: only their rows of the output layer are computed.
             weights = model.get_output_embeddings().weight[list(signs)].float()
-            return PlaceModel(model.base_model, lambda states: (states @ weights.T).softmax(-1)[:, 0])
+            return PlaceModel(
+                model.base_model, lambda states: (states @ weights.T).double().softmax(-1)[:, 0]
+            )

@@ -72,7 +72,7 @@ def skywork(folder: Path, question: str, steps: Sequence[str]) -> list[float]:
     for step in steps:
         tokens = tokenizer.encode(step) if step else []
         ids += [*tokens, newline]
-        flags += [False] * len(tokens) + [bool(step.strip())]  # (a blank line is no step of ours)
+        flags += [False] * len(tokens) + [True]
     states, weights = _qwen2_states(folder, torch.tensor([ids]))
     values = (states @ weights["v_head.summary.weight"].T + weights["v_head.summary.bias"]).sigmoid()
     return [float(value) for value, flag in zip(values[0, :, 0], flags, strict=True) if flag]

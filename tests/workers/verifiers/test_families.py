@@ -69,12 +69,12 @@ def test_a_final_separator_changes_nothing(loaded: Loaded) -> None:
     assert spaced.step_scores == pytest.approx(plain.step_scores, abs=1e-5)
 
 
-def test_empty_steps_are_none(loaded: Loaded) -> None:
+def test_empty_steps_are_what_the_family_s_code_makes_of_them(loaded: Loaded) -> None:
     (one,) = loaded.score("a\n\n\n  \nb").scored
-    # Skywork's format keeps a newline for each; the others never see them.
+    # Skywork's prepare_input scores the newline of each; the others never see them.
     steps = ["a", "", "", "  ", "b"] if loaded.family == "skywork" else ["a", "b"]
     assert one.step_scores == pytest.approx(loaded.card(steps), abs=1e-5)
-    assert len(one.step_scores) == 2
+    assert len(one.step_scores) == len(steps)
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\n \n"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,14 +17,15 @@ from tests.workers.verifiers.conftest import QUESTION, TEXTS, judge
 from workers.errors import ContextOverflow, ModelNotLoadable
 from workers.protocols import Scored
 from workers.verifiers import load_verifier
-from workers.verifiers.orm import load_orm
+from workers.verifiers.orm import SequenceModel, load_orm
+from workers.verifiers.reading import Reading
 
 CONTEXT_TOKENS = tiny_rewards.CONTEXT_TOKENS
 ATTEMPTS = (*QUESTION, {"role": "assistant", "content": "2"}, {"role": "user", "content": "Again."})
 
 
 @torch.no_grad()
-def alone(folder: Path, messages: Sequence[dict[str, Any]], text: str) -> float:
+def logits(folder: Path, messages: Sequence[dict[str, Any]], text: str) -> torch.Tensor:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     if tokenizer.chat_template is None:
@@ -31,7 +33,12 @@ def alone(folder: Path, messages: Sequence[dict[str, Any]], text: str) -> float:
     else:
         chat = [*messages, {"role": "assistant", "content": text}]
         ids = tokenizer.apply_chat_template(chat, return_tensors="pt", return_dict=False)
-    return float(model(ids).logits[0, 0].sigmoid())
+    found: torch.Tensor = model(ids).logits[0]
+    return found
+
+
+def alone(folder: Path, messages: Sequence[dict[str, Any]], text: str) -> float:
+    return float(logits(folder, messages, text)[0].sigmoid())
 
 
 @pytest.mark.parametrize("pad", [True, False])
@@ -69,9 +76,39 @@ def test_what_does_not_fit_or_says_nothing_scores_0_unread(tmp_path: Path) -> No
     verifier.close()
 
 
-def test_a_model_with_two_logits_is_refused(tmp_path: Path) -> None:
+class _Says:
+    """A model whose logits are known."""
+
+    device = torch.device("cpu")
+    config = SimpleNamespace(pad_token_id=0)
+
+    def __init__(self, logits: list[list[float]]) -> None:
+        self.logits = torch.tensor(logits)
+
+    def __call__(self, **_inputs: torch.Tensor) -> _Says:
+        return self
+
+
+def test_large_logits_stay_apart() -> None:
+    readings = [Reading((token,), (0,)) for token in (1, 2, 3, 4)]
+    scores = [score for (score,) in SequenceModel(_Says([[18.0], [25.0], [30.0], [35.0]]))(readings)]
+    assert scores == sorted(set(scores))
+    assert 1 - scores[0] == pytest.approx(1.523e-8, rel=1e-3)
+    assert scores[-1] < 1
+
+
+def test_of_two_classes_the_second_means_right(tmp_path: Path) -> None:
     folder = tiny_rewards.make_outcome(tmp_path, labels=2)
-    with pytest.raises(ModelNotLoadable, match=r"2 classes.*one logit"):
+    verifier = load_orm("judge", folder, context_tokens=CONTEXT_TOKENS, device="cpu")
+    scored = judge(verifier, QUESTION, TEXTS).scored
+    verifier.close()
+    expected = [float(logits(folder, QUESTION, text).softmax(-1)[1]) for text in TEXTS]
+    assert [one.score for one in scored] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_model_of_more_classes_is_refused(tmp_path: Path) -> None:
+    folder = tiny_rewards.make_outcome(tmp_path, labels=3)
+    with pytest.raises(ModelNotLoadable, match=r"3 classes.*one logit, or two"):
         load_orm("judge", folder, context_tokens=CONTEXT_TOKENS, device="cpu")
 
 
