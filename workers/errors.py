@@ -14,14 +14,24 @@
     ├── ModelUnavailable    this worker does not run the model or verifier that the plan names
     └── ModelNotLoadable    a configured folder or file cannot be loaded
 
-``code`` is stable and travels in :class:`router.types.Failure`.
+``code`` is stable and travels in :class:`router.types.Failure`. What fails half-way has consumed tokens all
+the same: the error carries them to the bill.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.protocols import Generation, Scores
+
 
 class WorkerError(Exception):
     code = "worker_error"
+    generated: Generation | None = None
+    """By an engine that broke off: what each sequence had by then."""
+    consumed: Scores | None = None
+    """By a verifier that broke off: the tokens that it knows of, without scores."""
 
 
 class ContextOverflow(WorkerError):

@@ -21,7 +21,7 @@ def wait_for(call: Callable[[], T], cancellation: Cancellation, what: str) -> T:
     """What ``call`` returns or raises; it is left alone when the job is cancelled or its deadline passes.
 
     A verifier's server may hang, and the programs that it tests may all be slow: it then ends by its own
-    limits, but nobody waits. Raises :class:`workers.errors.EngineFailed` for it.
+    limits, but nobody waits, and what it consumes is on no bill. Raises :class:`workers.errors.EngineFailed`.
     """
     done: Future[T] = Future()
     Thread(target=_settle, args=(done, call), name=what, daemon=True).start()
@@ -32,7 +32,9 @@ def wait_for(call: Callable[[], T], cancellation: Cancellation, what: str) -> T:
             if done.done():  # it raised that itself, or has just come to its end
                 return done.result()
             if is_over(cancellation):
-                raise EngineFailed(f"{what} had not come to its end by the deadline") from None
+                raise EngineFailed(
+                    f"{what} had not come to its end by the deadline; what it consumes is not on the bill"
+                ) from None
 
 
 def _settle(done: Future[T], call: Callable[[], T]) -> None:

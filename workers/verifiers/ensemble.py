@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import fsum
 
 from router.types import Task
+from workers.errors import WorkerError
 from workers.protocols import Prompt, Scored, Scores, Verifier
 
 
@@ -24,16 +25,18 @@ class EnsembleVerifier:
 
     def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
         """Raises what its members raise: without one of them the score would mean something else."""
-        said = [(member.name, member.score(turns, task)) for member, _ in self._members]
+        said: list[tuple[str, Scores]] = []
+        for member, _ in self._members:
+            try:
+                said.append((member.name, member.score(turns, task)))
+            except WorkerError as error:
+                broken = [] if error.consumed is None else [(member.name, error.consumed)]
+                error.consumed = _together((), [*said, *broken])
+                raise
         scored = tuple(
             self._mean([scores.scored[place] for _, scores in said]) for place in range(len(turns))
         )
-        return Scores(
-            scored,
-            tokens=sum(scores.tokens for _, scores in said),
-            completion_tokens=sum(scores.completion_tokens for _, scores in said),
-            members=tuple(said),
-        )
+        return _together(scored, said)
 
     def close(self) -> None:
         pass
@@ -47,3 +50,12 @@ class EnsembleVerifier:
     def _weighted(self, scores: Sequence[float]) -> float:
         mean = fsum(share * score for (_, share), score in zip(self._members, scores, strict=True))
         return min(1.0, mean)
+
+
+def _together(scored: tuple[Scored, ...], said: Sequence[tuple[str, Scores]]) -> Scores:
+    return Scores(
+        scored,
+        tokens=sum(scores.tokens for _, scores in said),
+        completion_tokens=sum(scores.completion_tokens for _, scores in said),
+        members=tuple(said),
+    )

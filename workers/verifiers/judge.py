@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from router.config import JudgeVerifier as Configured
 from router.types import Task
-from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
+from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable, WorkerError
 from workers.protocols import Prompt, Scored, Scores
 from workers.verifiers.judge_prompts import (
     Messages,
@@ -52,11 +52,27 @@ class Judge:
         self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix=f"judge-{name}")
 
     def ask(self, conversations: Sequence[Asked]) -> list[Reply]:
-        """A reply to each. Raises :class:`workers.errors.EngineFailed`."""
+        """A reply to each. Raises :class:`workers.errors.EngineFailed`, with what the others consumed."""
+        closed = EngineFailed(f"verifier {self._name} is closed")
         try:
-            return list(self._pool.map(self._ask, conversations))
+            calls = [self._pool.submit(self._ask, conversation) for conversation in conversations]
         except RuntimeError as error:  # a closed pool says so
-            raise EngineFailed(f"verifier {self._name} is closed") from error
+            raise closed from error
+        replies: list[Reply] = []
+        failure: WorkerError | None = None
+        for call in calls:
+            try:
+                replies.append(call.result())
+            except CancelledError:
+                failure = failure or closed
+            except WorkerError as error:
+                failure = failure or error
+                for waiting in calls:
+                    waiting.cancel()
+        if failure is not None:
+            failure.consumed = _spent(replies)
+            raise failure
+        return replies
 
     def fits(self, conversation: Asked) -> bool:
         """Whether the model can read it and still write its reply."""
@@ -120,15 +136,16 @@ class JudgeVerifier:
         replies: list[Reply] = []
         for messages in {id(turn.messages): turn.messages for turn in turns}.values():
             texts = dict.fromkeys(turn.prefix for turn in turns if turn.messages is messages)
-            shown = self._shown(messages, [text for text in texts if text.strip()])
-            scores, said = self._score(messages, shown)
+            try:
+                shown = self._shown(messages, [text for text in texts if text.strip()])
+                scores, said = self._score(messages, shown)
+            except WorkerError as error:
+                error.consumed = _spent(replies, error.consumed)
+                raise
             scored |= {(id(messages), text): score for text, score in zip(shown, scores, strict=True)}
             replies += said
-        return Scores(
-            tuple(Scored((), scored.get((id(turn.messages), turn.prefix), 0.0)) for turn in turns),
-            tokens=sum(reply.prompt_tokens for reply in replies),
-            completion_tokens=sum(reply.completion_tokens for reply in replies),
-        )
+        judged = tuple(Scored((), scored.get((id(turn.messages), turn.prefix), 0.0)) for turn in turns)
+        return replace(_spent(replies), scored=judged)
 
     def close(self) -> None:
         self._judge.close()
@@ -165,10 +182,12 @@ class JudgeVerifier:
 
     def _check(self, read: Sequence[object], replies: Sequence[Reply], wanted: str) -> None:
         if replies and all(one is None for one in read):
-            raise EngineFailed(
+            error = EngineFailed(
                 f"verifier {self.name}: its judge was to end with {wanted}; none of {len(replies)} replies "
                 f"has one; the first is {replies[0].text[:200]!r}"
             )
+            error.consumed = _spent(replies)
+            raise error
 
 
 def ring(players: int) -> list[tuple[int, int]]:
@@ -184,6 +203,16 @@ def load_judge(name: str, configured: Configured) -> JudgeVerifier:
     if configured.api_key_env is not None and not key:
         raise ModelNotLoadable(f"verifier {name}: api_key_env: {configured.api_key_env} is not set")
     return JudgeVerifier(name, Judge(name, configured, key), pairwise=configured.mode == "pairwise")
+
+
+def _spent(replies: Sequence[Reply], before: Scores | None = None) -> Scores:
+    """What the replies consumed, and what was ``before``."""
+    start = before or Scores((), 0)
+    return Scores(
+        (),
+        start.tokens + sum(reply.prompt_tokens for reply in replies),
+        start.completion_tokens + sum(reply.completion_tokens for reply in replies),
+    )
 
 
 def _twice(messages: Messages, text: str) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from workers.errors import EngineFailed, WorkerError
+from workers.protocols import Scores
 
 _BATCH_TOKENS = 8192
 
@@ -53,12 +54,16 @@ class Reader:
                 raise EngineFailed(f"verifier {self._name} is closed")
             for one in waiting:
                 self._queue.put(one)
-        try:
+        errors = [one.scores.exception() for one in waiting]
+        failure = next((error for error in errors if error is not None), None)
+        if failure is None:
             return [one.scores.result() for one in waiting]
-        except WorkerError:
-            raise
-        except Exception as error:
-            raise EngineFailed(f"verifier {self._name}: {error}") from error
+        named = (
+            failure if isinstance(failure, WorkerError) else EngineFailed(f"verifier {self._name}: {failure}")
+        )
+        read = [one.reading for one, error in zip(waiting, errors, strict=True) if error is None]
+        named.consumed = Scores((), sum(len(reading.tokens) for reading in read))
+        raise named from (None if named is failure else failure)
 
     def close(self) -> None:
         with self._lock:
@@ -85,14 +90,24 @@ class Reader:
                 return
 
     def _read(self, batch: Sequence[_Waiting]) -> None:
+        """Read a batch; one that fails in halves, so that the reading that is to blame fails alone.
+
+        What is too much for the memory at once is read in smaller pieces by it.
+        """
         try:
-            scores = self._model([one.reading for one in batch])
+            scores = list(zip(batch, self._model([one.reading for one in batch]), strict=True))
         except Exception as error:
-            for one in batch:
-                one.scores.set_exception(error)
+            if len(batch) == 1:
+                batch[0].scores.set_exception(error)
+                return
+        else:
+            for one, found in scores:
+                one.scores.set_result(found)
             return
-        for one, found in zip(batch, scores, strict=True):
-            one.scores.set_result(found)
+        # Not in the handler: until it ends, the error's traceback holds the tensors of what failed.
+        middle = len(batch) // 2
+        self._read(batch[:middle])
+        self._read(batch[middle:])
 
 
 def _batches(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:

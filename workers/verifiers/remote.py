@@ -7,7 +7,7 @@ of the server gives by default. docs/verifiers.md says how to serve each family.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from router.config import RemoteVerifier
 from router.config.verifiers import Family
 from workers.engines.loading import resolve
 from workers.errors import EngineFailed, ModelNotLoadable
+from workers.protocols import Scores
 from workers.verifiers.families import aggregation_of, layout_of
 from workers.verifiers.format import read_format
 from workers.verifiers.layouts import Outcome
@@ -87,19 +88,21 @@ class PoolingServer:
 
     def score_turns(self, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
         """One probability a reading, from `/classify`."""
-        answers = self._ask("/classify", readings, {})
-        return [(self._probability_of_turn(answer),) for answer in answers]
+        return self._ask(
+            "/classify", readings, {}, lambda answer, _reading: (self._probability_of_turn(answer),)
+        )
 
     def score_places(self, readings: Sequence[Reading], classes: Classes) -> list[tuple[float, ...]]:
         """One probability a place, from `/pooling`.
 
         The server may answer with a row for every token, or (STEP pooling) for the tokens that are the tag.
         """
-        answers = self._ask("/pooling", readings, {"task": "token_classify", "encoding_format": "float"})
-        return [
-            tuple(self._right(row, classes) for row in self._rows(answer, reading))
-            for reading, answer in zip(readings, answers, strict=True)
-        ]
+        return self._ask(
+            "/pooling",
+            readings,
+            {"task": "token_classify", "encoding_format": "float"},
+            lambda answer, reading: tuple(self._right(row, classes) for row in self._rows(answer, reading)),
+        )
 
     def close(self) -> None:
         self._client.close()
@@ -151,13 +154,29 @@ class PoolingServer:
             )
         return min(1.0, max(0.0, float(value)))
 
-    def _ask(self, path: str, readings: Sequence[Reading], more: dict[str, Any]) -> list[Any]:
-        answers: list[Any] = []
-        for start in range(0, len(readings), _READINGS_PER_REQUEST):
-            part = readings[start : start + _READINGS_PER_REQUEST]
-            body = {"model": self._model, "input": [list(one.tokens) for one in part], "use_activation": True}
-            answers += self._data(path, self._post(path, body | more), len(part))
-        return answers
+    def _ask(
+        self,
+        path: str,
+        readings: Sequence[Reading],
+        more: dict[str, Any],
+        understood: Callable[[Any, Reading], tuple[float, ...]],
+    ) -> list[tuple[float, ...]]:
+        """What is understood of the answer to each reading. What fails knows what the server had read."""
+        scores: list[tuple[float, ...]] = []
+        tokens = 0
+        try:
+            for start in range(0, len(readings), _READINGS_PER_REQUEST):
+                part = readings[start : start + _READINGS_PER_REQUEST]
+                inputs = [list(one.tokens) for one in part]
+                body = {"model": self._model, "input": inputs, "use_activation": True}
+                response = self._post(path, body | more)
+                tokens += sum(map(len, inputs))
+                answers = self._data(path, response, len(part))
+                scores += [understood(answer, one) for answer, one in zip(answers, part, strict=True)]
+        except EngineFailed as error:
+            error.consumed = Scores((), tokens)
+            raise
+        return scores
 
     def _data(self, path: str, response: httpx.Response, expected: int) -> list[Any]:
         try:

@@ -29,8 +29,14 @@ def reply_to(content: str) -> str:
 
 
 def judge_app(
-    reply: Any = reply_to, *, usage: bool = True, received: list[Any] | None = None, status: int = 200
+    reply: Any = reply_to,
+    *,
+    usage: bool = True,
+    received: list[Any] | None = None,
+    status: int = 200,
+    broken_on: str | None = None,
 ) -> FastAPI:
+    """Answers ``status`` to all, or 500 to what holds ``broken_on``."""
     app = FastAPI()
 
     @app.post("/v1/chat/completions")
@@ -40,8 +46,10 @@ def judge_app(
         body = await request.json()
         if received is not None:
             received.append(body)
-        if status != 200:
-            return JSONResponse({"error": {"message": "the judge is out", "type": "server_error"}}, status)
+        is_broken = broken_on is not None and broken_on in str(body["messages"])
+        if status != 200 or is_broken:
+            error = {"message": "the judge is out", "type": "server_error"}
+            return JSONResponse({"error": error}, 500 if is_broken else status)
         message = {"role": "assistant", "content": reply(body["messages"][-1]["content"])}
         answer = {
             "id": "chatcmpl-1",

@@ -112,8 +112,15 @@ def test_a_reply_without_a_rating_leaves_its_turn_undecided_but_not_all_may() ->
     half = judged(["good", "odd"], "pointwise", lambda asked: "Hm." if "odd" in asked else "Rating: 10")
     assert [one.score for one in half.scored] == [1.0, 0.5]
     for mode in ("pointwise", "pairwise"):
-        with pytest.raises(EngineFailed, match=r"judge was to end with.*'Hm\.'"):
+        with pytest.raises(EngineFailed, match=r"judge was to end with.*'Hm\.'") as failure:
             judged(["good", "bad"], mode, lambda asked: "Hm.")
+        assert failure.value.consumed == Scores((), tokens=200, completion_tokens=20)
+
+
+def test_replies_beside_a_call_that_fails_are_consumed_all_the_same() -> None:
+    with pytest.raises(EngineFailed, match="judge is out") as failure:
+        judged(["good", "bad", "broken"], "pointwise", broken_on="broken")
+    assert failure.value.consumed == Scores((), tokens=200, completion_tokens=20)
 
 
 @pytest.mark.parametrize("mode", ["pointwise", "pairwise"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
 from workers.errors import EngineFailed
+from workers.protocols import Scores
 from workers.verifiers.reading import Reader, Reading
 
 
@@ -81,3 +83,51 @@ def test_a_model_that_fails_fails_that_batch_only() -> None:
     reader.close()
     with pytest.raises(EngineFailed, match="closed"):
         reader.read([reading(3)])
+
+
+def too_much(batches: list[int], most: int) -> Callable[[Sequence[Reading]], list[tuple[float, ...]]]:
+    """A model with memory for ``most`` readings at once, and for none of 13 tokens."""
+
+    def model(readings: Sequence[Reading]) -> list[tuple[float, ...]]:
+        batches.append(len(readings))
+        if len(readings) > most or any(len(one.tokens) == 13 for one in readings):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [(1 / len(one.tokens),) for one in readings]
+
+    return model
+
+
+def test_what_is_too_much_for_the_memory_at_once_is_read_in_pieces() -> None:
+    batches: list[int] = []
+    reader = Reader("judge", too_much(batches, most=2))
+    assert reader.read([reading(length) for length in (2, 3, 4, 5, 6)]) == [
+        (1 / length,) for length in (2, 3, 4, 5, 6)
+    ]
+    assert batches == [5, 2, 3, 1, 2]
+    reader.close()
+
+
+def test_a_reading_that_cannot_be_read_fails_its_own_job_with_what_the_others_took() -> None:
+    model = Model()
+    read = too_much([], most=100)
+
+    def held_back(readings: Sequence[Reading]) -> list[tuple[float, ...]]:
+        model(readings)
+        return read(readings)
+
+    reader = Reader("judge", held_back)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(reader.read, [reading(2)])
+        assert model.started.wait(10)
+        good = pool.submit(reader.read, [reading(3), reading(20)])
+        bad = pool.submit(reader.read, [reading(4), reading(13), reading(5)])
+        while reader._queue.qsize() < 5:
+            threading.Event().wait(0.001)
+        model.go.set()
+        assert first.result() == [(0.5,)]
+        assert good.result() == [(1 / 3,), (1 / 20,)]
+        with pytest.raises(EngineFailed, match="judge: CUDA out of memory") as failure:
+            bad.result()
+    assert failure.value.consumed == Scores((), tokens=9)
+    assert reader.read([reading(3)]) == [(1 / 3,)]
+    reader.close()

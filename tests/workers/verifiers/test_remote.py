@@ -21,7 +21,7 @@ from tests.workers.verifiers.conftest import QUESTION, TEXTS, judge
 from tests.workers.verifiers.local_server import serving
 from tests.workers.verifiers.pooling_server import classify_app, pooling_app, rows_of
 from workers.errors import EngineFailed, ModelNotLoadable
-from workers.protocols import Scored
+from workers.protocols import Scored, Scores
 from workers.verifiers import load_verifier
 from workers.verifiers.orm import load_orm
 from workers.verifiers.prm import load_prm
@@ -230,6 +230,34 @@ def test_a_softmax_of_several_labels_is_not_taken_for_their_sigmoids(tmp_path: P
         with pytest.raises(EngineFailed, match="2 numbers a token; its family has 1"):
             judge(there, QUESTION, ["one"])
         there.close()
+
+
+@pytest.mark.parametrize("serves", ["prm", "orm"])
+def test_what_a_server_read_before_it_failed_is_told(tmp_path: Path, serves: str) -> None:
+    """Requests hold 64 turns: the second one fails."""
+    family = "gradus" if serves == "prm" else "orm"
+    folder = tiny.make_reward_model(tmp_path) if serves == "prm" else tiny_rewards.make_outcome(tmp_path)
+    answered: list[int] = []
+    app = FastAPI()
+
+    @app.middleware("http")
+    async def fails_later(request: Any, proceed: Any) -> Any:
+        if answered:
+            return Response("out of memory", status_code=500)
+        body = json.loads(await request.body())
+        answered.extend(map(len, body["input"]))
+        return await proceed(request)
+
+    rows = rows_of(family, folder)
+    app.mount("/", pooling_app(rows) if serves == "prm" else classify_app(rows))
+    with serving(app) as url:
+        more = {"family": "gradus"} if serves == "prm" else {}
+        there = load_verifier("judge", remote(url, folder, serves=serves, **more))
+        with pytest.raises(EngineFailed, match="out of memory") as failure:
+            judge(there, QUESTION, [f"one {place}" for place in range(70)])
+        there.close()
+    assert len(answered) == 64
+    assert failure.value.consumed == Scores((), tokens=sum(answered))
 
 
 def test_the_label_of_a_softmax_is_read(tmp_path: Path) -> None:
