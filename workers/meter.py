@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from cost_model.usage import Purpose, Usage, merge
 from router.types import Task
+from workers.batch import BROKEN_OFF, Batch, reasoning_tokens
 from workers.errors import ContextOverflow, EngineFailed, JobCancelled, WorkerError
 from workers.patience import wait_for
 from workers.protocols import (
@@ -24,12 +25,12 @@ from workers.protocols import (
     Engine,
     Enough,
     Generate,
-    Generation,
     OnText,
     Prompt,
     SamplingParams,
     Score,
     Scored,
+    Scores,
     Verifier,
 )
 from workers.steps import LINES, Steps
@@ -37,9 +38,12 @@ from workers.steps import LINES, Steps
 OnComplete = Callable[[int], None]
 """Called after each batch with the number of turns that are complete so far."""
 
-_BROKEN_OFF = Completion("", "cancelled", 0)
 _NO_ROOM = Completion("", "length", 0)
 _NOT_JUDGED = Scored((), 0.0)
+_FAILURES = (EngineFailed, ContextOverflow)
+"""What a search outlives: it answers from what is complete by then."""
+_ROUNDING = 1e-6
+"""How far outside of 0 to 1 a score may be that was summed up."""
 
 
 class Meter:
@@ -93,12 +97,12 @@ class Meter:
             self._raise_if_cancelled()
             self.deadline_reached |= self.deadline_passed
             if self.failure is not None or self.deadline_reached:
-                return (_BROKEN_OFF,) * len(prompts)
+                return (BROKEN_OFF,) * len(prompts)
             try:
                 rooms = self._rooms(engine, prompts, params.max_tokens)
-            except EngineFailed as error:
+            except _FAILURES as error:
                 self.failure = error
-                return (_BROKEN_OFF,) * len(prompts)
+                return (BROKEN_OFF,) * len(prompts)
             growing = [
                 replace(prompt, max_tokens=room if room < params.max_tokens else None)
                 for prompt, room in zip(prompts, rooms, strict=True)
@@ -112,7 +116,7 @@ class Meter:
                 max_tokens=most,
                 temperature=params.temperature if temperature is None else temperature,
             )
-            run = _Run(engine, growing, [room for room in rooms if room > 0], sampling, enough)
+            run = Batch(engine, growing, [room for room in rooms if room > 0], sampling, enough)
             batch = self._generate(run, purpose, steps, on_text)
             spent += sum(completion.completion_tokens for completion in batch)
             complete += sum(completion.ended in ("stop", "length") for completion in batch)
@@ -128,14 +132,16 @@ class Meter:
 
         A turn without anything to judge yet (its thinking goes on) scores 0 unread. A verifier that was not
         made for it sees no earlier attempts: every turn is shown to it as the answer to the question itself.
-        One that scores steps judges each turn by itself, so it reads equal turns once; others may compare.
+        One that scores steps judges each turn by itself, so it reads equal turns once; others may compare,
+        and are shown no thinking, wherever the steps are: they judge answers.
         Raises :class:`workers.errors.JobCancelled`, and what the verifier raises because of the task.
         """
 
         def score(turns: Sequence[Prompt]) -> tuple[Scored, ...]:
             self._raise_if_cancelled()
+            part = steps.judged if verifier.scores_steps else steps.answer
             shown = [
-                Prompt(turn.messages if verifier.reads_history else self.messages, steps.judged(turn.prefix))
+                Prompt(turn.messages if verifier.reads_history else self.messages, part(turn.prefix))
                 for turn in turns
             ]
             keys = [
@@ -149,33 +155,44 @@ class Meter:
             try:
                 judge = partial(verifier.score, tuple(read.values()), task)
                 scores = wait_for(judge, self._cancellation, f"verifier {verifier.name}")
-            except (EngineFailed, ContextOverflow) as error:
+                self._bill(verifier, scores, len(read), started_s)
+                _check(verifier, scores)
+            except WorkerError as error:
+                if error.consumed is not None and error.consumed != Scores((), 0):
+                    self._bill(verifier, error.consumed, len(read), started_s)
+                if not isinstance(error, _FAILURES):
+                    raise
                 self.failure = error
                 return (_NOT_JUDGED,) * len(turns)
-            seconds = time.monotonic() - started_s
-            for name, one in scores.members or ((verifier.name, scores),):
-                line = Usage("verifier", name, len(read), one.tokens, one.completion_tokens, seconds=seconds)
-                self._lines.append(line)
             judged = dict(zip(read, scores.scored, strict=True))
             return tuple(judged.get(key, _NOT_JUDGED) for key in keys)
 
         return score
 
+    def _bill(self, verifier: Verifier, scores: Scores, turns: int, started_s: float) -> None:
+        seconds = time.monotonic() - started_s
+        for name, one in scores.members or ((verifier.name, scores),):
+            line = Usage("verifier", name, turns, one.tokens, one.completion_tokens, seconds=seconds)
+            self._lines.append(line)
+
     def _generate(
-        self, run: _Run, purpose: Purpose, steps: Steps, on_text: OnText | None
+        self, run: Batch, purpose: Purpose, steps: Steps, on_text: OnText | None
     ) -> tuple[Completion, ...]:
         if not run.prompts or run.params.max_tokens < 1:
             self.token_cap_reached |= bool(run.prompts)
-            return (_BROKEN_OFF,) * len(run.prompts)
+            return (BROKEN_OFF,) * len(run.prompts)
         if run.params.seed is not None:  # or a second batch would repeat the first
             run.params = replace(run.params, seed=run.params.seed + self._sequences)
         started_s = time.monotonic()
         calls = len(run.prompts)
         try:
             done = run.generate(self._cancellation.part(), on_text)
-        except (EngineFailed, ContextOverflow) as error:
-            self.failure = error
-            done, calls = run.rescue()
+        except WorkerError as error:
+            done, calls = run.rescue(error)
+            if isinstance(error, _FAILURES):
+                self.failure = error
+            else:
+                run.raised = error
         self._sequences += len(run.prompts)
         self.token_cap_reached |= run.is_capped
         self.deadline_reached |= self.deadline_passed and any(
@@ -188,10 +205,10 @@ class Meter:
             done.prompt_tokens,
             done.completion_tokens,
             done.cached_prompt_tokens,
-            _reasoning_tokens(run.engine, run.prompts, done, steps),
+            reasoning_tokens(run, done, steps, may_ask=self.failure is None),
             time.monotonic() - started_s,
         )
-        if calls:
+        if calls or done.prompt_tokens:
             self._lines.append(line)
         self._raise_if_cancelled()
         if run.raised is not None:
@@ -221,75 +238,11 @@ class Meter:
             raise JobCancelled("the client left, or nobody waits for this job any more")
 
 
-@dataclass(slots=True)
-class _Run:
-    """One batch on its way through an engine. ``rooms`` is how many tokens each turn may grow."""
-
-    engine: Engine
-    prompts: Sequence[Prompt]
-    rooms: Sequence[int]
-    params: SamplingParams
-    enough: Enough | None
-    is_capped: bool = False
-    """Whether anything ended only because the token cap left no more."""
-    raised: Exception | None = None
-    """By ``enough``: an engine may call it from any thread, so it is kept for ours."""
-    _ended: dict[int, Completion] = field(default_factory=dict)
-
-    def generate(self, cancellation: Cancellation, on_text: OnText | None) -> Generation:
-        def on_end(index: int, completion: Completion) -> None:
-            self._ended[index] = completion
-            if self.enough is None or self.raised is not None:
-                return
-            try:
-                if self.enough(self._break_off_capped(index, completion)):
-                    cancellation.cancel()
-            except Exception as error:
-                self.raised = error
-                cancellation.cancel()
-
-        done = self.engine.generate(
-            self.prompts, self.params, cancellation=cancellation, on_text=on_text, on_end=on_end
-        )
-        return self._capped(done)
-
-    def rescue(self) -> tuple[Generation, int]:
-        """What had ended before the engine failed, and how many; the rest is broken off."""
-        ended = {repr(self.prompts[index]): self.prompts[index] for index in self._ended}
-        done = Generation(
-            tuple(self._ended.get(index, _BROKEN_OFF) for index in range(len(self.prompts))),
-            prompt_tokens=sum(self.engine.count_tokens(prompt) for prompt in ended.values()),
-        )
-        return self._capped(done), len(self._ended)
-
-    def _capped(self, done: Generation) -> Generation:
-        kept = [self._break_off_capped(index, one) for index, one in enumerate(done.completions)]
-        return replace(done, completions=tuple(kept))
-
-    def _break_off_capped(self, index: int, completion: Completion) -> Completion:
-        """What ended only because the cap left no more tokens has not come to its end."""
-        most = self.params.max_tokens
-        used_up = completion.completion_tokens >= most and completion.ended in ("length", "cancelled")
-        if self.rooms[index] <= most or not used_up:
-            return completion
-        self.is_capped = True
-        return replace(completion, ended="cancelled")
-
-
-def _reasoning_tokens(engine: Engine, prompts: Sequence[Prompt], done: Generation, steps: Steps) -> int:
-    """Tokens of the batch that were thinking: those that its server counted, else those we can tell."""
-    reported = sum(completion.reasoning_tokens for completion in done.completions)
-    if reported or steps.thinking is None:
-        return reported
-    return sum(
-        _thought_tokens(engine, prompt, completion, steps)
-        for prompt, completion in zip(prompts, done.completions, strict=True)
-    )
-
-
-def _thought_tokens(engine: Engine, prompt: Prompt, completion: Completion, steps: Steps) -> int:
-    thought, _ = steps.parts(prompt.prefix + completion.text)
-    if len(thought) <= len(prompt.prefix):
-        return 0
-    before = engine.count_tokens(Prompt(prompt.messages, prompt.prefix))
-    return min(completion.completion_tokens, engine.count_tokens(Prompt(prompt.messages, thought)) - before)
+def _check(verifier: Verifier, scores: Scores) -> None:
+    """Raises :class:`workers.errors.EngineFailed` of a score that is none: no two of them would compare."""
+    for one in scores.scored:
+        for score in (one.score, *one.step_scores):
+            if not -_ROUNDING <= score <= 1 + _ROUNDING:  # nor is NaN
+                raise EngineFailed(
+                    f"verifier {verifier.name} scored a turn {score!r}; right would be a number from 0 to 1"
+                )

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from queue import Empty, SimpleQueue
 
 from pydantic_core import from_json, to_json
 
-from workers.engines.chat import Chat, flatten
+from workers.engines.chat import Chat
+from workers.engines.estimate import estimated_tokens
+from workers.engines.server.call import Call
 from workers.engines.server.dialect import Capabilities, Dialect
 from workers.engines.server.reply import Reply
-from workers.engines.server.wire import Broken, Json, Refused, Wire
+from workers.engines.server.wire import Broken, Refused, Wire
 from workers.engines.stopping import is_over
 from workers.engines.turn import Turn
 from workers.errors import ContextOverflow, EngineFailed, InvalidMessages, WorkerError
 from workers.protocols import Cancellation, Generation, OnEnd, OnText, Prompt, SamplingParams
 
-_POLL_S = 0.05
-"""How late a cancellation is noticed."""
-_CHARACTERS_PER_TOKEN = 3
-_TOKENS_PER_MESSAGE = 4
-"""Estimates, where neither a tokenizer nor the server counts: numbers and code are denser than prose."""
 _MOST_TOKENS_AROUND = 64
 """What a chat template adds to a message, at most."""
 _BAD_REQUEST = (400, 413, 422)
@@ -34,8 +29,6 @@ _OVERFLOW = re.compile(
     r"|exceeds? the (available|model)",
     re.IGNORECASE,
 )
-
-_Event = Json | Refused | Broken | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +81,7 @@ class ServerEngine:
             return len(self._chat.encode(prompt))
         if self.capabilities.counts:
             return self._count_by_server(to_json(self._dialect.conversation(prompt)))
-        messages = [str(flatten(message)["content"]) for message in prompt.messages]
-        characters = sum(map(len, messages)) + len(prompt.prefix)
-        return -(-characters // _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE * (len(messages) + 1)
+        return estimated_tokens(prompt)
 
     def generate(
         self,
@@ -105,7 +96,7 @@ class ServerEngine:
         if is_over(cancellation):
             return Generation(tuple(turn.completion() for turn in turns), 0)
         groups = self._groups(prompts, params)
-        call = _Call(on_text, on_end, partial(self._failure, params))
+        call = Call(on_text, on_end, partial(self._failure, params))
         asked: list[tuple[_Group, Reply]] = []
         try:
             for group in groups:
@@ -122,10 +113,14 @@ class ServerEngine:
                     asked.append((group, reply))
                     call.start(self._wire, path, body, reply)
             call.follow(cancellation)
+        except WorkerError as error:
+            call.break_off()
+            begun = [(group, reply) for group, reply in asked if reply.has_begun()]
+            error.generated = self._generation(turns, begun, failed=True)
+            raise
         finally:
             call.close()
-        prompt_tokens, cached_tokens = self._prompt_tokens(asked)
-        return Generation(tuple(turn.completion() for turn in turns), prompt_tokens, cached_tokens)
+        return self._generation(turns, asked)
 
     def close(self) -> None:
         self._wire.close()
@@ -177,19 +172,32 @@ class ServerEngine:
             return [group.members]
         return [[index] for index in group.members]
 
-    def _prompt_tokens(self, asked: Sequence[tuple[_Group, Reply]]) -> tuple[int, int]:
-        """Tokens of all different prompts, and how many of them the server held from before."""
+    def _generation(
+        self, turns: Sequence[Turn], asked: Sequence[tuple[_Group, Reply]], *, failed: bool = False
+    ) -> Generation:
+        """With the tokens of all different prompts, and how many of them the server held from before."""
         prompts: dict[bytes, tuple[int, int]] = {}
         for group, reply in asked:
             tokens = reply.prompt_tokens
-            found = (
-                (self.count_tokens(group.prompt), 0)
-                if tokens is None
-                else (tokens, reply.cached_prompt_tokens)
-            )
+            if tokens is None:
+                tokens = self._tokens_unless_it_fails(group.prompt, may_ask=not failed)
+            found = (tokens, reply.cached_prompt_tokens)
             known = prompts.get(group.tokens_key, found)
             prompts[group.tokens_key] = min(known, found, key=lambda one: one[1])
-        return sum(one[0] for one in prompts.values()), sum(one[1] for one in prompts.values())
+        return Generation(
+            tuple(turn.completion() for turn in turns),
+            prompt_tokens=sum(one[0] for one in prompts.values()),
+            cached_prompt_tokens=sum(one[1] for one in prompts.values()),
+        )
+
+    def _tokens_unless_it_fails(self, prompt: Prompt, *, may_ask: bool) -> int:
+        """What the server has written is not lost because it does not count, or cannot any more."""
+        if self._chat is None and not may_ask:
+            return estimated_tokens(prompt)
+        try:
+            return self.count_tokens(prompt)
+        except WorkerError:
+            return estimated_tokens(prompt)
 
     def _ask_count(self, conversation: bytes) -> int:
         said: Mapping[str, object] = from_json(conversation)
@@ -215,73 +223,3 @@ class ServerEngine:
         if error.status in _BAD_KEY:  # the message may quote the key
             return EngineFailed(f"model {self.model}: its server refuses the API key ({error.status})")
         return EngineFailed(f"model {self.model}: its server answered {error.status}: {error}")
-
-
-class _Call:
-    """The requests of one ``generate``, followed together in the thread of the job."""
-
-    def __init__(
-        self,
-        on_text: OnText | None,
-        on_end: OnEnd | None,
-        failure: Callable[[Refused | Broken], WorkerError],
-    ) -> None:
-        self._on_text = on_text
-        self._on_end = on_end
-        self._failure = failure
-        self._events: SimpleQueue[tuple[int, _Event]] = SimpleQueue()
-        self._replies: list[Reply] = []
-        self._streams: list[Future[None]] = []
-
-    def start(self, wire: Wire, path: str, body: Json, reply: Reply) -> None:
-        number = len(self._replies)
-        self._replies.append(reply)
-        try:
-            stream = wire.stream(path, body, lambda event: self._events.put((number, event)))
-        except Broken as error:
-            raise self._failure(error) from error
-        self._streams.append(stream)
-
-    def follow(self, cancellation: Cancellation | None) -> None:
-        """Let the turns grow until all have ended, or it is over."""
-        running = set(range(len(self._replies)))
-        while running and not is_over(cancellation):
-            try:
-                number, event = self._events.get(timeout=_POLL_S)
-            except Empty:
-                continue
-            if number not in running:  # its end came from here, before the server heard of it
-                continue
-            try:
-                if self._take(number, event):
-                    running.remove(number)
-            except (Refused, Broken) as error:
-                raise self._failure(error) from error
-        for reply in self._replies:
-            for turn, new in reply.break_off():
-                self._tell(turn, new)
-
-    def close(self) -> None:
-        """Close every connection that is still open: its server stops generating."""
-        for stream in self._streams:
-            stream.cancel()
-
-    def _take(self, number: int, event: _Event) -> bool:
-        """Handle an event; returns whether it ended the request."""
-        if isinstance(event, Refused | Broken):
-            raise event
-        reply = self._replies[number]
-        for turn, new in reply.end() if event is None else reply.take(event):
-            self._tell(turn, new)
-            if turn.is_over() and self._on_end is not None:
-                self._on_end(turn.index, turn.completion())
-        if event is None:
-            return True
-        if reply.is_over_before_its_end():
-            self._streams[number].cancel()
-            return True
-        return False
-
-    def _tell(self, turn: Turn, new: str) -> None:
-        if new and self._on_text is not None:
-            self._on_text(turn.index, new)

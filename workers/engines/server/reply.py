@@ -86,6 +86,12 @@ class Reply:
         if self._total is not None:
             _agree([choice.turn for choice in self._choices], self._total)
 
+    def has_begun(self) -> bool:
+        """Whether the server has read the prompt and written anything."""
+        return self.prompt_tokens is not None or any(
+            choice.pieces or choice.reported for choice in self._choices
+        )
+
     def break_off(self) -> Iterator[tuple[Turn, str]]:
         """End here; gives the turns that were not over, with the text that was not final before."""
         for choice in self._choices:
