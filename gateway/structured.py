@@ -19,7 +19,7 @@ Message = Mapping[str, Any]
 
 _TOOLS = """# Tools
 
-You may call one or more functions to assist with the user query.
+You {may} to assist with the user query.
 
 You are provided with function signatures within <tools></tools> XML tags:
 <tools>
@@ -32,7 +32,7 @@ For each function call, return a json object with function name and arguments wi
 {{"name": <function-name>, "arguments": <args-json-object>}}
 </tool_call>
 
-Answer with function calls only."""
+Answer with {what} only."""
 _JSON_OBJECT = "Answer with one JSON object and nothing else."
 _JSON_SCHEMA = "Answer with JSON and nothing else. It must match this JSON schema:\n{schema}"
 
@@ -49,7 +49,12 @@ def structured_task(task: Task, body: Mapping[str, Any]) -> Task:
     Raises :class:`gateway.errors.BadRequest` where they contradict it, or each other.
     """
     if forces_tools(body):
-        structured = replace(task, kind="tools", tools=_chosen(body["tools"], body["tool_choice"]))
+        structured = replace(
+            task,
+            kind="tools",
+            tools=_chosen(body["tools"], body["tool_choice"]),
+            one_call=body.get("parallel_tool_calls") is False,
+        )
     else:
         wanted = body.get("response_format") or {}
         if wanted.get("type") not in ("json_object", "json_schema"):
@@ -68,7 +73,10 @@ def told(messages: Sequence[Message], task: Task) -> tuple[Message, ...]:
     """The messages, with what a structured answer should look like at the end of the system message."""
     if task.kind == "tools":
         tools = "\n".join(to_json(tool).decode() for tool in task.tools)
-        instruction = _TOOLS.format(tools=tools)
+        may, what = ("may call one or more functions", "function calls")
+        if task.one_call:
+            may, what = ("must call exactly one function", "one function call")
+        instruction = _TOOLS.format(tools=tools, may=may, what=what)
     elif task.kind == "json" and task.json_schema is not None:
         instruction = _JSON_SCHEMA.format(schema=to_json(task.json_schema).decode())
     elif task.kind == "json":

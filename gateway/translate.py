@@ -71,6 +71,8 @@ class Asked:
     def not_honoured(self) -> tuple[str, ...]:
         """Fields that mean something to some server, and nothing to a search."""
         known = _NEUTRAL | _COMPANIONS | _NEEDS.keys()
+        if self.query.task.kind == "tools":  # calls have their own schemas; there is no other text
+            known -= {"response_format"}
         return tuple(
             name for name, value in self.query.extra.items() if name not in known and value is not None
         )

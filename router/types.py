@@ -59,10 +59,10 @@ class Task:
     """What kind of answer a query wants: how its candidates are read, compared and checked.
 
     "auto" reads the short answer that a text ends in, whatever it is. Of the others some need more: "json" a
-    ``json_schema`` (or ``None``: any JSON), "tools" the request's OpenAI ``tools``, "code" the name of a
-    function (``entry_point``) and, to compare by behaviour, ``cases``: argument lists to call it with. Checks
-    use ``key`` (the right answer), ``tests`` (Python source that fails by raising) and ``pattern`` (a regular
-    expression that the whole answer matches).
+    ``json_schema`` (or ``None``: any JSON), "tools" the request's OpenAI ``tools`` (of which ``one_call``
+    wants not several at once), "code" the name of a function (``entry_point``) and, to compare by behaviour,
+    ``cases``: argument lists to call it with. Checks use ``key`` (the right answer), ``tests`` (Python source
+    that fails by raising) and ``pattern`` (a regular expression that the whole answer matches).
     """
 
     kind: TaskKind = "auto"
@@ -73,6 +73,7 @@ class Task:
     key: str | None = None
     tests: str | None = None
     pattern: str | None = None
+    one_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)

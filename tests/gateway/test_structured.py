@@ -71,6 +71,19 @@ def test_tools_that_must_be_called_are_the_task_in_the_form_of_hermes(
     assert '"name":"sub"' in asked.query.messages[0]["content"].partition("<tools>\n{")[2]
 
 
+def test_one_call_at_a_time_is_told_and_is_the_task() -> None:
+    asked = read(tools=[TOOL], tool_choice="required", parallel_tool_calls=False)
+    assert asked.query.task == Task("tools", tools=(TOOL,), one_call=True)
+    assert "You must call exactly one function to" in asked.query.messages[0]["content"]
+    assert asked.not_honoured == ()
+
+
+def test_a_format_beside_tools_that_must_be_called_is_named_as_left_out() -> None:
+    asked = read(tools=[TOOL], tool_choice="required", response_format=FORMAT)
+    assert asked.query.task == Task("tools", tools=(TOOL,))
+    assert asked.not_honoured == ("response_format",)
+
+
 @pytest.mark.parametrize("choice", [None, "auto", "none"])
 def test_tools_that_may_be_called_or_not_need_a_large_model(choice: str | None) -> None:
     asked = read(tools=[TOOL], tool_choice=choice)

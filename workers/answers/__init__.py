@@ -43,4 +43,4 @@ def answers_for(task: Task, embed: Embed | None = None, ends_monotonic_s: float 
         case "json":
             return json_answers(task.json_schema, allowance)
         case "tools":
-            return ToolAnswers(task.tools, allowance)
+            return ToolAnswers(task.tools, allowance, one_call=task.one_call)

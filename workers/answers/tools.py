@@ -70,23 +70,26 @@ def _call(written: Any) -> ToolCall:
 class ToolAnswers:
     """Answers are canonical JSON lists of ``{"arguments": {...}, "name": ...}``.
 
-    A call of a tool that the task does not have, or with arguments that break its schema, is no answer.
+    A call of a tool that the task does not have, or with arguments that break its schema, is no answer; nor
+    are several where it wants ``one_call``.
     Raises :class:`workers.errors.InvalidTask`.
     """
 
     is_exact = True
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]], allowance: Allowance) -> None:
+    def __init__(self, tools: Sequence[Mapping[str, Any]], allowance: Allowance, *, one_call: bool) -> None:
         if not tools:
             raise InvalidTask('a task of the kind "tools" needs tools, as in an OpenAI request')
         self._parameters = dict(map(_declared, tools))
         self._allowance = allowance
+        self._one_call = one_call
         self._fitting: dict[tuple[str, str], bool] = {}
         self.extract = once_a_text(self._read)
 
     def _read(self, text: str) -> str | None:
         calls = parse_tool_calls(text)
-        if not calls or not all(map(self._is_allowed, calls)):
+        too_many = self._one_call and len(calls) > 1
+        if not calls or too_many or not all(map(self._is_allowed, calls)):
             return None
         return spell_json([{"name": call.name, "arguments": call.arguments} for call in calls])
 

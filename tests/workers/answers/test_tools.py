@@ -52,6 +52,12 @@ def test_a_call_is_read_however_it_is_written(text: str) -> None:
     assert TOOLS.extract(text) == '[{"arguments":{"city":"Paris"},"name":"weather"}]'
 
 
+def test_where_one_call_is_wanted_several_are_no_answer() -> None:
+    one_call = answers_for(Task("tools", tools=(WEATHER, NOW), one_call=True))
+    assert one_call.extract(PARIS) == TOOLS.extract(PARIS)
+    assert one_call.extract(f"<tool_call>{PARIS}</tool_call><tool_call>{PARIS}</tool_call>") is None
+
+
 def test_calls_side_by_side_keep_their_order() -> None:
     text = f'<tool_call>{PARIS}</tool_call>\n<tool_call>{{"name": "now"}}</tool_call>'
 
