@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -20,9 +21,11 @@ from gateway.schemas import ChatRequest
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.upstreams import Upstreams, listed_prices
-from router.artifacts import load_calibration
+from router.artifacts import load_calibration, missing_calibration
 from router.market import open_market
 from router.quality import load_shortfalls
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -31,9 +34,13 @@ def create_app(settings: Settings) -> FastAPI:
     Raises :class:`router.errors.ArtifactInvalid` for a calibration or a quality that cannot be read.
     """
     config = settings.config
+    calibration = load_calibration(config.calibration)
+    missing = missing_calibration(config.calibration, calibration)
+    if missing:
+        log.warning("%s", missing)
     market = open_market(
         config,
-        calibration=load_calibration(config.calibration),
+        calibration=calibration,
         price_map=listed_prices(config),
         shortfalls=load_shortfalls(config),
     )
@@ -49,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
             dispatcher=dispatcher,
             upstreams=upstreams,
             started_unix_s=int(time.time()),
+            warnings=(missing,) if missing else (),
         )
         try:
             yield

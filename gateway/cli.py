@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from gateway import client
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
-from router.artifacts import load_calibration
+from router.artifacts import load_calibration, missing_calibration
 from router.config import load_config
 from router.errors import RouterError
 from router.quality import load_shortfalls
@@ -171,8 +171,10 @@ def check(
     """Validate a configuration with the environment's overrides; a fault is one line and exit code 2."""
     source = file or _source("", None)
     config = load_config(source, os.environ)
-    load_calibration(config.calibration)  # a gateway would not start without these
+    calibration = load_calibration(config.calibration)  # a gateway would not start with a wrong one
     load_shortfalls(config)
+    if missing := missing_calibration(config.calibration, calibration):
+        typer.echo(f"gradus: {missing}", err=True)
     typer.echo(
         f"{source} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "
         f"{_count(config.policies, 'policy')} ({', '.join(config.policies)})"

@@ -89,6 +89,16 @@ def load_calibration(reference: str | None) -> Calibration | None:
         return None
 
 
+def missing_calibration(reference: str | None, loaded: Calibration | None) -> str | None:
+    """What to tell the operator of a calibration that is configured, but not there (yet)."""
+    if reference is None or loaded is not None:
+        return None
+    return (
+        f"calibration: {reference}: no such file, so how often models are right is assumed; measure it with "
+        "`gradus train`, or leave calibration out"
+    )
+
+
 def read_artifact(reference: str, shape: type[M], what: str, command: str) -> M:
     """A file of version 1 of its ``shape``; ``command`` writes it anew.
 

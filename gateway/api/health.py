@@ -63,6 +63,7 @@ def _runs(workers: Sequence[Mapping[str, Any]], model: str) -> bool:
 def _warnings(state: GatewayState) -> Iterator[str]:
     for model, variable in state.upstreams.missing_keys().items():
         yield f"Model {model} cannot be asked: set its API key in {variable} and start the gateway again."
+    yield from state.warnings
     yield from _no_large(state.config)
 
 

@@ -15,11 +15,14 @@ from router.config import Config
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
+    """``warnings`` are what was amiss when the gateway started."""
+
     config: Config
     service: Service
     dispatcher: Dispatcher
     upstreams: Upstreams
     started_unix_s: int
+    warnings: tuple[str, ...]
 
     @property
     def max_body_bytes(self) -> int:

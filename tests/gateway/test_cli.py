@@ -58,6 +58,16 @@ def test_config_check_misses_a_file_that_the_gateway_would_miss(
     assert "nowhere.json: no such file" in capsys.readouterr().err
 
 
+def test_config_check_tells_of_a_calibration_that_is_not_there_and_takes_the_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRADUS__CALIBRATION", "nowhere.json")
+    assert run(monkeypatch, "config", "check", "abacus") == 0
+    said = capsys.readouterr()
+    assert "nowhere.json: no such file" in said.err
+    assert "abacus is right" in said.out
+
+
 def test_config_check_names_file_and_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

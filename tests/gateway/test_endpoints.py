@@ -132,6 +132,11 @@ def test_readiness_warns_of_missing_keys_and_missing_large_models(configure: Con
     assert not any("LITE_KEY" in warning for warning in warnings)
 
 
+def test_readiness_warns_of_a_calibration_that_is_not_there(configure: Configure, start: Start) -> None:
+    url = start(configure(GRADUS__CALIBRATION="nowhere.json"))
+    assert any("nowhere.json: no such file" in each for each in httpx.get(f"{url}/readyz").json()["warnings"])
+
+
 def test_the_interface_describes_itself_with_examples(url: str) -> None:
     schema = httpx.get(f"{url}/openapi.json").json()
 
