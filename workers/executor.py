@@ -37,7 +37,7 @@ from workers.protocols import (
     SearchResult,
     Verifier,
 )
-from workers.replies import answered, streamed
+from workers.replies import answered, streamed, thought_only
 from workers.search import STRATEGIES, UNJUDGED
 from workers.search.sampling import sample
 from workers.steps import Steps, Thinking
@@ -195,7 +195,7 @@ class _Execution:
         self, spec: StrategySpec, model: Model, probes: Sequence[Candidate], result: SearchResult
     ) -> str | None:
         """What the client would not expect: that its temperature did not hold, or something ended early."""
-        notices = []
+        notices = thought_only(model.steps, result, self._params(model).max_tokens)
         sampled = probes or spec.name != "direct"
         if sampled and self.job.query.sampling.temperature == 0:
             temperature = self._params(model).temperature

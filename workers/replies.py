@@ -59,6 +59,17 @@ def streamed(steps: Steps, send: Callable[[str], None]) -> OnText:
     return on_text
 
 
+def thought_only(steps: Steps, result: SearchResult, max_tokens: int) -> list[str]:
+    """The notice where the limit of tokens cut off every candidate before its answer began, else none."""
+    if any(one.finish_reason != "length" or steps.answer(one.text).strip() for one in result.candidates):
+        return []
+    thought = len(result.candidates)
+    return [
+        f"none of {thought} candidates came to the end of its thinking within max_tokens {max_tokens}: there "
+        "is no answer to show"
+    ]
+
+
 def _not_met(task: Task, result: SearchResult) -> SchemaNotMet:
     demanded = "tools" if task.kind == "tools" else "JSON schema" if task.json_schema else "demand for JSON"
     tried = len(result.candidates)

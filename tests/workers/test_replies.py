@@ -114,6 +114,21 @@ def test_thinking_is_neither_sent_nor_streamed(stream: bool) -> None:
     assert outcome.usage[0].reasoning_tokens > 0
 
 
+@pytest.mark.parametrize(("plan", "tried"), [(direct_plan(), 1), (SEARCH, 4)])
+def test_a_client_is_told_where_nothing_came_to_the_end_of_its_thinking(plan: Any, tried: int) -> None:
+    outcome, _ = play("<think>so it goes on", plan=plan, thinking=ThinkingMarks(), max_tokens=4)
+    assert (outcome.status, outcome.text, outcome.finish_reason) == ("answered", "", "length")
+    assert f"none of {tried} candidates came to the end of its thinking within max_tokens 4" in str(
+        outcome.notice
+    )
+
+
+def test_nothing_is_said_where_one_came_to_an_answer() -> None:
+    turns = ["<think>so it goes on"] * 3 + ["<think></think>7"]
+    outcome, _ = play(*turns, thinking=ThinkingMarks(), max_tokens=4)
+    assert (outcome.text, outcome.notice) == ("7", None)
+
+
 def test_tool_calls_are_not_streamed_as_text() -> None:
     outcome, texts = play(CALL, plan=direct_plan(), stream=True, task=Task("tools", tools=(ADD,)))
     assert outcome.tool_calls
