@@ -128,14 +128,14 @@ class Size:
 
 def direct(size: Size, answers: int = 1) -> Workload:
     """One completion, or several independent ones of the same prompt; judged by nobody."""
-    return parallel(answers, size, judged=False)
+    return parallel(answers, size, judged=0)
 
 
-def parallel(samples: int, size: Size, *, judged: bool = True) -> Workload:
-    """``samples`` completions in one batch, each judged once, or by nobody; 0 samples cost nothing."""
+def parallel(samples: int, size: Size, *, judged: int | None = None) -> Workload:
+    """``samples`` completions in one batch, ``judged`` turns, by default these; 0 samples cost nothing."""
     if samples <= 0:
         return Workload.nothing()
-    judges = samples if judged else 0
+    judges = samples if judged is None else judged
     expected = Tokens(
         size.prompt, samples * size.completion, judges, judges * (size.prompt + size.completion)
     )

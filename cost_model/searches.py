@@ -24,7 +24,8 @@ class Search:
     """How far a search may go; the names are those of :class:`router.types.StrategySpec`.
 
     ``probes`` samples are there already. ``window`` samples are launched together, ``None``: all. A model
-    that ``thinks_first`` may need five prompts, not one, to come to the end of its first step.
+    that ``thinks_first`` may need five prompts, not one, to come to the end of its first step. Whole turns
+    that are ``judged_together`` are judged at the end, those of the probe again: their scores compare them.
     """
 
     samples: int
@@ -35,11 +36,17 @@ class Search:
     chain_length: int = 4
     window: int | None = None
     thinks_first: bool = False
+    judged_together: bool = False
 
     @property
     def fresh(self) -> int:
         """Samples that are still to be begun."""
         return max(0, self.samples - self.probes)
+
+    @property
+    def judged(self) -> int:
+        """Whole turns that are judged."""
+        return self.samples if self.judged_together and self.fresh else self.fresh
 
     @property
     def kept(self) -> int:
@@ -57,15 +64,15 @@ def workload(strategy: str, search: Search, size: Size) -> Workload:
 
 
 def _direct(search: Search, size: Size) -> Workload:
-    return parallel(0 if search.probes else 1, size, judged=False)
+    return parallel(0 if search.probes else 1, size, judged=0)
 
 
 def _majority(search: Search, size: Size) -> Workload:
-    return _in_windows(search, parallel(search.fresh, size, judged=False))
+    return _in_windows(search, parallel(search.fresh, size, judged=0))
 
 
 def _best_of_n(search: Search, size: Size) -> Workload:
-    return _in_windows(search, parallel(search.fresh, size))
+    return _in_windows(search, parallel(search.fresh, size, judged=search.judged))
 
 
 def _in_windows(search: Search, at_once: Workload) -> Workload:
@@ -176,10 +183,10 @@ def _revisions(search: Search, size: Size) -> Workload:
     expected = Tokens(
         (size.prompt if first else 0) + later * ceil(size.prompt + mean_shown * size.completion),
         search.fresh * size.completion,
-        search.fresh,
-        search.fresh * (size.prompt + size.completion),
+        search.judged,
+        search.judged * (size.prompt + size.completion),
     )
-    return _bounded(expected, size, turns=search.fresh, first=first, later=later, judged=search.fresh)
+    return _bounded(expected, size, turns=search.fresh, first=first, later=later, judged=search.judged)
 
 
 def _reflect(search: Search, size: Size) -> Workload:
@@ -188,10 +195,12 @@ def _reflect(search: Search, size: Size) -> Workload:
     expected = Tokens(
         (size.prompt if first else 0) + later * (2 * size.prompt + 3 * size.completion),
         (search.fresh + later) * size.completion,
-        search.fresh,
-        search.fresh * (size.prompt + size.completion),
+        search.judged,
+        search.judged * (size.prompt + size.completion),
     )
-    return _bounded(expected, size, turns=2 * search.fresh, first=first, later=2 * later, judged=search.fresh)
+    return _bounded(
+        expected, size, turns=2 * search.fresh, first=first, later=2 * later, judged=search.judged
+    )
 
 
 def _attempts(search: Search) -> tuple[bool, int]:

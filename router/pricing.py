@@ -79,6 +79,7 @@ def search(market: Market, policy_name: str, outlook: Outlook, ask: Ask, *, prob
         spec.chain_length,
         spec.stopping.window,
         thinks_first=thinking is not None and thinking.steps == "after",
+        judged_together=market.config.compares_turns(market.config.policies[policy_name].verifier),
     )
     return _on_small(market, policy_name, spec, outlook.small, workload(spec.name, done, size))
 

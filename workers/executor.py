@@ -148,7 +148,7 @@ class _Execution:
         spec = chosen.strategy
         with self._stage("search"):
             model = self._model(chosen.model)
-            problem = self._problem(model, probes)
+            problem = self._problem(model, probes, judged_together=self._compares_turns(spec))
             is_direct = spec.name == "direct"
             generate = self.meter.generator(
                 self._engine(model, spec),
@@ -213,10 +213,15 @@ class _Execution:
             notices.append(f"the search stopped early: {result.stopped}")
         return "; ".join(notices) or None
 
-    def _problem(self, model: Model, probes: Sequence[Candidate] = ()) -> Problem:
+    def _compares_turns(self, spec: StrategySpec) -> bool:
+        return spec.name not in UNJUDGED and self._verifier().compares_turns
+
+    def _problem(
+        self, model: Model, probes: Sequence[Candidate] = (), *, judged_together: bool = False
+    ) -> Problem:
         if self.answers is None:
             self.answers = answers_for(self.job.query.task, self.embed, self.compared_monotonic_s)
-        return Problem(self.meter.messages, self.answers, model.steps, tuple(probes))
+        return Problem(self.meter.messages, self.answers, model.steps, tuple(probes), judged_together)
 
     def _params(self, model: Model, *, direct: bool = False, votes: bool = False) -> SamplingParams:
         """The request's settings, else the model's; a vote asks how likely each sample is.

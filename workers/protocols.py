@@ -185,6 +185,11 @@ class Verifier(Protocol):
         """Whether it was made to see the earlier attempts of a revision chain in the conversation."""
         ...
 
+    @property
+    def compares_turns(self) -> bool:
+        """Whether scores are relative to the other turns of a batch: those of two batches do not compare."""
+        ...
+
     def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
         """Judge the ``prefix`` of each turn as what the assistant says after its ``messages``.
 
@@ -231,13 +236,16 @@ class SearchResult:
 class Problem:
     """What a search is to solve: a conversation, how answers compare, what a step is, and the probe's turns.
 
-    The probe's candidates are paid for: they are the first candidates of every search.
+    The probe's candidates are paid for: they are the first candidates of every search. ``judged_together``
+    says that the verifier :attr:`compares <Verifier.compares_turns>` turns: those that one is chosen from
+    are scored in one batch.
     """
 
     messages: tuple[Mapping[str, Any], ...]
     answers: Answers
     steps: Steps = LINES
     probes: tuple[Candidate, ...] = ()
+    judged_together: bool = False
 
     def turn(self, prefix: str = "") -> Prompt:
         """Continue to the end of the turn."""

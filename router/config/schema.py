@@ -44,3 +44,10 @@ class Config(Section):
         if all(each.scores_steps for each in members):
             return "steps"
         return "votes" if all(each.kind == "majority" for each in members) else "turns"
+
+    def compares_turns(self, verifier: str) -> bool:
+        """Whether its scores are relative to the other turns that it judges with them."""
+        return any(
+            each.kind == "majority" or (each.kind == "judge" and each.mode == "pairwise")
+            for each in self.members(verifier).values()
+        )

@@ -69,7 +69,7 @@ def test_all_members_of_an_ensemble_read_and_each_is_paid() -> None:
 
 def test_a_turn_that_nobody_judges_costs_nothing_more() -> None:
     assert Tokens(judged=16, judged_tokens=2000).cost_usd(FREE) == 0
-    assert parallel(16, SIZE, judged=False).expected == Tokens(50, 16 * 80)
+    assert parallel(16, SIZE, judged=0).expected == Tokens(50, 16 * 80)
 
 
 @pytest.mark.parametrize(

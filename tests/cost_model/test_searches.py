@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_model.estimate import Size, Tokens
@@ -25,6 +25,7 @@ searches = st.builds(
     st.integers(1, 3),
     st.integers(1, 8),
     st.none() | st.integers(2, 16),
+    st.booleans(),
     st.booleans(),
 )
 
@@ -55,6 +56,15 @@ def test_a_vote_is_judged_by_nobody() -> None:
     load = workload("majority", Search(16), SIZE)
     assert load.worst is not None
     assert load.worst.judged == load.expected.judged == 0
+
+
+def test_where_scores_compare_turns_those_of_the_probe_are_judged_again() -> None:
+    for strategy in ("best_of_n", "best_of_n_weighted", "revisions", "reflect"):
+        for probes, judged in ((4, 16), (16, 0)):
+            load = workload(strategy, Search(16, probes, judged_together=True), SIZE)
+            assert load.worst is not None
+            assert load.worst.judged == load.expected.judged == judged
+            assert load.expected.judged_tokens == judged * (50 + 80)
 
 
 def test_every_window_reads_the_prompt_again() -> None:
@@ -116,6 +126,7 @@ def _play_beam(search: Search, size: Size, rng: random.Random) -> Tokens:
     return Tokens(prompt, completion, judged)
 
 
+@settings(deadline=None)
 @given(sizes, searches, st.randoms(use_true_random=False))
 def test_no_beam_search_exceeds_its_worst_case(size: Size, search: Search, rng: random.Random) -> None:
     played = _play_beam(search, size, rng)

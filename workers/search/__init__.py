@@ -14,17 +14,18 @@ judged is read by the verifier, with its conversation.
     strategy            turns       prompts                      judged             batches
     direct              1           1                            0                  1
     majority            n           W                            0                  W
-    best_of_n           n           W                            n                  W
-    best_of_n_weighted  n           W                            n                  W
+    best_of_n           n           W                            n **               W
+    best_of_n_weighted  n           W                            n **               W
     beam                N           1 + S R                      n + N (R - 1) + S  R + 1
     lookahead           N (k + 1)   1 + k n + S R + k N (R - 1)  *                  R (k + 1) + 1
     dvts                N           1 + S R                      n + N (R - 1) + S  R + 1
     particle            N           1 + N R                      n + N R            R + 1
     backtrack           N           S (M R + 1)                  S (M R + 1)        M R + 1
-    revisions           n           1 + (N - C)                  n                  L
-    reflect             2 n         1 + 2 (N - C)                n                  2 L
+    revisions           n           1 + (N - C)                  n **               L
+    reflect             2 n         1 + 2 (N - C)                n **               2 L
 
-    * n + p + N (R - 1) + S
+    *  n + p + N (R - 1) + S
+    ** n + p, all in one batch at the end, with a verifier whose scores compare the turns of a batch, if n > 0
 
 The first prompt is the question, asked once for all first steps or attempts. The last batch of a search by
 steps brings the paths that R rounds left open to the end of their turn. A later prompt of ``revisions``

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored
 
@@ -50,3 +51,8 @@ def as_candidate(
         score=judgement.score,
         mean_logprob=mean_logprob,
     )
+
+
+def judged(candidate: Candidate, judgement: Scored) -> Candidate:
+    """The same with another judgement."""
+    return replace(candidate, step_scores=judgement.step_scores, score=judgement.score)

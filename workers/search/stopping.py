@@ -6,7 +6,6 @@ Agreement is by class of answers, as the task compares them. A turn without an a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
 
 
 def cannot_lose(first: float, second: float, to_come: float) -> bool:
@@ -18,11 +17,15 @@ def stays_ahead(first: int, second: int) -> float:
     """P(the leader of an endless vote is the leader of this one), by its two most frequent answers.
 
     The posterior P(p > 1/2) of p ~ Beta(first + 1, second + 1), as in Adaptive-Consistency (Aggarwal et al.
-    2023, section 3.2); for whole numbers it is a sum of binomial coefficients, and exact.
+    2023, section 3.2); for whole numbers it is a sum of binomial coefficients, and exact. ``second`` is at
+    most ``first``; each coefficient is made of the one before it.
     """
     tosses = first + second + 1
-    ways = sum(comb(tosses, heads) for heads in range(first + 1))
-    return ways / (1 << tosses)
+    ways = above = 1  # for no heads at all; by symmetry the leader's rest is what the second can toss
+    for heads in range(1, second + 1):
+        ways = ways * (tosses - heads + 1) // heads
+        above += ways
+    return ((1 << tosses) - above) / (1 << tosses)
 
 
 def agrees(window: Sequence[int | None]) -> bool:

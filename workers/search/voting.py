@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 
-from router.types import StrategySpec
+from router.types import StoppingRule, StrategySpec
 from workers.errors import NoAnswer
 from workers.protocols import Candidate, Completion, Generate, Problem, Score, Scored, SearchResult
-from workers.search.sampling import as_candidate, is_complete
+from workers.search.sampling import as_candidate, is_complete, judged
 from workers.search.selection import Select, has_answer
 from workers.search.stopping import agrees, cannot_lose, stays_ahead, whole_windows
 
@@ -21,7 +21,8 @@ class Vote:
     """N samples, launched in windows, and what ``select`` chooses of those there are when a rule stops it.
 
     Samples are judged in as few batches as may be: at the end, or when only their scores can tell whether the
-    rule holds. ``score`` is ``None`` where nothing needs to be judged.
+    rule holds. Where scores compare them, all are judged at the end, those of the probe again. ``score`` is
+    ``None`` where nothing needs to be judged.
     """
 
     def __init__(self, problem: Problem, spec: StrategySpec, select: Select, score: Score | None) -> None:
@@ -35,6 +36,9 @@ class Vote:
         self._arriving: list[Candidate | None] = []
         """Of the window that runs, in the order that they ended."""
         self._stopped: str | None = None
+        self._rule = _rule(problem, spec, score)
+        self._labels: dict[str, int] = {}
+        """The class of each answer so far."""
 
     def run(self, generate: Generate) -> SearchResult:
         """Raises :class:`workers.errors.NoAnswer` if nothing is complete when time or budget run out."""
@@ -73,40 +77,34 @@ class Vote:
         return self._stopped is not None
 
     def _reason_to_stop(self, to_come: int) -> str | None:
-        voters = sum(map(has_answer, self._complete()))
-        if not self._may_hold(voters, to_come):
+        said = _said(self._complete())
+        if not self._may_hold(len(said), to_come):
             return None
-        match self._spec.stopping.rule, self._spec.name:
-            case "leader", "best_of_n":
-                return self._unbeatable()
-            case "leader", "best_of_n_weighted":
-                return self._scores_ahead(to_come)
-            case "leader", _:
-                return self._votes_ahead(to_come)
-            case "beta", _:
+        if self._labels.keys() != set(said):
+            distinct = tuple(dict.fromkeys(said))
+            self._labels = dict(zip(distinct, self._problem.answers.classes(distinct), strict=True))
+        match self._rule:
+            case "leader":
+                return self._votes_ahead(to_come) if self._score is None else self._scores_ahead(to_come)
+            case "beta":
                 return self._stays_ahead()
-            case "window", _:
+            case "window":
                 return self._window_agrees()
         return None
 
     def _may_hold(self, voters: int, to_come: int) -> bool:
         """Whether the rule would hold if all agreed: before that no answers need to be compared."""
-        match self._spec.stopping.rule:
+        match self._rule:
             case "leader":
-                return self._spec.name == "best_of_n" or voters > to_come
+                return voters > to_come
             case "beta":
                 return stays_ahead(voters, 0) >= self._spec.stopping.confidence
-        return True
-
-    def _unbeatable(self) -> str | None:
-        if self._arriving:  # a score at a time would cost more than it saves
-            return None
-        if any(has_answer(one) and one.score >= _BEST_SCORE for one in self._judged()):
-            return f"no score can beat {_BEST_SCORE:g}"
-        return None
+            case "window":
+                return not self._arriving
+        return False
 
     def _votes_ahead(self, to_come: int) -> str | None:
-        votes = Counter(self._classes(self._complete()))
+        votes = self._votes()
         if not self._cannot_lose(votes, to_come):
             return None
         first, second = _first_two(votes)
@@ -135,19 +133,13 @@ class Vote:
         first, second = _first_two(weights)
         if not cannot_lose(first, second, to_come):
             return False
-        said = [one.answer or "" for one in self._complete() if has_answer(one)]
-        labels = self._problem.answers.classes(said)
-        alone = Counter(labels)
-        stand_alone = all(
-            behind == alone[label]
-            for behind, label in zip(
-                self._problem.answers.support(said, [1.0] * len(said)), labels, strict=True
-            )
-        )
+        alone = Counter(_said(self._complete()))
+        behind = self._problem.answers.support(tuple(alone), tuple(map(float, alone.values())))
+        stand_alone = list(behind) == list(alone.values())
         return stand_alone or cannot_lose(first, fsum(weights.values()) - first, to_come)
 
     def _stays_ahead(self) -> str | None:
-        votes = Counter(self._classes(self._complete()))
+        votes = self._votes()
         first, second = _first_two(votes)
         probability = stays_ahead(int(first), int(second))
         if not votes or probability < self._spec.stopping.confidence or not self._wins(_leader(votes)):
@@ -156,56 +148,75 @@ class Vote:
 
     def _window_agrees(self) -> str | None:
         size = self._spec.stopping.window
-        if self._arriving or size is None:
+        if size is None:
             return None
-        by_text = self._by_text(self._complete())
-        classes = [None if one is None else by_text.get(one.text) for one in self._samples]
+        classes = [None if one is None else self._class(one) for one in self._samples]
         for window in whole_windows(len(classes), size):
             agreed = classes[window][0]
             if agrees(classes[window]) and agreed is not None and self._wins(agreed):
                 return f"all {size} samples of a window agree"
         return None
 
-    def _wins(self, answer: int) -> bool:
-        """Whether what would be chosen now is of that class of answers, as :meth:`_classes` counts them."""
-        candidates = self._judged()
-        best = self._select(candidates, self._problem.answers).best
-        return self._by_text(candidates).get(best.text) == answer
+    def _wins(self, label: int) -> bool:
+        """Whether what would be chosen now is of that class of answers."""
+        return self._class(self._select(self._judged(), self._problem.answers).best) == label
+
+    def _class(self, candidate: Candidate) -> int | None:
+        return self._labels[candidate.answer or ""] if has_answer(candidate) else None
+
+    def _votes(self) -> Counter[int]:
+        """How many gave an answer of each class, in order of first appearance."""
+        votes: Counter[int] = Counter()
+        for answer, count in Counter(_said(self._complete())).items():
+            votes[self._labels[answer]] += count
+        return votes
 
     def _weights(self, unjudged: float) -> dict[int, float]:
         """The sum of scores of each class of answers."""
-        candidates = [one for one in self._complete() if has_answer(one)]
         weights: dict[int, list[float]] = {}
-        for label, one in zip(self._classes(candidates), candidates, strict=True):
+        for one in filter(has_answer, self._complete()):
             known = self._judgements.get(one.text)
-            weights.setdefault(label, []).append(unjudged if known is None else known.score)
+            own = weights.setdefault(self._labels[one.answer or ""], [])
+            own.append(unjudged if known is None else known.score)
         return {label: fsum(own) for label, own in weights.items()}
-
-    def _classes(self, candidates: Sequence[Candidate]) -> Sequence[int]:
-        """A label for each candidate that has an answer."""
-        return self._problem.answers.classes([one.answer or "" for one in candidates if has_answer(one)])
-
-    def _by_text(self, candidates: Sequence[Candidate]) -> dict[str, int]:
-        with_answer = [one.text for one in candidates if has_answer(one)]
-        return dict(zip(with_answer, self._classes(candidates), strict=True))
 
     def _complete(self) -> list[Candidate]:
         return [one for one in (*self._samples, *self._arriving) if one is not None]
 
     def _judged(self) -> list[Candidate]:
-        """All complete candidates, with their scores."""
+        """All complete candidates, with their scores: each text judged once, or all of them together."""
         candidates = self._complete()
         if self._score is None:
             return candidates
-        new = [one.text for one in candidates if one.text not in self._judgements]
+        if self._problem.judged_together:
+            new = [one.text for one in candidates] if len(candidates) > len(self._problem.probes) else []
+        else:
+            new = [
+                text for text in dict.fromkeys(one.text for one in candidates) if text not in self._judgements
+            ]
         if new:
             scored = self._score([self._problem.turn(text) for text in new])
             self._judgements.update(zip(new, scored, strict=True))
-        known = [self._judgements[one.text] for one in candidates]
-        return [
-            replace(one, step_scores=judgement.step_scores, score=judgement.score)
-            for one, judgement in zip(candidates, known, strict=True)
-        ]
+        return [judged(one, self._judgements[one.text]) for one in candidates]
+
+
+def _rule(problem: Problem, spec: StrategySpec, score: Score | None) -> StoppingRule:
+    """The rule that may stop this vote.
+
+    Scores that compare the turns of a batch are known only at the end. "leader" promises the same answer:
+    best-of-N breaks ties by votes that are still to come, and where classes are more than equal texts a
+    later answer may found one that takes others with it.
+    """
+    if score is not None and problem.judged_together:
+        return "none"
+    if spec.stopping.rule == "leader" and (spec.name == "best_of_n" or not problem.answers.is_exact):
+        return "none"
+    return spec.stopping.rule
+
+
+def _said(candidates: Sequence[Candidate]) -> list[str]:
+    """The answers of those that may win."""
+    return [one.answer for one in candidates if one.answer is not None and one.finish_reason == "stop"]
 
 
 def _first_two(weights: Mapping[int, float]) -> tuple[float, float]:

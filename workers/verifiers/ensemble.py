@@ -20,6 +20,7 @@ class EnsembleVerifier:
         self.name = name
         self.scores_steps = all(member.scores_steps for member, _ in members)
         self.reads_history = all(member.reads_history for member, _ in members)
+        self.compares_turns = any(member.compares_turns for member, _ in members)
         total = fsum(weight for _, weight in members)
         self._members = [(member, weight / total) for member, weight in members]
 

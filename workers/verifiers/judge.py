@@ -124,6 +124,7 @@ class JudgeVerifier:
 
     def __init__(self, name: str, judge: Judge, *, pairwise: bool) -> None:
         self.name = name
+        self.compares_turns = pairwise
         self._judge = judge
         self._score = self._compared if pairwise else self._rated
         self._longest = _twice if pairwise else ask_for_rating

@@ -17,6 +17,7 @@ class MajorityVerifier:
 
     scores_steps = False
     reads_history = False
+    compares_turns = True
 
     def __init__(self, name: str, embed: Embed | None = None) -> None:
         self.name = name

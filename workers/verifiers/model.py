@@ -33,6 +33,7 @@ class ModelVerifier:
         self.name = name
         self.scores_steps = aggregation is not None
         self.reads_history = reads_history
+        self.compares_turns = False
         self.context_tokens = context_tokens
         self._layout = layout
         self._read = read

@@ -21,9 +21,11 @@ class ScriptedVerifier:
         name: str = "scripted",
         scores_steps: bool = True,
         reads_history: bool = False,
+        compares_turns: bool = False,
     ) -> None:
         self.name = name
         self.reads_history = reads_history
+        self.compares_turns = compares_turns
         self.scores_steps = scores_steps
         self.calls: list[tuple[Prompt, ...]] = []
         self.closed = False

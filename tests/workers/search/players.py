@@ -8,7 +8,7 @@ from typing import Literal
 
 from router.types import Task
 from tests.workers.jobs import MESSAGES
-from workers.answers import answers_for
+from workers.answers import Answers, answers_for
 from workers.engines.stopping import StopTexts
 from workers.protocols import Candidate, Completion, Enough, Problem, Prompt, Scored
 from workers.search.sampling import as_candidate
@@ -85,8 +85,10 @@ class Judge:
         return Scored(scores, scores[-1] if scores else 0.0)
 
 
-def problem(*probes: Candidate, steps: Steps = LINES) -> Problem:
-    return Problem(MESSAGES, ANSWERS, steps, probes)
+def problem(
+    *probes: Candidate, steps: Steps = LINES, answers: Answers = ANSWERS, judged_together: bool = False
+) -> Problem:
+    return Problem(MESSAGES, answers, steps, probes, judged_together)
 
 
 def probes(judge: Judge, *turns: str) -> tuple[Candidate, ...]:

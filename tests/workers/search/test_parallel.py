@@ -35,7 +35,7 @@ def test_a_search_of_n_tops_the_probe_up_to_n_in_one_batch(name: StrategyName) -
     initial = probes(scores, NINE, NINE)
     result = STRATEGIES[name](problem(*initial), StrategySpec(name, samples=5), player.generate, scores.score)
     assert player.prefixes == [("", "", "")]
-    assert scores.texts == ([] if name == "majority" else [(SEVEN, EIGHT, SEVEN)])
+    assert scores.texts == ([] if name == "majority" else [(SEVEN, EIGHT)])  # equal turns once
     assert [one.answer for one in result.candidates] == ["9", "9", "7", "8", "7"]
 
 

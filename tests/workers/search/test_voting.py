@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import cos, radians, sin
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,18 @@ from hypothesis import strategies as st
 from router.types import Stopping, StoppingRule, StrategyName, StrategySpec, Task
 from tests.workers.jobs import MESSAGES
 from tests.workers.search.players import ANSWERS, Judge, Player, candidate, problem
-from workers.answers import answers_for
+from workers.answers import Answers, answers_for
+from workers.answers.grouping import GroupedAnswers
+from workers.answers.short import extract_answer
 from workers.protocols import Candidate, Completion, Problem, SearchResult
 from workers.search import STRATEGIES
-from workers.search.selection import select_best_of_n_weighted, select_majority
+from workers.search.selection import select_best_of_n, select_best_of_n_weighted, select_majority
+
+SELECT = {
+    "majority": select_majority,
+    "best_of_n": select_best_of_n,
+    "best_of_n_weighted": select_best_of_n_weighted,
+}
 
 
 def run(
@@ -23,6 +32,7 @@ def run(
     answers: Sequence[str],
     scores: Sequence[float] = (1.0,),
     probes: Sequence[Candidate] = (),
+    kind: Answers = ANSWERS,
 ) -> tuple[SearchResult, Player, Judge]:
     """Sample i has the i-th answer ("-": none) and the i-th score."""
     turns = [
@@ -31,7 +41,8 @@ def run(
     ]
     worth = {turn: scores[at % len(scores)] for at, turn in enumerate(turns)}
     player, judge = Player(turns), Judge(lambda text: worth[text])
-    return STRATEGIES[spec.name](problem(*probes), spec, player.generate, judge.score), player, judge
+    posed = problem(*probes, answers=kind)
+    return STRATEGIES[spec.name](posed, spec, player.generate, judge.score), player, judge
 
 
 def spec(
@@ -112,12 +123,29 @@ def test_by_weight_a_leader_that_is_little_believed_can_still_lose() -> None:
     assert result.confidence == 1.0
 
 
-def test_no_score_beats_1_so_best_of_n_stops_after_the_window_that_has_it() -> None:
-    result, player, judge = run(spec("best_of_n", 8, window=2), "12345678", [0.2, 0.3, 1.0, 0.1])
-    assert len(player.completions) == 4
-    assert [len(batch) for batch in judge.texts] == [2, 2]
-    assert result.best.answer == "3"
-    assert result.stopped == "no score can beat 1, and 4 of 8 were still to come"
+def test_best_of_n_is_not_stopped_by_a_leader_for_later_votes_break_its_ties() -> None:
+    """ "1" and "2" both score 1, and "2" twice."""
+    for rule in ("none", "leader"):
+        result, player, judge = run(spec("best_of_n", 4, rule, window=2), "1922", [1.0, 0.0, 1.0, 1.0])
+        assert (result.best.answer, result.stopped, len(player.completions)) == ("2", None, 4)
+        assert [len(batch) for batch in judge.texts] == [4]
+
+
+def test_where_a_later_answer_may_regroup_the_others_no_leader_is_safe() -> None:
+    result, player, _ = run(spec("majority", 5), "77777", kind=answers_for(Task("number")))
+    assert (len(player.completions), result.stopped) == (5, None)
+
+
+def test_answers_are_compared_again_only_when_another_comes() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def keys(answers: Sequence[str]) -> dict[str, str]:
+        asked.append(tuple(answers))
+        return {answer: answer for answer in answers}
+
+    run(spec("majority", 64, "beta"), "12" * 32, kind=GroupedAnswers(extract_answer, keys))
+    assert set(asked) <= {("1",), ("1", "2")}
+    assert len(asked) <= 4
 
 
 def test_the_beta_rule_stops_at_its_confidence() -> None:
@@ -182,28 +210,40 @@ def test_what_ran_on_after_the_rule_held_is_a_candidate_if_it_came_to_its_end() 
     assert len(result.candidates) == 6
 
 
-answers_and_scores = st.lists(
-    st.tuples(st.sampled_from("123-"), st.sampled_from([0.0, 0.25, 0.5, 1.0])), min_size=1, max_size=14
-)
+def _near(texts: Sequence[str]) -> list[list[float]]:
+    """Neighbours are 25 degrees apart: they mean the same, and those after them do not."""
+    angles = {"a": 0.0, "bb": 25.0, "ccc": 50.0, "-": 90.0}
+    return [[cos(radians(angles[text])), sin(radians(angles[text]))] for text in texts]
 
 
-@given(drawn=answers_and_scores, window=st.none() | st.integers(2, 5), probed=st.integers(0, 5))
-@pytest.mark.parametrize("name", ["majority", "best_of_n_weighted"])
+KINDS = {
+    "auto": (Task(), None, ["1", "2", "3", "-"]),
+    "number": (Task("number"), None, ["1", "1.0000009", "1.0000018", "2", "-"]),
+    "text": (Task("text"), _near, ["a", "bb", "ccc"]),
+}
+
+
+@given(data=st.data(), window=st.none() | st.integers(2, 5), probed=st.integers(0, 5))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", list(SELECT))
 def test_stopping_by_the_leader_never_changes_the_answer(
-    name: StrategyName, drawn: list[tuple[str, float]], window: int | None, probed: int
+    name: StrategyName, kind: str, data: st.DataObject, window: int | None, probed: int
 ) -> None:
+    task, embed, choice = KINDS[kind]
+    compared = answers_for(task, embed)
+    score = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+    drawn = data.draw(st.lists(st.tuples(st.sampled_from(choice), score), min_size=1, max_size=14))
     answers, scores = zip(*drawn, strict=True)
-    patient, _, _ = run(spec(name, len(drawn), "none"), answers, scores)
+    patient, _, _ = run(spec(name, len(drawn), "none"), answers, scores, kind=compared)
     probes = patient.candidates[:probed]
     hasty, player, judge = run(
         spec(name, len(drawn), window=window),
         answers[len(probes) :] or "-",
         scores[len(probes) :] or (0.0,),
         probes,
+        compared,
     )
     assert len(player.completions) <= max(0, len(drawn) - len(probes))
     assert sum(map(len, judge.texts)) <= len(player.completions)
-    rule = select_majority if name == "majority" else select_best_of_n_weighted
-    everything = rule(patient.candidates, ANSWERS).best
     if hasty.stopped is not None:
-        assert hasty.best.answer == everything.answer
+        assert hasty.best.answer == SELECT[name](patient.candidates, compared).best.answer

@@ -16,6 +16,7 @@ class Check:
 
     scores_steps = False
     reads_history = False
+    compares_turns = False
 
     def __init__(self, name: str, judge: Judge) -> None:
         self.name = name
