@@ -26,7 +26,7 @@ from workers.engines.sampling import Draw, streams
 from workers.engines.stopping import is_over
 from workers.engines.turn import TokenTurn
 from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable
-from workers.protocols import Cancellation, Generation, OnEnd, OnText, Prompt, SamplingParams
+from workers.protocols import Cancellation, Completion, Generation, OnEnd, OnText, Prompt, SamplingParams
 
 _POLL_S = 0.05
 """How late a cancellation or a dead generation thread is noticed."""
@@ -149,11 +149,17 @@ class TransformersEngine:
             for (tokens, _, _), group in zip(members, names, strict=True):
                 found = handle.cached_tokens(group[0])
                 cached_tokens[tokens] = min(found, cached_tokens.get(tokens, found))
+        except EngineFailed as error:
+            _break_off(turns, updates)
+            wrote = {name for name, turn in turns.items() if turn.completion_tokens}
+            read = {key[0] for key, group in zip(members, names, strict=True) if wrote.intersection(group)}
+            error.generated = Generation(_completions(turns), prompt_tokens=sum(map(len, read)))
+            raise
         finally:
             handle.cancel([name for name, turn in turns.items() if turn.ended in (None, "cancelled")])
             handle.release()
         return Generation(
-            tuple(turn.completion() for turn in sorted(turns.values(), key=lambda turn: turn.index)),
+            _completions(turns),
             prompt_tokens=sum(map(len, cached_tokens)),
             cached_prompt_tokens=sum(cached_tokens.values()),
         )
@@ -180,6 +186,7 @@ class TransformersEngine:
             if turn.is_over():  # by a stop text, before the loop heard of it
                 continue
             if update.error is not None:
+                turn.break_off(update.tokens)
                 raise EngineFailed(f"model {self.model}: {update.error}")
             new = turn.advance(update.tokens, update.finished)
             if new and on_text is not None:
@@ -221,6 +228,21 @@ class TransformersEngine:
                 raise EngineFailed(f"model {self.model}: {update.error}")
             finished += update.finished
         handle.release()
+
+
+def _break_off(turns: Mapping[str, TokenTurn], updates: Updates) -> None:
+    """End every turn with what a failed loop tells of it: of each that was running, as it fails them all."""
+    while any(not turn.is_over() for turn in turns.values()):
+        try:
+            update = updates.get(timeout=_POLL_S)
+        except Empty:
+            return
+        if not turns[update.sequence].is_over():
+            turns[update.sequence].break_off(update.tokens)
+
+
+def _completions(turns: Mapping[str, TokenTurn]) -> tuple[Completion, ...]:
+    return tuple(turn.completion() for turn in sorted(turns.values(), key=lambda turn: turn.index))
 
 
 def _end_tokens(network: Any, tokenizer: Any) -> frozenset[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import threading
 import time
@@ -196,6 +197,29 @@ def test_a_crash_fails_the_waiting_and_the_next_call_works(
     assert answer_all(engine, ["count"], 50) == [tiny.TURNS["count"]]
     gc.collect()
     assert cache() is None
+    engine.close()
+
+
+def test_a_crash_tells_what_every_sequence_had_by_then(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(tiny_folder)
+    forward, passes = engine._batcher._model.forward, itertools.count()
+
+    def crash_later(*args: Any, **more: Any) -> Any:
+        if next(passes) == 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(*args, **more)
+
+    monkeypatch.setattr(logging.getLogger("ContinuousBatchingLogger"), "disabled", True)
+    monkeypatch.setattr(engine._batcher._model, "forward", crash_later)
+    with pytest.raises(EngineFailed, match="out of memory") as failure:
+        engine.generate([ask("long")] * 2, SamplingParams(50, 0.0))
+    by_then = failure.value.generated
+    assert by_then is not None
+    assert [one.ended for one in by_then.completions] == ["cancelled"] * 2
+    assert all(one.completion_tokens >= 3 for one in by_then.completions)
+    assert by_then.prompt_tokens == engine.count_tokens(ask("long"))
     engine.close()
 
 
