@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from router.types import Task
+from router.types import Branch, Plan, Stopping, StrategySpec, Task, TaskKind
+from tests.workers.jobs import alternative, job, play
 from workers.answers import allowance, answers_for, bounded, maths
 from workers.answers.allowance import Allowance
 from workers.answers.bounded import TooMuch
+from workers.engines.scripted import ScriptedEngine
+from workers.protocols import Cancellation
 
 ENDLESS = [rf"9^{{9^{{9^{{{number}}}}}}}+x" for number in range(64)]
 FORMULAS = [rf"x^2+{number}x+\frac{{{number + 1}}}{{7}}" for number in range(32)]
@@ -136,6 +139,29 @@ def test_a_program_is_run_once_and_not_beyond_the_deadline(monkeypatch: pytest.M
     late = answers_for(task, ends_monotonic_s=time.monotonic() - 1)
     assert late.classes(programs) == (0, 1, 2)
     assert len(ran) == 3
+
+
+@pytest.mark.parametrize("kind", ["math", "code", "json"])
+def test_a_job_of_hostile_answers_ends_about_at_its_deadline(kind: TaskKind) -> None:
+    nested = {"anyOf": [{"required": [name], "properties": {"x": {"$ref": "#/$defs/a"}}} for name in "qr"]}
+    task, said = {
+        "math": (Task("math"), [rf"\boxed{{{formula}}}" for formula in ENDLESS]),
+        "code": (
+            Task("code", entry_point="f", cases=((1,),)),
+            [f"def f(x):\n    while True:\n        x += {number}" for number in range(64)],
+        ),
+        "json": (
+            Task("json", json_schema={"$defs": {"a": nested}, "$ref": "#/$defs/a"}),
+            ['{"x":' * 40 + str(number) + "}" * 40 for number in range(64)],
+        ),
+    }[kind]
+    chosen = alternative(StrategySpec("majority", 64, stopping=Stopping("beta")))
+    plan = Plan("default", "tiny", None, 0, (Branch(None, chosen, (), "by name"),), None, None, None)
+    started_s = time.monotonic()
+
+    outcome, _ = play(job(plan, task=task), ScriptedEngine(said), cancellation=Cancellation(started_s + 2))
+    assert time.monotonic() - started_s < 15
+    assert (outcome.failure is None) == (kind != "json")  # of which none could be validated in time
 
 
 def test_programs_without_an_end_take_no_longer_than_the_deadline() -> None:
