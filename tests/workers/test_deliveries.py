@@ -12,7 +12,7 @@ import redis
 
 from cost_model.usage import Usage
 from router.types import Job, Outcome
-from router.wire import Event, cancel_key, decode_event, dump_job, lease_key, worker_key
+from router.wire import VERSION, Event, cancel_key, decode_event, dump_job, lease_key, worker_key
 from tests.workers.jobs import direct_plan, job
 from workers import events as events_module
 from workers import pulse as pulse_module
@@ -168,7 +168,7 @@ def test_the_deadline_of_the_job_reaches_the_executor_a_little_early(client: red
 
 
 @pytest.mark.parametrize(
-    ("written", "changed"), [('"version":2', '"version":1'), ('"stream":false', '"steam":false')]
+    ("written", "changed"), [(f'"version":{VERSION}', '"version":1'), ('"stream":false', '"steam":false')]
 )
 def test_a_job_that_cannot_be_read_fails_and_is_not_guessed(
     client: redis.Redis, written: str, changed: str
