@@ -32,9 +32,9 @@ class Product:
         return self.process.wait(60)
 
     def child_pid(self, module: str) -> int:
-        """The process id of the child that runs ``python -m <module> serve``."""
+        """The process id of the child that runs ``python -m <module> ...``."""
         for pid in descendants(self.process.pid):
-            if f"-m\0{module}\0serve" in Path(f"/proc/{pid}/cmdline").read_text():
+            if f"-m\0{module}\0" in Path(f"/proc/{pid}/cmdline").read_text():
                 return pid
         raise AssertionError(f"no {module} among the children of gradus up")
 
