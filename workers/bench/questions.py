@@ -52,7 +52,7 @@ def abacus_questions(count: int) -> list[Question]:
 
     Raises :class:`workers.training.errors.MissingExtraError`.
     """
-    from workers.training.tasks import generate
+    from workers.training.abacus.tasks import generate
 
     made = (each for each in generate(_SEED, count * _MADE_FOR_ONE) if each.split == "test")
     return [Question(each.question, each.answer) for each in islice(made, count)]

@@ -1,3 +1,1 @@
-"""Abacus, the embedded models: tasks, language-model training, rollouts, the process reward model and the
-report.
-"""
+"""`gradus train`: data and models for search, from any Hugging Face model; and the making of Abacus."""

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workers.training.__main__ import main
-from workers.training.cli import app
+from workers.training.abacus.cli import app
 
 COMMANDS = ("data", "lm", "grow", "rollouts", "prm", "report", "abacus")
 

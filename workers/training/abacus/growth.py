@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from workers.training import files
-from workers.training.data import load_tokenizer
+from workers.training.abacus.data import load_tokenizer
+from workers.training.abacus.lm import load_trained, run_dir
+from workers.training.abacus.models import SHAPES, new_model
 from workers.training.errors import TrainingError
-from workers.training.lm import load_trained, run_dir
-from workers.training.models import SHAPES, new_model
 
 # Relative to the spread of the old weights.
 _UNEVENNESS = 0.5

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.training.steps import (
+from workers.training.abacus.steps import (
     UnwritableError,
     check_solution,
     expression_steps,
@@ -16,7 +16,7 @@ from workers.training.steps import (
     parse_answer,
     write_solution,
 )
-from workers.training.word_problems import equation_steps, explanation_steps, leg_steps
+from workers.training.abacus.word_problems import equation_steps, explanation_steps, leg_steps
 
 numbers = st.integers(-999, 999).map(str)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from workers.training.abacus.tokenizer import build_tokenizer, chat_ids, prompt_ids
 from workers.training.files import MODELS_DIR
-from workers.training.tokenizer import build_tokenizer, chat_ids, prompt_ids
 
 SOLUTION = "3 * 4 = 12\n2 + 12 = 14\nThe answer is 14."
 

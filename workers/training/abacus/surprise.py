@@ -19,7 +19,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from workers.training import files
-from workers.training.prm import LabelledSolution, batches_of_like_length, padded
+from workers.training.abacus.prm import LabelledSolution, batches_of_like_length, padded
 
 
 @torch.no_grad()

@@ -9,9 +9,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
-from workers.training.exporting import VERIFIER_FILE
+from workers.training.abacus.exporting import VERIFIER_FILE
+from workers.training.abacus.models import parameter_count
 from workers.training.files import MODELS_DIR
-from workers.training.models import parameter_count
 
 NAMES = ("abacus-small", "abacus-large", "abacus-prm")
 pytestmark = pytest.mark.skipif(

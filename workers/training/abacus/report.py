@@ -12,18 +12,19 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
-from workers.training import evaluate, files
-from workers.training.data import load_problems
+from workers.training import files
+from workers.training.abacus import evaluate
+from workers.training.abacus.data import load_problems
+from workers.training.abacus.evaluate import Scores
+from workers.training.abacus.exporting import VERIFIER_FILE
+from workers.training.abacus.lm import run_dir
+from workers.training.abacus.measure import draw_samples, right_counts
+from workers.training.abacus.models import SAMPLING_TEMPERATURE, parameter_count
+from workers.training.abacus.prm import score_solutions
+from workers.training.abacus.rollouts import RolloutSettings
+from workers.training.abacus.rollouts import run as run_rollouts
+from workers.training.abacus.sampling import SamplingSettings
 from workers.training.errors import MissingExtraError, TrainingError
-from workers.training.evaluate import Scores
-from workers.training.exporting import VERIFIER_FILE
-from workers.training.lm import run_dir
-from workers.training.measure import draw_samples, right_counts
-from workers.training.models import SAMPLING_TEMPERATURE, parameter_count
-from workers.training.prm import score_solutions
-from workers.training.rollouts import RolloutSettings
-from workers.training.rollouts import run as run_rollouts
-from workers.training.sampling import SamplingSettings
 
 
 @dataclass(frozen=True)

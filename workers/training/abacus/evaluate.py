@@ -10,8 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from workers.training.measure import majority_answer, pass_at_k, quintile_of, right_counts, weighted_answer
-from workers.training.steps import parse_answer
+from workers.training.abacus.measure import (
+    majority_answer,
+    pass_at_k,
+    quintile_of,
+    right_counts,
+    weighted_answer,
+)
+from workers.training.abacus.steps import parse_answer
 
 AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],

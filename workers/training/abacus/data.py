@@ -14,8 +14,8 @@ import numpy as np
 from transformers import AutoTokenizer
 
 from workers.training import files
-from workers.training.tasks import SPLITS, Problem, generate, messages
-from workers.training.tokenizer import build_tokenizer, chat_ids
+from workers.training.abacus.tasks import SPLITS, Problem, generate, messages
+from workers.training.abacus.tokenizer import build_tokenizer, chat_ids
 
 MAX_EXAMPLE_TOKENS = 224
 TOKENIZER_PROBLEMS = 20_000

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from router.artifacts import load_calibration
-from workers.training import evaluate
+from workers.training.abacus import evaluate
 
 
 def _row(right: int, samples: int, answer: str = "1") -> dict[str, Any]:

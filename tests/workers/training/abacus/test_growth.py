@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from workers.training.abacus.growth import grown, widened
 from workers.training.errors import TrainingError
-from workers.training.growth import grown, widened
 
 
 def llama(layers: int, width: int, heads: int, feed_forward: int, seed: int = 1) -> LlamaForCausalLM:

@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification
 
 from workers.training import files
-from workers.training.tokenizer import CONTEXT_TOKENS
+from workers.training.abacus.tokenizer import CONTEXT_TOKENS
 
 SAMPLING_TEMPERATURE = 0.8
 MAX_NEW_TOKENS = 160

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from workers.training import files
-from workers.training.cards import lm_card, prm_card
-from workers.training.data import load_tokenizer
-from workers.training.lm import load_trained
-from workers.training.models import SAMPLING_TEMPERATURE, export, parameter_count
-from workers.training.steps import STEP_SEPARATOR
+from workers.training.abacus.cards import lm_card, prm_card
+from workers.training.abacus.data import load_tokenizer
+from workers.training.abacus.lm import load_trained
+from workers.training.abacus.models import SAMPLING_TEMPERATURE, export, parameter_count
+from workers.training.abacus.steps import STEP_SEPARATOR
 
 VERIFIER_FILE = "gradus_verifier.json"
 

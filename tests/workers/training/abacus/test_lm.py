@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.workers.training.conftest import TINY
-from workers.training import lm, schedule
-from workers.training.data import load_tokenizer, load_tokens
+from tests.workers.training.abacus.conftest import TINY
+from workers.training.abacus import lm, schedule
+from workers.training.abacus.data import load_tokenizer, load_tokens
 from workers.training.errors import TrainingError
 
 SETTINGS = schedule.LmSettings(batch_tokens=1024, steps=8, warmup_steps=2)

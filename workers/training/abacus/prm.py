@@ -18,8 +18,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from workers.training import files
-from workers.training.steps import STEP_SEPARATOR, parse_answer
-from workers.training.tokenizer import prompt_ids
+from workers.training.abacus.steps import STEP_SEPARATOR, parse_answer
+from workers.training.abacus.tokenizer import prompt_ids
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,24 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from workers.training import files
-from workers.training.data import TokenArrays, load_tokenizer, load_tokens
-from workers.training.errors import TrainingError
-from workers.training.models import SHAPES, Shape, new_model, parameter_count
-from workers.training.schedule import (
+from workers.training.abacus.data import TokenArrays, load_tokenizer, load_tokens
+from workers.training.abacus.models import SHAPES, Shape, new_model, parameter_count
+from workers.training.abacus.schedule import (
     LmSettings,
     make_optimizers,
     optimizer_states,
     rate_factor,
     restore_optimizers,
 )
-from workers.training.team import Team, adopt_gradients, finish_step, make_team, owned, reduce_gradients
+from workers.training.abacus.team import (
+    Team,
+    adopt_gradients,
+    finish_step,
+    make_team,
+    owned,
+    reduce_gradients,
+)
+from workers.training.errors import TrainingError
 
 IGNORED = -100
 

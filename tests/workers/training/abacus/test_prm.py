@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from tests.workers.training.conftest import TINY
-from workers.training import evaluate, measure, prm, surprise
-from workers.training.data import load_problems, load_tokenizer
-from workers.training.models import new_model, new_prm
-from workers.training.rollouts import RolloutSettings, label_questions, run, step_prefixes
-from workers.training.sampling import SamplingSettings, sample
-from workers.training.tasks import Problem
-from workers.training.tokenizer import prompt_ids
+from tests.workers.training.abacus.conftest import TINY
+from workers.training.abacus import evaluate, measure, prm, surprise
+from workers.training.abacus.data import load_problems, load_tokenizer
+from workers.training.abacus.models import new_model, new_prm
+from workers.training.abacus.rollouts import RolloutSettings, label_questions, run, step_prefixes
+from workers.training.abacus.sampling import SamplingSettings, sample
+from workers.training.abacus.tasks import Problem
+from workers.training.abacus.tokenizer import prompt_ids
 
 RIGHT = "3 * 4 = 12\n2 + 12 = 14\nThe answer is 14."
 WRONG = "3 * 4 = 12\n2 + 12 = 15\nThe answer is 15."

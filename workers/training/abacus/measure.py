@@ -14,11 +14,11 @@ import numpy as np
 from tqdm import tqdm
 
 from workers.training import files
+from workers.training.abacus.sampling import SamplingSettings, sample
+from workers.training.abacus.steps import parse_answer
+from workers.training.abacus.tasks import Problem
+from workers.training.abacus.tokenizer import prompt_ids
 from workers.training.errors import TrainingError
-from workers.training.sampling import SamplingSettings, sample
-from workers.training.steps import parse_answer
-from workers.training.tasks import Problem
-from workers.training.tokenizer import prompt_ids
 
 CHUNK_QUESTIONS = 64
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from workers.training import data
-from workers.training.models import Shape
+from workers.training.abacus import data
+from workers.training.abacus.models import Shape
 
 TINY = Shape(layers=1, width=16, heads=2, feed_forward=32)
 PROBLEMS = 400

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from workers.training.data import load_problems, split_path
-from workers.training.steps import check_solution, parse_answer
-from workers.training.tasks import SPLITS, Problem, generate, split_of
+from workers.training.abacus.data import load_problems, split_path
+from workers.training.abacus.steps import check_solution, parse_answer
+from workers.training.abacus.tasks import SPLITS, Problem, generate, split_of
 
 
 def _problems(data_dir: Path) -> list[Problem]:
@@ -48,7 +48,7 @@ def test_all_families_occur_and_difficulty_spreads(built: Path) -> None:
 
 
 def test_a_finished_build_is_left_alone(built: Path) -> None:
-    from workers.training import data
+    from workers.training.abacus import data
 
     before = split_path(built, "train").stat().st_mtime_ns
     data.build(built, seed=3, problems=400)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from workers.training.abacus.steps import UnwritableError, expression_steps, format_number, write_solution
+from workers.training.abacus.word_problems import equation_steps, explanation_steps, leg_steps
 from workers.training.errors import MissingExtraError
-from workers.training.steps import UnwritableError, expression_steps, format_number, write_solution
-from workers.training.word_problems import equation_steps, explanation_steps, leg_steps
 
 SPLITS = ("train", "validation", "calibration", "test")
 # Of every 100 hash buckets; the rest is train.

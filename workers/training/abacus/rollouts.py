@@ -12,10 +12,10 @@ from typing import Any
 from tqdm import tqdm
 
 from workers.training import files
-from workers.training.sampling import SamplingSettings, sample
-from workers.training.steps import STEP_SEPARATOR, parse_answer
-from workers.training.tasks import Problem, generate
-from workers.training.tokenizer import prompt_ids
+from workers.training.abacus.sampling import SamplingSettings, sample
+from workers.training.abacus.steps import STEP_SEPARATOR, parse_answer
+from workers.training.abacus.tasks import Problem, generate
+from workers.training.abacus.tokenizer import prompt_ids
 
 CHUNK_QUESTIONS = 16
 

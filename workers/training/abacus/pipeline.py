@@ -7,16 +7,17 @@ from typing import Any
 
 import torch
 
-from workers.training import evaluate, files, surprise
-from workers.training.data import load_problems, load_tokenizer
+from workers.training import files
+from workers.training.abacus import evaluate, surprise
+from workers.training.abacus.data import load_problems, load_tokenizer
+from workers.training.abacus.exporting import export_prm
+from workers.training.abacus.lm import load_trained
+from workers.training.abacus.measure import draw_samples
+from workers.training.abacus.models import SAMPLING_TEMPERATURE, new_prm
+from workers.training.abacus.prm import PrmSettings, labelled_solutions, train
+from workers.training.abacus.rollouts import RolloutSettings, fresh_problems, run
+from workers.training.abacus.sampling import SamplingSettings
 from workers.training.errors import TrainingError
-from workers.training.exporting import export_prm
-from workers.training.lm import load_trained
-from workers.training.measure import draw_samples
-from workers.training.models import SAMPLING_TEMPERATURE, new_prm
-from workers.training.prm import PrmSettings, labelled_solutions, train
-from workers.training.rollouts import RolloutSettings, fresh_problems, run
-from workers.training.sampling import SamplingSettings
 
 AGGREGATION_QUESTIONS = 500
 
@@ -43,7 +44,7 @@ def make_rollouts(data_dir: Path, seed: int, questions: int, threads: int) -> di
 
 
 def make_prm(data_dir: Path, models_dir: Path, seed: int, threads: int) -> dict[str, Any]:
-    from workers.training.report import score_rows
+    from workers.training.abacus.report import score_rows
 
     torch.set_num_threads(threads)
     path = rollouts_path(data_dir)
@@ -83,8 +84,8 @@ def make_prm(data_dir: Path, models_dir: Path, seed: int, threads: int) -> dict[
 def make_report(
     data_dir: Path, models_dir: Path, output: Path, seed: int, questions: int, threads: int
 ) -> dict[str, Any]:
-    from workers.training.markdown import render
-    from workers.training.report import ReportSettings, measure, plot
+    from workers.training.abacus.markdown import render
+    from workers.training.abacus.report import ReportSettings, measure, plot
 
     torch.set_num_threads(threads)
     numbers = measure(data_dir, ReportSettings(seed=seed, questions=questions), models_dir)

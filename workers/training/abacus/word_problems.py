@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from workers.training.steps import UnwritableError, expression_steps, format_number, operation_line
+from workers.training.abacus.steps import UnwritableError, expression_steps, format_number, operation_line
 
 _CURRENCY = re.compile(r"[$€£¥₹]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
