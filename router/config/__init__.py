@@ -79,7 +79,7 @@ def load_config(source: str | Path | None, env: Mapping[str, str]) -> Config:
     try:
         config = Config.model_validate(document.values)
     except ValidationError as error:
-        raise first_problem(document, error) from None
+        raise first_problem(document, error, Config) from None
     for path, problem in inconsistencies(config):
         raise document.error(path, problem)
     return config

@@ -21,16 +21,17 @@ def override(document: Document, env: Mapping[str, str]) -> None:
     if env.get("GRADUS_LARGE_MODEL"):
         _add_large_model(document, env)
     if "GRADUS_REDIS_URL" in env:
-        _write(document, ["server", "redis_url"], env["GRADUS_REDIS_URL"], "$GRADUS_REDIS_URL")
+        write(document, ["server", "redis_url"], env["GRADUS_REDIS_URL"], "$GRADUS_REDIS_URL")
     for variable in sorted(name for name in env if name.upper().startswith(PREFIX)):
         source = f"${variable}"
         words = variable[len(PREFIX) :].split("__")
         if not all(words):
             raise ConfigInvalid("names no key; write it as GRADUS__SERVER__PORT", source=source)
-        _write(document, words, read_scalar(env[variable], source), source)
+        write(document, words, read_scalar(env[variable], source), source)
 
 
-def _write(document: Document, words: list[str], value: Any, source: str) -> None:
+def write(document: Document, words: list[str], value: Any, source: str) -> None:
+    """Set the key that ``words`` lead to. Raises :class:`ConfigInvalid` where there can be no such key."""
     section: dict[str, Any] = document.values
     path: tuple[str, ...] = ()
     for word in words[:-1]:

@@ -1,72 +1,40 @@
-"""What is wrong with a configuration, in words that say what would be right."""
+"""What is wrong with a file that pydantic reads, in words that say what would be right."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.fields import ENTRY_POINT, REDIS_URL, URL, ModelPrice, VerifierPrice
-from router.config.models import LiteLLMModel, OpenAIModel, ThinkingMarks, TransformersModel
-from router.config.policies import Policy, StoppingRule
-from router.config.schema import Config, Server
+from router.config.fields import ENTRY_POINT, REDIS_URL, URL
 from router.config.source import Document
-from router.config.verifiers import (
-    CheckVerifier,
-    EnsembleVerifier,
-    JudgeVerifier,
-    MajorityVerifier,
-    OrmVerifier,
-    PrmVerifier,
-    Quality,
-    RemoteVerifier,
-)
 from router.errors import ConfigInvalid
 
-_SECTIONS: Final[dict[str, type[BaseModel]]] = {"policies": Policy, "server": Server}
-_KINDS: Final[dict[str, type[BaseModel]]] = {
-    "transformers": TransformersModel,
-    "openai": OpenAIModel,
-    "litellm": LiteLLMModel,
-    "prm": PrmVerifier,
-    "orm": OrmVerifier,
-    "remote": RemoteVerifier,
-    "judge": JudgeVerifier,
-    "check": CheckVerifier,
-    "ensemble": EnsembleVerifier,
-    "majority": MajorityVerifier,
-}
 _PATTERNS: Final[dict[str, str]] = {
     URL: "a URL that starts with http:// or https://",
     REDIS_URL: "a URL that starts with redis://, rediss:// or unix://",
     ENTRY_POINT: "a function, as 'module:function'",
 }
-_INNER: Final[dict[str, type[BaseModel]]] = {
-    "thinking": ThinkingMarks,
-    "quality": Quality,
-    "stopping": StoppingRule,
-}
 
 
-def first_problem(document: Document, error: ValidationError) -> ConfigInvalid:
-    """Of everything that pydantic found, what was written first, in our words."""
+def first_problem(document: Document, error: ValidationError, schema: type[BaseModel]) -> ConfigInvalid:
+    """Of all that pydantic found in what ``schema`` describes: what was written first, in our words."""
     problems = error.errors(include_url=False)
     # A misspelt key is also a missing one; the misspelling is what helps.
     told = [each for each in problems if each["type"] != "missing"] or problems
-    found = [document.error(*_in_our_words(each)) for each in told]
+    found = [document.error(*_in_our_words(each, schema)) for each in told]
     return min(found, key=lambda each: (each.line is not None, each.line or 0))
 
 
-def _in_our_words(error: Any) -> tuple[tuple[str, ...], str]:
+def _in_our_words(error: Any, schema: type[BaseModel]) -> tuple[tuple[str, ...], str]:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    path = tuple(str(part) for part in error["loc"])
-    tag = None
-    if len(path) > 2 and path[0] in ("models", "verifiers"):  # pydantic names the kind of model in the path
-        tag, path = path[2], path[:2] + path[3:]
+    path, section = _find(schema, [str(part) for part in error["loc"]])
     match kind:
         case "extra_forbidden":
-            return path, _unknown_key(path, tag)
+            return path, _unknown_key(path[-1], section)
         case "missing":
             return path, "is missing"
         case "union_tag_not_found":
@@ -85,11 +53,14 @@ def _in_our_words(error: Any) -> tuple[tuple[str, ...], str]:
             return path, f"must be a number, not {_show(value)}"
         case "too_short" if context["actual_length"] == 0:
             return path, "is empty; give at least one"
+        case "string_too_short":
+            return path, "must not be empty"
         case "string_type":
             return path, f"must be text, not {_show(value)}"
         case "string_pattern_mismatch":
             return path, f"must be {_PATTERNS[context['pattern']]}, not {_show(value)}"
     message = error["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
+    message = message.removeprefix("String should ")
     return path, f"must be {message}, not {_show(value)}"
 
 
@@ -99,19 +70,46 @@ def _show(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _unknown_key(path: tuple[str, ...], tag: str | None) -> str:
-    known = _keys(path, tag)
-    close = difflib.get_close_matches(path[-1], known, n=1)
+def _unknown_key(key: str, section: type[BaseModel]) -> str:
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(key, known, n=1)
     advice = f"did you mean {close[0]!r}?" if close else f"known here are {', '.join(known)}"
     return f"is not a known key; {advice}"
 
 
-def _keys(path: tuple[str, ...], tag: str | None) -> list[str]:
-    """The keys that the section around ``path`` has."""
-    section: type[BaseModel] = _SECTIONS.get(path[0], Config) if len(path) > 1 else Config
-    if tag is not None:
-        section = _KINDS[tag]
-        if path[-2] == "price":
-            writes = path[0] == "models" or section is JudgeVerifier
-            section = ModelPrice if writes else VerifierPrice
-    return list(_INNER.get(path[-2], section).model_fields) if len(path) > 1 else list(section.model_fields)
+def _find(schema: type[BaseModel], places: Sequence[str]) -> tuple[tuple[str, ...], type[BaseModel]]:
+    """The path as it is written, and the section that its last key belongs to.
+
+    pydantic also names the kind of a model or verifier, as if it were a key of it.
+    """
+    path: tuple[str, ...] = ()
+    here: Any = schema
+    section = schema
+    for place in places:
+        sections = [each for each in _options(here) if isinstance(each, type) and issubclass(each, BaseModel)]
+        if len(sections) > 1:
+            here = next((each for each in sections if place in _tags(each)), None)
+            continue
+        path = (*path, place)
+        if sections:
+            section = sections[0]
+            field = section.model_fields.get(place)
+            here = None if field is None else field.annotation
+        else:
+            inner = get_args(here) if get_origin(here) in (Mapping, tuple) else ()
+            here = inner[-1 if get_origin(here) is Mapping else 0] if inner else None
+    return path, section
+
+
+def _options(annotation: Any) -> list[Any]:
+    """The types that a value may have."""
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [option for each in get_args(annotation) for option in _options(each)]
+    return [annotation]
+
+
+def _tags(section: type[BaseModel]) -> set[Any]:
+    literals = [field.annotation for field in section.model_fields.values()]
+    return {tag for each in literals if get_origin(each) is Literal for tag in get_args(each)}
