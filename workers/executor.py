@@ -221,7 +221,8 @@ class _Execution:
     ) -> Problem:
         if self.answers is None:
             self.answers = answers_for(self.job.query.task, self.embed, self.compared_monotonic_s)
-        return Problem(self.meter.messages, self.answers, model.steps, tuple(probes), judged_together)
+        asked, revise = self.meter.messages, model.config.revise_prompt
+        return Problem(asked, self.answers, model.steps, tuple(probes), judged_together, revise)
 
     def _params(self, model: Model, *, direct: bool = False, votes: bool = False) -> SamplingParams:
         """The request's settings, else the model's; a vote asks how likely each sample is.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from router.config import REVISE
 from router.types import Task
 from workers.answers.port import Answers
 from workers.steps import LINES, Steps
@@ -238,7 +239,7 @@ class Problem:
 
     The probe's candidates are paid for: they are the first candidates of every search. ``judged_together``
     says that the verifier :attr:`compares <Verifier.compares_turns>` turns: those that one is chosen from
-    are scored in one batch.
+    are scored in one batch. ``revise`` is what the model is told after each earlier attempt of a chain.
     """
 
     messages: tuple[Mapping[str, Any], ...]
@@ -246,6 +247,7 @@ class Problem:
     steps: Steps = LINES
     probes: tuple[Candidate, ...] = ()
     judged_together: bool = False
+    revise: str = REVISE
 
     def turn(self, prefix: str = "") -> Prompt:
         """Continue to the end of the turn."""

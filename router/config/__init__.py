@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from router.config.consistency import inconsistencies
 from router.config.environment import override
 from router.config.models import (
+    REVISE,
     LiteLLMModel,
     Model,
     OpenAIModel,
@@ -36,6 +37,7 @@ from router.config.verifiers import (
 from router.errors import ConfigInvalid
 
 __all__ = [
+    "REVISE",
     "CheckVerifier",
     "Config",
     "EnsembleVerifier",

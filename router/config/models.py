@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from cost_model.prices import UNKNOWN, Price
 from router.config.fields import URL, Count, ModelPrice, Name, Real, Section
+
+REVISE: Final = (
+    "There may be a mistake in that answer. Find it and correct it, then answer the question again from the "
+    "beginning, in the same form."
+)
+"""What revisions ask after each earlier attempt of a model that was not trained with other words."""
 
 
 class _AnyModel(Section):
@@ -31,6 +37,7 @@ class _SearchedModel(_AnyModel):
     temperature: Real = Field(default=0.8, ge=0, le=2)
     step_separator: Name = "\n"
     thinking: ThinkingMarks | None = None
+    revise_prompt: Name = REVISE
     honours: tuple[Literal["json", "tools"], ...] = ()
 
 

@@ -31,8 +31,8 @@ MISTAKES = {
         "context_tokens: 4096",
         "vocabulary: 4096",
         "FILE:15: models.big.vocabulary: is not a known key; known here are price, temperature, "
-        "step_separator, thinking, honours, api_key_env, context_tokens, max_tokens, parameters, engine, "
-        "base_url, upstream_model, tokenizer",
+        "step_separator, thinking, revise_prompt, honours, api_key_env, context_tokens, max_tokens, "
+        "parameters, engine, base_url, upstream_model, tokenizer",
     ),
     "unknown key of a price": (
         "price: {usd_per_million_tokens: 1}",
@@ -49,7 +49,8 @@ MISTAKES = {
         "    path: /models/tiny\n",
         "    path: /models/tiny\n    base_url: http://x\n",
         "FILE:5: models.tiny.base_url: is not a known key; known here are price, temperature, "
-        "step_separator, thinking, honours, engine, path, context_tokens, max_tokens, parameters",
+        "step_separator, thinking, revise_prompt, honours, engine, path, context_tokens, max_tokens, "
+        "parameters",
     ),
     "missing key": (
         "    path: /models/tiny\n",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config import load_config
+from router.config import REVISE, load_config
 from router.errors import ConfigInvalid
 from router.types import Stopping, StrategySpec
 from tests.router.examples import YAML, write
@@ -201,3 +201,27 @@ def test_a_small_model_behind_a_server_needs_its_limits(tmp_path: Path, key: str
     assert message.endswith(
         f"models.big.{key}: is missing; policy 'voting' searches on this model, within that limit"
     )
+
+
+def test_a_searched_model_says_how_it_is_asked_to_revise(tmp_path: Path) -> None:
+    text = MORE.replace("    max_tokens: 100\n", "    max_tokens: 100\n    revise_prompt: Again.\n", 1)
+    assert load_config(write(tmp_path, text), {}).models["tiny"].revise_prompt == "Again."  # type: ignore[union-attr]
+    assert load_config(write(tmp_path, MORE), {}).models["tiny"].revise_prompt == REVISE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        (
+            "    max_tokens: 100\n    revise_prompt: ''\n",
+            "models.tiny.revise_prompt: must not be empty",
+        ),
+        (
+            "    max_tokens: 100\n    revise_prompts: Again.\n",
+            "models.tiny.revise_prompts: is not a known key; did you mean 'revise_prompt'?",
+        ),
+    ],
+)
+def test_a_mistake_in_how_to_ask_is_named(tmp_path: Path, model: str, problem: str) -> None:
+    text = MORE.replace("    max_tokens: 100\n", model, 1)
+    assert _error(write(tmp_path, text)) == f"8: {problem}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from router.config import ThinkingMarks, TransformersModel
+from router.config import REVISE, ThinkingMarks, TransformersModel
 from router.types import (
     Alternative,
     Bin,
@@ -76,6 +76,7 @@ def model(
     temperature: float = 0.8,
     max_tokens: int = 64,
     thinking: ThinkingMarks | None = None,
+    revise_prompt: str = REVISE,
 ) -> Model:
     config = TransformersModel(
         engine="transformers",
@@ -84,6 +85,7 @@ def model(
         max_tokens=max_tokens,
         temperature=temperature,
         thinking=thinking,
+        revise_prompt=revise_prompt,
     )
     return Model(engine, config)
 

@@ -14,11 +14,13 @@ from tests.workers.jobs import (
     direct_plan,
     job,
     judge,
+    model,
     play,
     probing_plan,
     purposes,
 )
 from workers.engines.scripted import ScriptedEngine
+from workers.executor import run
 from workers.protocols import Cancellation, Prompt
 from workers.search import STRATEGIES
 
@@ -193,3 +195,15 @@ def test_a_vote_needs_no_verifier() -> None:
     plan = Plan("vote", "tiny", None, 0, (Branch(None, only, (), "as asked"),), None, None, None)
     outcome, _ = play(job(plan), ScriptedEngine([RIGHT]))
     assert (outcome.status, outcome.text, purposes(outcome)) == ("answered", RIGHT, ["candidate"])
+
+
+def test_revisions_are_asked_for_in_the_words_of_the_model_s_configuration() -> None:
+    engine = ScriptedEngine([WRONG, RIGHT])
+    only = alternative(StrategySpec("revisions", 2, chain_length=2))
+    plan = Plan("chain", "tiny", "judge", 0, (Branch(None, only, (), "as asked"),), None, None, None)
+    asked = model(engine, revise_prompt="Correct it.")
+    run(job(plan), {"tiny": asked}, {"judge": judge()}, lambda _: None, Cancellation())
+    assert [prompt.messages[-1]["content"] for prompts, _ in engine.calls for prompt in prompts] == [
+        MESSAGES[-1]["content"],
+        "Correct it.",
+    ]

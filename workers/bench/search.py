@@ -185,7 +185,8 @@ def _bin(bench: Bench, at: int) -> str:
 def _begin(bench: Bench, at: int) -> tuple[Meter, Problem]:
     messages = ({"role": "user", "content": bench.questions[at].question},)
     meter = Meter(messages, Cancellation())
-    return meter, Problem(meter.messages, answers_for(bench.task), bench.model.steps)
+    answers, model = answers_for(bench.task), bench.model
+    return meter, Problem(meter.messages, answers, model.steps, revise=model.config.revise_prompt)
 
 
 def _params(bench: Bench, seed: int) -> SamplingParams:

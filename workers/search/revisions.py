@@ -8,7 +8,6 @@ from typing import Any
 from router.types import StrategySpec
 from workers.protocols import Generate, Problem, Prompt, Score, SearchResult
 from workers.search.chains import Chain, grow_chains
-from workers.search.wording import REVISE
 
 SHOWN = 4
 """Attempts in the conversation: "only the last 4 attempts stay in context" (Algorithm 5)."""
@@ -28,10 +27,20 @@ def revisions(problem: Problem, spec: StrategySpec, generate: Generate, score: S
     return grow_chains(problem, spec, generate, score, ask, SHOWN)
 
 
-def _conversation(problem: Problem, chain: Chain) -> tuple[Mapping[str, Any], ...]:
-    """The question itself for a first attempt."""
-    messages = problem.messages
-    for attempt in chain.earlier():
-        said = {"role": "assistant", "content": problem.steps.answer(attempt.text)}
-        messages = (*messages, said, {"role": "user", "content": REVISE})
+def revision_conversation(
+    messages: tuple[Mapping[str, Any], ...], attempts: Sequence[str], revise: str
+) -> tuple[Mapping[str, Any], ...]:
+    """What is asked to have ``attempts`` improved on: the last 4, each followed by the request ``revise``.
+
+    Without an attempt, the ``messages`` themselves. An attempt is an answer, without thinking. Models are
+    trained for revising on the same conversations.
+    """
+    for attempt in attempts[-SHOWN:]:
+        said = {"role": "assistant", "content": attempt}
+        messages = (*messages, said, {"role": "user", "content": revise})
     return messages
+
+
+def _conversation(problem: Problem, chain: Chain) -> tuple[Mapping[str, Any], ...]:
+    attempts = [problem.steps.answer(attempt.text) for attempt in chain.earlier()]
+    return revision_conversation(problem.messages, attempts, problem.revise)

@@ -1,15 +1,10 @@
 """What a chat model is told when it is to look at its own answers again.
 
-A model trained for revising (Snell et al. 2024, Algorithm 4) would be told what it was trained on instead.
+What revisions ask is the model's own (``revise_prompt`` of its configuration): one that was trained for
+revising (Snell et al. 2024, Algorithm 4) is told what it was trained on.
 """
 
 from __future__ import annotations
-
-REVISE = (
-    "There may be a mistake in that answer. Find it and correct it, then answer the question again from the "
-    "beginning, in the same form."
-)
-"""After each earlier attempt, before the next one."""
 
 CRITIQUE = (
     "Check that answer step by step. Say which steps are wrong and why, or that all of them are right. Do "

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from router.config import REVISE
 from router.types import StrategySpec
 from tests.workers.jobs import MESSAGES
 from tests.workers.search.players import Judge, Player, candidate, probes, problem
 from tests.workers.search.traces import trace
 from workers.errors import NoAnswer
 from workers.protocols import Completion, Prompt
-from workers.search.revisions import revisions
-from workers.search.wording import REVISE
+from workers.search.revisions import revision_conversation, revisions
 from workers.steps import Steps, Thinking
 
 
@@ -150,3 +152,19 @@ def test_a_chain_that_time_broke_off_keeps_its_attempts() -> None:
     assert len(player.asked) == 3
     with pytest.raises(NoAnswer):
         revisions(problem(), spec, Player(["1"], batches=0).generate, Judge(lambda _: 0.5).score)
+
+
+def test_a_model_that_was_trained_with_other_words_is_asked_with_them() -> None:
+    player = Player(["1"])
+    asked = replace(problem(), revise="Again.")
+    revisions(
+        asked, StrategySpec("revisions", 2, chain_length=2), player.generate, Judge(lambda _: 0.5).score
+    )
+    assert player.asked[1][0].messages == revision_conversation(MESSAGES, ["1"], "Again.")
+    assert player.asked[1][0].messages[-1] == {"role": "user", "content": "Again."}
+
+
+def test_training_builds_the_conversation_of_serving_from_texts() -> None:
+    shown = revision_conversation(MESSAGES, [str(number) for number in range(6)], REVISE)
+    assert attempts_shown(Prompt(shown)) == ["2", "3", "4", "5"]
+    assert revision_conversation(MESSAGES, [], REVISE) is MESSAGES
