@@ -84,7 +84,7 @@ def load_calibration(reference: str | None) -> Calibration | None:
     if reference is None:
         return None
     try:
-        return read_artifact(reference, Calibration, "calibration", "gradus train")
+        return read_artifact(reference, Calibration, "calibration", "gradus train abacus report")
     except FileNotFoundError:
         return None
 
@@ -95,7 +95,7 @@ def missing_calibration(reference: str | None, loaded: Calibration | None) -> st
         return None
     return (
         f"calibration: {reference}: no such file, so how often models are right is assumed; measure it with "
-        "`gradus train`, or leave calibration out"
+        "`gradus train abacus report`, or leave calibration out"
     )
 
 

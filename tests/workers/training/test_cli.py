@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,19 +13,26 @@ from typer.testing import CliRunner
 from workers.training.__main__ import main
 from workers.training.abacus.cli import app
 
-COMMANDS = ("data", "lm", "grow", "rollouts", "prm", "report", "abacus")
+COMMANDS = ("data", "questions", "lm", "grow", "report", "all")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
-    assert f"gradus train {command}" in " ".join(result.output.split())
+    assert f"gradus train abacus {command}" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["lm", "--size", "huge"], ["lm"], ["data", "--problems", "3"], ["nonsense"], ["prm", "--bad"]],
+    [
+        ["abacus", "lm", "--size", "huge"],
+        ["abacus", "lm"],
+        ["abacus", "data", "--problems", "3"],
+        ["abacus", "questions", "--count", "3", "--split", "exam", "--output", "q.jsonl"],
+        ["abacus", "nonsense"],
+        ["nonsense"],
+    ],
 )
 def test_bad_options_are_one_line_and_exit_with_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -43,10 +52,19 @@ def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(result.output.strip().splitlines()) == 1
 
 
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "torch", "transformers", "peft", "pyarrow", "matplotlib", "rapidfuzz", "reasoning_gym"
+    asked = f"import sys, workers.training.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_what_has_to_be_run_first_is_said(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["prm", "--data-dir", str(tmp_path)])
+    asked = ["questions", "--count", "5", "--output", str(tmp_path / "q.jsonl"), "--data-dir", str(tmp_path)]
+    result = CliRunner().invoke(app, asked)
     assert result.exit_code == 2
-    assert "gradus train rollouts" in result.output
+    assert "gradus train abacus data" in result.output
+    assert not (tmp_path / "q.jsonl").exists()
 
 
 def test_data_writes_every_split_and_says_how_much(tmp_path: Path) -> None:
@@ -54,3 +72,13 @@ def test_data_writes_every_split_and_says_how_much(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert '"train"' in result.output
     assert (tmp_path / "data" / "test.jsonl").exists()
+
+    asked = ["questions", "--data-dir", str(tmp_path), "--output", str(tmp_path / "q.jsonl")]
+    assert CliRunner().invoke(app, [*asked, "--count", "3"]).exit_code == 0
+    written = [json.loads(line) for line in (tmp_path / "q.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in written] == ["0", "1", "2"]
+    assert all(row["question"] and row["answer"] for row in written)
+
+    refused = CliRunner().invoke(app, [*asked, "--count", "199", "--split", "test"])
+    assert refused.exit_code == 2
+    assert "the test split has" in refused.output

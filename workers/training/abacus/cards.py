@@ -54,8 +54,8 @@ def lm_card(size: str, parameters: int, state: dict[str, Any], temperature: floa
         tokens=state["tokens"],
         temperature=temperature,
     )
-    before = "" if size == "small" else "`gradus train lm --size small`, `gradus train grow`, "
-    command = f"`gradus train data`, {before}`gradus train lm --size {size}`"
+    before = "" if size == "small" else "`gradus train abacus lm --size small`, `gradus train abacus grow`, "
+    command = f"`gradus train abacus data`, {before}`gradus train abacus lm --size {size}`"
     return (
         _HEAD.format(name=f"abacus-{size}", pipeline="text-generation") + body + _DATA.format(command=command)
     )

@@ -1,4 +1,4 @@
-"""The training commands: data, lm, grow, rollouts, prm, report, and abacus, which runs them in order."""
+"""`gradus train abacus`: data, questions, lm, grow, report, and all, which makes the models from nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train the embedded Abacus models. Every command is seeded and goes on where a killed one stopped.",
+    help="Make the embedded Abacus models. Every command is seeded and goes on where a killed one stopped.",
 )
 P = ParamSpec("P")
 DEFAULT_PROBLEMS = 150_000
@@ -31,6 +31,13 @@ class Size(StrEnum):
     large = "large"
 
 
+class Split(StrEnum):
+    train = "train"
+    validation = "validation"
+    calibration = "calibration"
+    test = "test"
+
+
 DataDir = Annotated[Path, typer.Option(help="Where data, checkpoints and samples are kept.")]
 ModelsDir = Annotated[Path, typer.Option(help="Where the model folders are written.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -40,7 +47,6 @@ Problems = Annotated[int, typer.Option(min=200, help="Distinct problems over all
 Steps = Annotated[
     int | None, typer.Option(min=1, help="Training steps, decay included; by default what the size wants.")
 ]
-Questions = Annotated[int, typer.Option(min=20, help="Questions to label by rollouts.")]
 HeldOut = Annotated[int, typer.Option(min=20, help="Held-out questions to measure.")]
 
 
@@ -62,7 +68,7 @@ def _say(result: object) -> None:
     typer.echo(json.dumps(result, default=str))
 
 
-@app.command(epilog="Example: gradus train data --problems 150000 --seed 1")
+@app.command(epilog="Example: gradus train abacus data --problems 150000 --seed 1")
 @one_line_errors
 def data(
     data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1, problems: Problems = DEFAULT_PROBLEMS
@@ -73,7 +79,24 @@ def data(
     _say(build(data_dir.expanduser(), seed, problems))
 
 
-@app.command(epilog="Example: gradus train lm --size large --processes 2")
+@app.command(epilog="Example: gradus train abacus questions --count 3000 --output questions.jsonl")
+@one_line_errors
+def questions(
+    count: Annotated[int, typer.Option(min=1, help="How many.")],
+    output: Annotated[Path, typer.Option(help='The JSON lines of {"id", "question", "answer"}.')],
+    split: Annotated[
+        Split, typer.Option(help="train: new problems, which no language model was trained on.")
+    ] = Split.train,
+    data_dir: DataDir = files.DEFAULT_DATA_DIR,
+    seed: Seed = 1,
+) -> None:
+    """Write questions with their answers for the recipes of `gradus train`."""
+    from workers.training.abacus.data import write_questions
+
+    _say({"questions": write_questions(data_dir.expanduser(), output, split.value, seed, count)})
+
+
+@app.command(epilog="Example: gradus train abacus lm --size large --processes 2")
 @one_line_errors
 def lm(
     size: Annotated[Size, typer.Option(help="Which model.")],
@@ -86,7 +109,7 @@ def lm(
 ) -> None:
     """Train one language model and export it; the same examples in the same order for both sizes.
 
-    The large model is grown first: gradus train grow.
+    The large model is grown first: gradus train abacus grow.
     """
     from workers.training.abacus.exporting import export_lm
     from workers.training.abacus.lm import train
@@ -98,7 +121,7 @@ def lm(
     _say({**result, "exported": export_lm(folder, size.value, models_dir)})
 
 
-@app.command(epilog="Example: gradus train grow   (after gradus train lm --size small)")
+@app.command(epilog="Example: gradus train abacus grow   (after gradus train abacus lm --size small)")
 @one_line_errors
 def grow(data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1) -> None:
     """Start the large model as a wider, deeper one that computes what the trained small one computes."""
@@ -107,37 +130,7 @@ def grow(data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1) -> None:
     _say({"parameters": write(data_dir.expanduser(), seed)})
 
 
-@app.command(epilog="Example: gradus train rollouts --questions 656")
-@one_line_errors
-def rollouts(
-    data_dir: DataDir = files.DEFAULT_DATA_DIR,
-    seed: Seed = 1,
-    questions: Questions = DEFAULT_ROLLOUT_QUESTIONS,
-    threads: Threads = 2,
-) -> None:
-    """Sample solutions of fresh problems with the small model and label their steps by rollouts."""
-    from workers.training.abacus.pipeline import make_rollouts
-
-    _say(make_rollouts(data_dir.expanduser(), seed, questions, threads))
-
-
-@app.command(epilog="Example: gradus train prm")
-@one_line_errors
-def prm(
-    data_dir: DataDir = files.DEFAULT_DATA_DIR,
-    models_dir: ModelsDir = files.MODELS_DIR,
-    seed: Seed = 1,
-    threads: Threads = 2,
-) -> None:
-    """Train the process reward model on the rollouts, choose its aggregation on the validation split, export
-    it.
-    """
-    from workers.training.abacus.pipeline import make_prm
-
-    _say(make_prm(data_dir.expanduser(), models_dir, seed, threads))
-
-
-@app.command(epilog="Example: gradus train report --questions 400")
+@app.command(epilog="Example: gradus train abacus report --questions 400")
 @one_line_errors
 def report(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
@@ -155,9 +148,9 @@ def report(
     _say(make_report(data_dir.expanduser(), models_dir, output, seed, questions, threads))
 
 
-@app.command(epilog="Example: gradus train abacus --processes 2   (a few hours on two cores)")
+@app.command("all", epilog="Example: gradus train abacus all --processes 2   (a few hours on two cores)")
 @one_line_errors
-def abacus(
+def everything(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
     models_dir: ModelsDir = files.MODELS_DIR,
     seed: Seed = 1,
@@ -166,6 +159,7 @@ def abacus(
 ) -> None:
     """Everything in order: data, lm (small), grow, lm (large), rollouts, prm, report."""
     from workers.training.abacus.lm import run_dir
+    from workers.training.abacus.pipeline import make_prm, make_rollouts
 
     data(data_dir, seed, problems)
     lm(Size.small, data_dir, models_dir, seed, processes=processes)
@@ -173,6 +167,6 @@ def abacus(
     if not (run_dir(data_dir.expanduser(), "large") / "checkpoint.pt").exists():
         grow(data_dir, seed)
     lm(Size.large, data_dir, models_dir, seed, processes=processes)
-    rollouts(data_dir, seed, threads=processes)
-    prm(data_dir, models_dir, seed, threads=processes)
+    _say(make_rollouts(data_dir.expanduser(), seed, DEFAULT_ROLLOUT_QUESTIONS, processes))
+    _say(make_prm(data_dir.expanduser(), models_dir, seed, processes))
     report(data_dir, models_dir, seed=seed, threads=processes)

@@ -1,5 +1,5 @@
-"""`gradus train data`: problems of each split as JSON lines, the tokenizer, and the training tokens as flat
-arrays.
+"""`gradus train abacus data` and `questions`: problems of each split as JSON lines, the tokenizer, and the
+training tokens as flat arrays.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from transformers import AutoTokenizer
 from workers.training import files
 from workers.training.abacus.tasks import SPLITS, Problem, generate, messages
 from workers.training.abacus.tokenizer import build_tokenizer, chat_ids
+from workers.training.errors import TrainingError
 
 MAX_EXAMPLE_TOKENS = 224
 TOKENIZER_PROBLEMS = 20_000
@@ -47,9 +49,44 @@ def split_path(data_dir: Path, split: str) -> Path:
 
 
 def load_problems(data_dir: Path, split: str, limit: int | None = None) -> list[Problem]:
-    rows = files.read_json_lines(split_path(data_dir, split))
+    path = split_path(data_dir, split)
+    if not path.exists():
+        raise TrainingError(f"{path} is missing; run: gradus train abacus data")
+    rows = files.read_json_lines(path)
     problems = [Problem(**row) for row in rows]
     return problems if limit is None else problems[:limit]
+
+
+def fresh_problems(seed: int, count: int, seen: set[str]) -> list[Problem]:
+    """Problems of the train split that the language models were not trained on: whose keys are not seen."""
+    # A seed of its own; the margin covers the other splits and the repeats.
+    made = generate(seed + 7_777, count * 3)
+    fresh = (problem for problem in made if problem.split == "train" and problem.key not in seen)
+    return list(islice(fresh, count))
+
+
+def write_questions(data_dir: Path, output: Path, split: str, seed: int, count: int) -> int:
+    """Write ``count`` lines {"id", "question", "answer"} for the recipes; returns how many.
+
+    Of the train split they are fresh, of the others the first that :func:`build` made.
+    Raises :class:`TrainingError` where there are not so many.
+    """
+    if split == "train":
+        seen = {problem.key for problem in load_problems(data_dir, "train")}
+        problems = fresh_problems(seed, count, seen)
+    else:
+        problems = load_problems(data_dir, split, count)
+    if len(problems) < count:
+        raise TrainingError(
+            f"--count {count}: the {split} split has {len(problems)} problems; "
+            "gradus train abacus data --problems makes more"
+        )
+    rows = [
+        {"id": str(number), "question": problem.question, "answer": problem.answer}
+        for number, problem in enumerate(problems)
+    ]
+    files.write_json_lines(output, rows)
+    return len(rows)
 
 
 def load_tokenizer(data_dir: Path) -> Any:

@@ -1,4 +1,4 @@
-"""What `gradus train report` measures: held-out samples, the reward model's scores on them, and the
+"""What `gradus train abacus report` measures: held-out samples, the reward model's scores on them, and the
 calibration.
 """
 

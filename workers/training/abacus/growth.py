@@ -1,4 +1,4 @@
-"""`gradus train grow`: a wider, deeper model that starts out computing what a trained smaller one computes.
+"""`gradus train abacus grow`: a wider, deeper model that starts out as what a trained smaller one computes.
 
 Function-preserving growth (Chen et al. 2016, Net2Net; Chen et al. 2022, bert2BERT): the large model skips the
 part of its training that the small one has already paid for, which on a CPU is most of it.

@@ -1,4 +1,4 @@
-"""`gradus train lm`: next-token training on the solutions, resumable to the same weights after a kill."""
+"""`gradus train abacus lm`: next-token training on the solutions; after a kill it goes on as if without."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def load_trained(data_dir: Path, size: str, shape: Shape | None = None) -> tuple
     """The latest checkpoint as a model in evaluation mode, and the state it was saved with."""
     path = run_dir(data_dir, size) / "checkpoint.pt"
     if not path.exists():
-        raise TrainingError(f"no checkpoint of {size} in {path.parent}; run: gradus train lm --size {size}")
+        raise TrainingError(
+            f"no checkpoint of {size} in {path.parent}; run: gradus train abacus lm --size {size}"
+        )
     state = torch.load(path, weights_only=True)
     model = new_model(shape or SHAPES[size], load_tokenizer(data_dir), 0)
     model.load_state_dict(state["model"])

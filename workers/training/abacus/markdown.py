@@ -128,21 +128,21 @@ def render(numbers: dict[str, Any], plot: str) -> str:
     commands = "\n".join(
         [
             "pip install 'gradus[train]'",
-            f"gradus train data --problems {data['problems']} --seed {data['seed']}",
-            f"gradus train lm --size small --steps {training['small']['steps']}",
-            "gradus train grow",
-            f"gradus train lm --size large --steps {training['large']['steps']}",
+            f"gradus train abacus data --problems {data['problems']} --seed {data['seed']}",
+            f"gradus train abacus lm --size small --steps {training['small']['steps']}",
+            "gradus train abacus grow",
+            f"gradus train abacus lm --size large --steps {training['large']['steps']}",
             f"gradus train rollouts --questions {prm.get('rollout_questions', '–')}",
             "gradus train prm",
-            f"gradus train report --questions {numbers['questions']}",
+            f"gradus train abacus report --questions {numbers['questions']}",
         ]
     )
     ratio = parameters["large"] / parameters["small"]
     tokens = numbers["completion_tokens"]
     return f"""# Abacus: what the embedded models can do
 
-Written by `gradus train report`; do not edit. Everything is measured on the exported float16 folders in
-`workers/models/`, on {numbers["questions"]} held-out problems of the test split, sampled at temperature
+Written by `gradus train abacus report`; do not edit. Everything is measured on the exported float16 folders
+in `workers/models/`, on {numbers["questions"]} held-out problems of the test split, sampled at temperature
 {numbers["temperature"]}, which is also the temperature of their `generation_config.json`.
 
 ![Accuracy by difficulty quintile]({plot})
@@ -206,5 +206,5 @@ large one.
 {commands}
 ```
 
-`gradus train abacus` runs them in order. Each goes on where it was killed.
+`gradus train abacus all` runs them in order. Each goes on where it was killed.
 """

@@ -9,13 +9,13 @@ import torch
 
 from workers.training import files
 from workers.training.abacus import evaluate, surprise
-from workers.training.abacus.data import load_problems, load_tokenizer
+from workers.training.abacus.data import fresh_problems, load_problems, load_tokenizer
 from workers.training.abacus.exporting import export_prm
 from workers.training.abacus.lm import load_trained
 from workers.training.abacus.measure import draw_samples
 from workers.training.abacus.models import SAMPLING_TEMPERATURE, new_prm
 from workers.training.abacus.prm import PrmSettings, labelled_solutions, train
-from workers.training.abacus.rollouts import RolloutSettings, fresh_problems, run
+from workers.training.abacus.rollouts import RolloutSettings, run
 from workers.training.abacus.sampling import SamplingSettings
 from workers.training.errors import TrainingError
 

@@ -1,4 +1,4 @@
-"""`gradus train report`: docs/abacus.md with its plot, and workers/models/calibration.json."""
+"""`gradus train abacus report`: docs/abacus.md with its plot, and workers/models/calibration.json."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from workers.training import files
 from workers.training.abacus.sampling import SamplingSettings, sample
 from workers.training.abacus.steps import STEP_SEPARATOR, parse_answer
-from workers.training.abacus.tasks import Problem, generate
+from workers.training.abacus.tasks import Problem
 from workers.training.abacus.tokenizer import prompt_ids
 
 CHUNK_QUESTIONS = 16
@@ -86,14 +86,6 @@ def model_continue(model: Any, tokenizer: Any, settings: SamplingSettings, seed:
         return [tokenizer.batch_decode(written, skip_special_tokens=True) for written in drawn]
 
     return go_on
-
-
-def fresh_problems(seed: int, count: int, seen: set[str]) -> list[Problem]:
-    """Problems of the train split that the language models were not trained on."""
-    # A seed of its own; the margin covers the other splits and the repeats.
-    made = generate(seed + 7_777, count * 3)
-    fresh = [problem for problem in made if problem.split == "train" and problem.key not in seen]
-    return fresh[:count]
 
 
 def run(

@@ -88,5 +88,5 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="gradus train lm --size large"):
+    with pytest.raises(TrainingError, match="gradus train abacus lm --size large"):
         lm.load_trained(tmp_path, "large")

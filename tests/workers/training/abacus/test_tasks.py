@@ -53,3 +53,20 @@ def test_a_finished_build_is_left_alone(built: Path) -> None:
     before = split_path(built, "train").stat().st_mtime_ns
     data.build(built, seed=3, problems=400)
     assert split_path(built, "train").stat().st_mtime_ns == before
+
+
+def test_questions_are_new_ones_or_those_of_a_held_out_split(built: Path, tmp_path: Path) -> None:
+    from workers.training import files
+    from workers.training.abacus import data
+
+    def written(split: str, count: int) -> list[dict[str, str]]:
+        output = tmp_path / f"{split}.jsonl"
+        assert data.write_questions(built, output, split, seed=1, count=count) == count
+        return list(files.read_json_lines(output))
+
+    trained_on = {problem.question for problem in load_problems(built, "train")}
+    fresh = written("train", 60)
+    assert not any(row["question"] in trained_on for row in fresh)
+    assert written("train", 20) == fresh[:20]
+    held_out = [(problem.question, problem.answer) for problem in load_problems(built, "test", 5)]
+    assert [(row["question"], row["answer"]) for row in written("test", 5)] == held_out
