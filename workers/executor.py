@@ -60,10 +60,14 @@ class Model:
 
     @property
     def steps(self) -> Steps:
-        """What its turns are made of."""
-        marks = self.config.thinking
-        thinking = None if marks is None else Thinking(marks.start, marks.end, marks.steps)
-        return Steps(self.config.step_separator, thinking)
+        return steps_of(self.config)
+
+
+def steps_of(config: SearchedModel) -> Steps:
+    """What the turns of a model are made of."""
+    marks = config.thinking
+    thinking = None if marks is None else Thinking(marks.start, marks.end, marks.steps)
+    return Steps(config.step_separator, thinking)
 
 
 def run(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from workers.training import revisions, rollouts
 from workers.training.abacus.cli import app as abacus
+from workers.training.commands import one_line_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,4 +16,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Make data and models for search. Every command is seeded and goes on where a killed one stopped.",
 )
+
+_ROLLOUTS = """Examples:
+
+  gradus train rollouts rollouts --questions questions.jsonl --output rollouts/
+
+  gradus train rollouts mine.yaml --questions gsm8k.parquet --output rollouts/ --set model.temperature=0.7"""
+_REVISION_DATA = """Examples:
+
+  gradus train revision-data revision-data --questions questions.jsonl --output revisions/
+
+  gradus train revision-data mine.yaml --questions questions.jsonl --output revisions/ --set samples=32"""
+
+app.command("rollouts", epilog=_ROLLOUTS)(one_line_errors(rollouts.command))
+app.command("revision-data", epilog=_REVISION_DATA)(one_line_errors(revisions.command))
+
+
+@app.command(
+    epilog="Examples:\n\n  gradus train recipes\n\n  gradus train recipes rollouts > mine.yaml   (to edit)"
+)
+@one_line_errors
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="The one to print, to be saved and edited.")] = None,
+) -> None:
+    """List the recipes that come with Gradus, or print one."""
+    from workers.training.recipes import recipe_names, shipped_text
+
+    typer.echo("\n".join(recipe_names()) if name is None else shipped_text(name).rstrip("\n"))
+
+
 app.add_typer(abacus, name="abacus")

@@ -1,0 +1,164 @@
+"""`gradus train revision-data`: wrong attempts that end in a right one (Snell et al. 2024, Algorithm 4).
+
+Many samples of a question are drawn side by side. Each right one becomes a target, after k ~ U{0..4} wrong
+ones: the last is the nearest to it by character edit distance, so that there is something to correct, the
+others are any.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import Field
+
+from router.config.fields import Count, Section
+from router.types import Task
+from workers.answers import answers_for
+from workers.answers.reference import are_right
+from workers.executor import steps_of
+from workers.protocols import Prompt
+from workers.search.revisions import SHOWN
+from workers.training.commands import DataOutput, Overrides, QuestionsFile, Recipe
+from workers.training.datasets import RevisionExample, read_log, write_card, write_revisions
+from workers.training.drawing import (
+    Draw,
+    OpenEngine,
+    check_references,
+    claim,
+    draw_all,
+    model_name,
+    tokens_drawn,
+)
+from workers.training.errors import MissingExtraError, TrainingError
+from workers.training.questions import Question, read_questions
+from workers.training.recipes import Comparing, Sampled, load_recipe, recipe_text
+
+LOG = "samples.jsonl"
+
+_ABOUT = """Wrong attempts of {model} that end in a right one, written by `gradus train revision-data`:
+`target` is a right sample of the question, `attempts` holds 0 to {wrong} wrong ones, the last the nearest to
+the target by character edit distance (Snell et al. 2024, Algorithm 4)."""
+
+
+class RevisionDataRecipe(Section):
+    """``targets_per_question`` takes at most so many distinct right samples; without it, all."""
+
+    model: Sampled
+    task: Comparing = "auto"
+    samples: Count = 64
+    wrong_attempts: int = Field(default=SHOWN, strict=True, ge=0, le=SHOWN)
+    targets_per_question: Count | None = None
+    seed: int = Field(default=1, strict=True, ge=0)
+
+
+def command(
+    recipe: Recipe, questions: QuestionsFile, output: DataOutput, overrides: Overrides = None
+) -> None:
+    """Sample attempts at questions, and put wrong ones before right ones: what `revision` learns from."""
+    from workers.engines import load_engine
+
+    loaded = load_recipe(RevisionDataRecipe, recipe, overrides or ())
+    asked = read_questions(questions.expanduser())
+    make(loaded, asked, output.expanduser(), lambda: load_engine("sampled", loaded.model))
+    typer.echo(str(output))
+
+
+def make(
+    recipe: RevisionDataRecipe, questions: Sequence[Question], folder: Path, open_engine: OpenEngine
+) -> list[RevisionExample]:
+    """The data set of ``questions`` in ``folder``. Raises as :func:`workers.training.drawing.draw_all`."""
+    claim(folder, recipe, questions)
+    check_references(questions, recipe.task)
+    log = folder / LOG
+    draw_all(log, questions, partial(_sample, recipe), open_engine, recipe.model, recipe.seed)
+    examples, numbers = _examples(recipe, list(read_log(log)))
+    if not examples:
+        raise TrainingError(f"{log}: no sample is right: there is nothing to learn from")
+    write_revisions(folder, examples)
+    model = model_name(recipe.model)
+    about = _ABOUT.format(model=model, wrong=recipe.wrong_attempts)
+    write_card(folder, f"Revisions of {model}", about, numbers, recipe_text(recipe))
+    return examples
+
+
+def trajectories(
+    right: Sequence[str], wrong: Sequence[str], most_wrong: int, targets: int | None, rng: random.Random
+) -> list[tuple[tuple[str, ...], str]]:
+    """(wrong attempts, target) of one question, from its samples as they were drawn, repeats included.
+
+    k ~ U{0..``most_wrong``} attempts precede a target, fewer where there are not enough: the nearest to it by
+    character edit distance last, before it others at random, without replacement. ``targets`` takes at most
+    so many distinct ones at random; ``None`` every right sample. Algorithm 4.
+    """
+    chosen = list(right)
+    if targets is not None:
+        distinct = list(dict.fromkeys(right))
+        chosen = rng.sample(distinct, min(targets, len(distinct)))
+    found: list[tuple[tuple[str, ...], str]] = []
+    for target in chosen:
+        shown = min(rng.randint(0, most_wrong), len(wrong))
+        if not shown:
+            found.append(((), target))
+            continue
+        last = _nearest(target, wrong)
+        others = rng.sample([*range(last), *range(last + 1, len(wrong))], shown - 1)
+        found.append((tuple(wrong[at] for at in (*others, last)), target))
+    return found
+
+
+def _nearest(target: str, wrong: Sequence[str]) -> int:
+    """The place of the attempt with the fewest characters to change; of equals, the first."""
+    try:
+        from rapidfuzz.distance import Levenshtein
+    except ImportError as error:
+        raise MissingExtraError("rapidfuzz") from error
+    return min(range(len(wrong)), key=lambda at: Levenshtein.distance(wrong[at], target))
+
+
+def _sample(recipe: RevisionDataRecipe, question: Question, draw: Draw) -> dict[str, Any]:
+    prompt = Prompt(({"role": "user", "content": question.question},))
+    done = draw([prompt] * recipe.samples)
+    return {"texts": [each.text for each in done], "ended": [each.ended for each in done]}
+
+
+def _examples(
+    recipe: RevisionDataRecipe, rows: Sequence[dict[str, Any]]
+) -> tuple[list[RevisionExample], dict[str, object]]:
+    """The examples of all questions, and the numbers of the card."""
+    steps = steps_of(recipe.model)
+    examples = []
+    drawn = right_drawn = wrong_drawn = questions = 0
+    for row in rows:
+        answers = answers_for(Task(recipe.task))
+        texts = [text for text, ended in zip(row["texts"], row["ended"], strict=True) if ended == "stop"]
+        found = [answers.extract(steps.answer(text)) for text in texts]
+        verdicts = are_right(answers, found, row["answer"])
+        right = [text for text, verdict in zip(texts, verdicts, strict=True) if verdict]
+        wrong = [
+            steps.answer(text)
+            for text, answer, verdict in zip(texts, found, verdicts, strict=True)
+            if answer is not None and not verdict
+        ]
+        rng = random.Random(f"{recipe.seed}:{row['id']}")
+        made = trajectories(right, wrong, recipe.wrong_attempts, recipe.targets_per_question, rng)
+        examples += [RevisionExample(str(row["id"]), row["question"], tuple(w), t) for w, t in made]
+        drawn += len(row["texts"])
+        right_drawn += len(right)
+        wrong_drawn += len(wrong)
+        questions += bool(made)
+    before = [sum(len(each.attempts) == k for each in examples) for k in range(recipe.wrong_attempts + 1)]
+    tokens = tokens_drawn(rows)
+    return examples, {
+        "examples": len(examples),
+        "examples with 0, 1, ... wrong attempts": ", ".join(map(str, before)),
+        "questions with an example": f"{questions} of {len(rows)}",
+        "samples": drawn,
+        "right": f"{right_drawn / drawn:.1%}",
+        "wrong": f"{wrong_drawn / drawn:.1%}",
+        "tokens drawn": "not known" if tokens is None else tokens,
+    }
