@@ -58,6 +58,11 @@ class ModelVerifier:
             tokens=sum(len(reading.tokens) for reading in wanted.values()),
         )
 
+    def tokens(self, turn: Prompt) -> int:
+        """What reading one turn takes: 0 of one that is not read."""
+        reading = self._layout.reading(turn.messages, turn.prefix)
+        return len(reading.tokens) if self._is_read(reading) else 0
+
     def close(self) -> None:
         self._close()
 
