@@ -20,9 +20,10 @@ from gateway.dispatch import Dispatcher
 from gateway.schemas import ChatRequest
 from gateway.service import Service
 from gateway.settings import Settings
-from gateway.upstreams import Upstreams, listed_prices
+from gateway.upstreams import Upstreams
 from router.artifacts import load_calibration, missing_calibration
 from router.market import open_market
+from router.price_list import listed_prices
 from router.quality import load_shortfalls
 
 log = logging.getLogger(__name__)

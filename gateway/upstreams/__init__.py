@@ -14,10 +14,10 @@ from typing import Any
 from pydantic_core import to_json
 
 from gateway.errors import DeadlineExceeded, GatewayError, KeyMissing, UpstreamFailed, UpstreamRejected
-from gateway.upstreams.litellm_models import LiteLLMModels, price_map
+from gateway.upstreams.litellm_models import LiteLLMModels
 from gateway.upstreams.openai_server import OpenAIServers
 from gateway.upstreams.port import Call, Json, Refusal, Unreachable, UpstreamEngine
-from router.config import Config, JudgeVerifier, LiteLLMModel, OpenAIModel
+from router.config import Config, LiteLLMModel, OpenAIModel
 
 CHARACTERS_PER_TOKEN = 4  # a rough English average, used only where a server counts nothing
 BAD_REQUEST_STATUSES = {400, 413, 415, 422}
@@ -194,13 +194,6 @@ class Upstreams:
                 said, code="rate_limit_exceeded", status=TOO_MANY, retry_after_s=refusal.retry_after_s or 1.0
             )
         return UpstreamFailed(said)
-
-
-def listed_prices(config: Config) -> Mapping[str, Mapping[str, Any]]:
-    """litellm's own price list, read only if a model or judge of its is configured without a price."""
-    asked = [*config.models.values(), *config.verifiers.values()]
-    wanted = any(isinstance(each, LiteLLMModel | JudgeVerifier) and each.price is None for each in asked)
-    return price_map() if wanted else {}
 
 
 def _characters(content: object) -> int:

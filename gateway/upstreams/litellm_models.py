@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
-import json
 import os
 from collections.abc import AsyncGenerator, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from gateway.upstreams.port import Call, Json, Refusal, Unreachable
-
-PRICE_MAP = "model_prices_and_context_window_backup.json"
 
 # What litellm translates between providers. Any other field goes into the body of the request and nowhere
 # else: litellm's own arguments (api_base, api_key, ...) must never come from a client.
@@ -50,16 +45,6 @@ TRANSLATED = frozenset(
     ]
 )
 ENVELOPE = frozenset({"model", "stream", "stream_options"})
-
-
-def price_map() -> Mapping[str, Mapping[str, Any]]:
-    """litellm's prices as its package ships them; from the file, so without its import or a network."""
-    spec = importlib.util.find_spec("litellm")
-    if spec is None or spec.origin is None:
-        return {}
-    return cast(
-        Mapping[str, Mapping[str, Any]], json.loads((Path(spec.origin).parent / PRICE_MAP).read_text("utf-8"))
-    )
 
 
 class LiteLLMModels:

@@ -6,16 +6,15 @@ asked both ways round, and a verdict that does not survive that is a tie.
 
 from __future__ import annotations
 
-import importlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from router.config import JudgeVerifier as Configured
 from router.types import Task
-from workers.errors import ContextOverflow, EngineFailed, ModelNotLoadable, WorkerError
+from workers.errors import ContextOverflow, EngineFailed, WorkerError
+from workers.litellm_calls import Asked, LiteLLMCalls, Reply
 from workers.protocols import Prompt, Scored, Scores
 from workers.verifiers.judge_prompts import (
     Messages,
@@ -26,29 +25,21 @@ from workers.verifiers.judge_prompts import (
 )
 
 _CALLS_AT_ONCE: Final = 8
-_TIMEOUT_S: Final = 60.0
 _UNDECIDED: Final = 0.5
-
-Asked = Sequence[Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a judge wrote, and what it read and wrote for that."""
-
-    text: str
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class Judge:
     """One model behind litellm. Thread-safe; not more than eight calls are under way at once."""
 
-    def __init__(self, name: str, configured: Configured, api_key: str | None) -> None:
+    def __init__(self, name: str, configured: Configured) -> None:
         self._name = name
         self._configured = configured
-        self._api_key = api_key
-        self._litellm = _litellm()
+        self._calls = LiteLLMCalls(
+            f"verifier {name}",
+            configured.litellm_model,
+            api_key_env=configured.api_key_env,
+            base_url=configured.base_url,
+        )
         self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix=f"judge-{name}")
 
     def ask(self, conversations: Sequence[Asked]) -> list[Reply]:
@@ -77,39 +68,13 @@ class Judge:
     def fits(self, conversation: Asked) -> bool:
         """Whether the model can read it and still write its reply."""
         limit = self._configured.context_tokens - self._configured.max_tokens
-        return self._count(messages=list(conversation)) <= limit
+        return self._calls.count(messages=list(conversation)) <= limit
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, conversation: Asked) -> Reply:
-        configured = self._configured
-        try:
-            answer = self._litellm.completion(
-                model=configured.litellm_model,
-                messages=list(conversation),
-                temperature=0.0,
-                max_tokens=configured.max_tokens,
-                api_key=self._api_key,
-                base_url=configured.base_url,
-                timeout=_TIMEOUT_S,
-                num_retries=0,
-                max_retries=0,
-                drop_params=True,  # some models have no temperature
-            )
-            text = str(answer.choices[0].message.content or "")
-        except Exception as error:  # litellm's errors have no tree of their own
-            said = str(getattr(error, "message", None) or error)[:300]
-            raise EngineFailed(f"verifier {self._name}: {configured.litellm_model} failed: {said}") from error
-        usage = getattr(answer, "usage", None)
-        return Reply(
-            text,
-            getattr(usage, "prompt_tokens", None) or self._count(messages=list(conversation)),
-            getattr(usage, "completion_tokens", None) or (self._count(text=text) if text else 0),
-        )
-
-    def _count(self, **what: Any) -> int:
-        return int(self._litellm.token_counter(model=self._configured.litellm_model, **what))
+        return self._calls.ask(conversation, temperature=0.0, max_tokens=self._configured.max_tokens)
 
 
 class JudgeVerifier:
@@ -200,10 +165,7 @@ def ring(players: int) -> list[tuple[int, int]]:
 
 def load_judge(name: str, configured: Configured) -> JudgeVerifier:
     """Raises :class:`workers.errors.ModelNotLoadable`; the model is first asked when something is judged."""
-    key = None if configured.api_key_env is None else os.environ.get(configured.api_key_env)
-    if configured.api_key_env is not None and not key:
-        raise ModelNotLoadable(f"verifier {name}: api_key_env: {configured.api_key_env} is not set")
-    return JudgeVerifier(name, Judge(name, configured, key), pairwise=configured.mode == "pairwise")
+    return JudgeVerifier(name, Judge(name, configured), pairwise=configured.mode == "pairwise")
 
 
 def _spent(replies: Sequence[Reply], before: Scores | None = None) -> Scores:
@@ -218,13 +180,3 @@ def _spent(replies: Sequence[Reply], before: Scores | None = None) -> Scores:
 
 def _twice(messages: Messages, text: str) -> list[dict[str, str]]:
     return ask_for_verdict(messages, text, text)
-
-
-def _litellm() -> Any:
-    """litellm, which takes seconds to import, kept off the network."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or the import asks the network for prices
-    litellm: Any = importlib.import_module("litellm")
-    litellm.suppress_debug_info = True
-    litellm.telemetry = False
-    litellm.disable_hf_tokenizer_download = True
-    return litellm
