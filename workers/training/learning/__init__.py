@@ -1,0 +1,1 @@
+"""The one harness that trains models: transformers' Trainer, with resuming, records and checkpoint rules."""
