@@ -36,7 +36,7 @@ def search(
     questions: Annotated[
         Path | None,
         typer.Option(
-            help='JSON lines of {"question", "answer"}; else held-out problems of the embedded models.'
+            help='JSON lines or Parquet of {"question", "answer"}; else held-out ones of the embedded models.'
         ),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many questions.")] = 200,
@@ -79,9 +79,10 @@ def _search(
     from router.market import open_market
     from workers import settings
     from workers.bench import report
-    from workers.bench.questions import abacus_questions, read_questions
+    from workers.bench.questions import abacus_questions
     from workers.bench.search import Bench, run
     from workers.bootstrap import load_models, load_verifiers
+    from workers.training.questions import read_questions
 
     loaded = settings.load(config)
     policy = loaded.policies.get(policy_name)

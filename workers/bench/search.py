@@ -24,14 +24,15 @@ from router.market import Market
 from router.probe import difficulty_of
 from router.types import Evidence, StrategyName, StrategySpec, Task
 from workers.answers import answers_for
+from workers.answers.reference import are_right
 from workers.bench.errors import BenchError
-from workers.bench.questions import Question
 from workers.errors import NoAnswer
 from workers.executor import Model
 from workers.meter import Meter
-from workers.protocols import Cancellation, Candidate, Problem, SamplingParams, Verifier
+from workers.protocols import Cancellation, Problem, SamplingParams, Verifier
 from workers.search import STRATEGIES
 from workers.search.sampling import sample
+from workers.training.questions import Question
 
 PROBES = 16
 AT_ONCE = 8
@@ -122,7 +123,7 @@ def run(bench: Bench, folder: Path, progress: Progress) -> tuple[list[Row], dict
 
 def _claim(bench: Bench, file: Path) -> None:
     """Say what the folder's rows are of, or check that it says the same."""
-    asked = json.dumps([asdict(each) for each in bench.questions])
+    asked = json.dumps([{"question": each.question, "answer": each.answer} for each in bench.questions])
     about = {
         "model": bench.model.engine.model,
         "verifier": bench.verifier.name,
@@ -145,7 +146,8 @@ def _search(bench: Bench, way: Way, samples: int, at: int) -> Row:
     generate = meter.generator(bench.model.engine, "candidate", _params(bench, at), steps=bench.model.steps)
     try:
         result = STRATEGIES[way.name](problem, spec, generate, score)
-        right, candidates = _is_right(bench, problem, result.best, at), len(result.candidates)
+        (right,) = are_right(problem.answers, [result.best.answer], bench.questions[at].answer)
+        candidates = len(result.candidates)
     except NoAnswer:
         right, candidates = False, 0
     lines = bench.market.priced(meter.usage)
@@ -193,14 +195,6 @@ def _params(bench: Bench, seed: int) -> SamplingParams:
     limit = bench.model.config.completion_limit(None)
     assert limit is not None, "a searched model has max_tokens: the configuration was checked for it"
     return SamplingParams(limit, bench.model.config.temperature, seed=1000 * seed)
-
-
-def _is_right(bench: Bench, problem: Problem, best: Candidate, at: int) -> bool:
-    key = problem.answers.extract(f"The answer is {bench.questions[at].answer}.")
-    if best.answer is None or key is None:
-        return False
-    mine, right = problem.answers.classes([best.answer, key])
-    return mine == right
 
 
 def _sum(lines: Sequence[Usage], purpose: str, name: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,26 +63,29 @@ One = Callable[[Question, Draw], dict[str, Any]]
 """What is drawn for one question: the fields of its row beside "id", "question" and "answer"."""
 
 
-def claim(folder: Path, recipe: Section, questions: Sequence[Question]) -> None:
+def claim(
+    folder: Path, recipe: Section, questions: Sequence[Question], after_drawing: Collection[str] = ()
+) -> None:
     """Say in ``folder`` what it holds, or check that it says the same.
 
+    The fields ``after_drawing`` of the recipe may change: they say what is made of what was drawn.
     Raises :class:`TrainingError` if it holds the work of another recipe or other questions.
     """
-    about = {"recipe": recipe.model_dump(mode="json"), "questions_sha256": questions_hash(questions)}
+    drawn = recipe.model_dump(mode="json", exclude=set(after_drawing))
+    about = {"recipe": drawn, "questions_sha256": questions_hash(questions)}
     file = folder / "about.json"
     if not file.exists():
         files.write_json(file, about)
-        files.replace_file(folder / "recipe.yaml", lambda path: path.write_text(recipe_text(recipe), "utf-8"))
-        return
     there = files.read_json(file)
-    if there.get("recipe") != about["recipe"]:
-        key, theirs, ours = _first_difference(there.get("recipe"), about["recipe"])
+    if there.get("recipe") != drawn:
+        key, theirs, ours = _first_difference(there.get("recipe"), drawn)
         raise TrainingError(
             f"{folder}: holds the work of another recipe: {key} is {theirs!r} there, and {ours!r} in this "
             "one; choose another --output"
         )
     if there.get("questions_sha256") != about["questions_sha256"]:
         raise TrainingError(f"{folder}: holds the work on other questions; choose another --output")
+    files.replace_file(folder / "recipe.yaml", lambda path: path.write_text(recipe_text(recipe), "utf-8"))
 
 
 def check_references(questions: Sequence[Question], task: Comparing) -> None:

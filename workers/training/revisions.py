@@ -8,6 +8,7 @@ others are any.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -40,13 +41,15 @@ from workers.training.recipes import Comparing, Sampled, load_recipe, recipe_tex
 
 LOG = "samples.jsonl"
 
+_AFTER_DRAWING = ("task", "wrong_attempts", "targets_per_question")
+
 _ABOUT = """Wrong attempts of {model} that end in a right one, written by `gradus train revision-data`:
 `target` is a right sample of the question, `attempts` holds 0 to {wrong} wrong ones, the last the nearest to
 the target by character edit distance (Snell et al. 2024, Algorithm 4)."""
 
 
 class RevisionDataRecipe(Section):
-    """``targets_per_question`` takes at most so many distinct right samples; without it, all."""
+    """``targets_per_question`` takes at most so many right samples, different ones first; without it, all."""
 
     model: Sampled
     task: Comparing = "auto"
@@ -72,7 +75,7 @@ def make(
     recipe: RevisionDataRecipe, questions: Sequence[Question], folder: Path, open_engine: OpenEngine
 ) -> list[RevisionExample]:
     """The data set of ``questions`` in ``folder``. Raises as :func:`workers.training.drawing.draw_all`."""
-    claim(folder, recipe, questions)
+    claim(folder, recipe, questions, _AFTER_DRAWING)
     check_references(questions, recipe.task)
     log = folder / LOG
     draw_all(log, questions, partial(_sample, recipe), open_engine, recipe.model, recipe.seed)
@@ -93,12 +96,17 @@ def trajectories(
 
     k ~ U{0..``most_wrong``} attempts precede a target, fewer where there are not enough: the nearest to it by
     character edit distance last, before it others at random, without replacement. ``targets`` takes at most
-    so many distinct ones at random; ``None`` every right sample. Algorithm 4.
+    so many at random, as different ones as there are; ``None`` every right sample. Algorithm 4.
     """
     chosen = list(right)
     if targets is not None:
-        distinct = list(dict.fromkeys(right))
-        chosen = rng.sample(distinct, min(targets, len(distinct)))
+        seen: Counter[str] = Counter()
+        repeats = []
+        for target in rng.sample(right, len(right)):
+            repeats.append((seen[target], target))
+            seen[target] += 1
+        # Sorting is stable: among those that are there as often, the order stays random.
+        chosen = [target for _, target in sorted(repeats, key=lambda each: each[0])[:targets]]
     found: list[tuple[tuple[str, ...], str]] = []
     for target in chosen:
         shown = min(rng.randint(0, most_wrong), len(wrong))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from pydantic import Field
 
 from router.config.fields import Count, Section
 from router.types import Task
-from workers.answers import answers_for
+from workers.answers import Answers, answers_for
 from workers.answers.reference import are_right
 from workers.executor import steps_of
-from workers.protocols import Completion, Prompt
+from workers.protocols import Prompt
 from workers.search.revisions import SHOWN, revision_conversation
+from workers.steps import Steps
 from workers.training.commands import DataOutput, Overrides, QuestionsFile, Recipe
 from workers.training.datasets import Attempt, read_log, write_attempts, write_card
 from workers.training.drawing import (
@@ -85,67 +88,82 @@ def make(
     return attempts
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question: how attempts at it are asked for, cut into steps and judged."""
+
+    recipe: RolloutsRecipe
+    question: Question
+    steps: Steps
+    answers: Answers
+
+    def prompt(self, history: Sequence[str], prefix: str = "") -> Prompt:
+        messages = ({"role": "user", "content": self.question.question},)
+        return Prompt(revision_conversation(messages, history, self.recipe.model.revise_prompt), prefix)
+
+    def answer(self, text: str) -> str | None:
+        return self.answers.extract(self.steps.answer(text))
+
+    def right(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        return are_right(self.answers, [self.answer(text) for text in texts], self.question.answer)
+
+    def beginnings(self, text: str) -> list[str]:
+        """The text up to the end of each step but the last, which needs no rollout."""
+        return list(accumulate(self.steps.split(text)))[:-1]
+
+
+_Begun = tuple[tuple[str, ...], str]
+"""The earlier attempts that were shown, and the text of an attempt or its beginning."""
+
+
 def label(recipe: RolloutsRecipe, question: Question, draw: Draw) -> dict[str, Any]:
     """The distinct samples of one question: {"text", "count", "labels"}, of chains also "history".
 
     Equal beginnings of one conversation are rolled out once.
     """
-    if recipe.rollouts and not draw.engine.continues_turns:
-        raise TrainingError(
-            f"model {draw.engine.model} cannot go on with a turn that was begun, as rollouts have to; "
-            "label whole attempts only: --set rollouts=0"
-        )
-    steps, answers = steps_of(recipe.model), answers_for(Task(recipe.task))
-    messages = ({"role": "user", "content": question.question},)
-
-    def judge(texts: Sequence[str]) -> tuple[bool, ...]:
-        found = [answers.extract(steps.answer(text)) for text in texts]
-        return are_right(answers, found, question.answer)
-
-    def conversation(history: Sequence[str]) -> Any:
-        return revision_conversation(messages, history, recipe.model.revise_prompt)
-
-    drawn = Counter(_sample(recipe, draw, conversation))
-    kept = [(history, text) for history, text in drawn if answers.extract(steps.answer(text)) is not None]
-    prefixes: dict[tuple[tuple[str, ...], str], float | None] = {}
-    for history, text in kept:
-        parts = steps.split(text)
-        prefixes |= {(history, "".join(parts[:end])): None for end in range(1, len(parts))}
-    if recipe.rollouts:
-        begun = [key for key in prefixes for _ in range(recipe.rollouts)]
-        ends = draw([Prompt(conversation(history), prefix) for history, prefix in begun])
-        verdicts = judge([prefix + end.text for (_, prefix), end in zip(begun, ends, strict=True)])
-        for at, key in enumerate(prefixes):
-            rolled = verdicts[at * recipe.rollouts : (at + 1) * recipe.rollouts]
-            prefixes[key] = sum(rolled) / recipe.rollouts
+    asked = _Asked(recipe, question, steps_of(recipe.model), answers_for(Task(recipe.task)))
+    drawn = Counter(_sample(asked, draw))
+    kept = [(history, text) for history, text in drawn if asked.answer(text) is not None]
+    begun = [(history, start) for history, text in kept for start in asked.beginnings(text)]
+    shares = _roll_out(asked, draw, list(dict.fromkeys(begun))) if recipe.rollouts else {}
     samples = []
-    for (history, text), right in zip(kept, judge([text for _, text in kept]), strict=True):
-        parts = steps.split(text)
-        labels = [prefixes[history, "".join(parts[:end])] for end in range(1, len(parts))]
-        sample = {"text": text, "count": drawn[history, text], "labels": [*labels, float(right)]}
+    for (history, text), right in zip(kept, asked.right([text for _, text in kept]), strict=True):
+        labels = [*(shares.get((history, start)) for start in asked.beginnings(text)), float(right)]
+        sample = {"text": text, "count": drawn[history, text], "labels": labels}
         samples.append({**sample, "history": list(history)} if recipe.chain_length > 1 else sample)
     return {"samples": samples}
 
 
-def _sample(recipe: RolloutsRecipe, draw: Draw, conversation: Any) -> list[tuple[tuple[str, ...], str]]:
-    """(earlier attempts shown, text) of all attempts that came to their end, chains side by side."""
-    steps = steps_of(recipe.model)
-    chains: list[list[str]] = [[] for _ in range(recipe.samples)]
+def _sample(asked: _Asked, draw: Draw) -> list[_Begun]:
+    """All attempts that came to their end, chains side by side."""
+    chains: list[list[str]] = [[] for _ in range(asked.recipe.samples)]
     found = []
-    for _ in range(recipe.chain_length):
-        prompts = [Prompt(conversation(chain)) for chain in chains]
+    for _ in range(asked.recipe.chain_length):
         # Long attempts may leave no room for one more; a question that is too long itself is an error.
-        chains = [c for c, prompt in zip(chains, prompts, strict=True) if not c or draw.fits(prompt)]
-        done = draw([Prompt(conversation(chain)) for chain in chains])
+        chains = [chain for chain in chains if not chain or draw.fits(asked.prompt(chain))]
+        done = draw([asked.prompt(chain) for chain in chains])
         for chain, completion in zip(chains, done, strict=True):
-            if _is_whole(completion):
+            if completion.ended == "stop" and completion.text:
                 found.append((tuple(chain[-SHOWN:]), completion.text))
-                chain.append(steps.answer(completion.text))
+                chain.append(asked.steps.answer(completion.text))
     return found
 
 
-def _is_whole(completion: Completion) -> bool:
-    return completion.ended == "stop" and bool(completion.text)
+def _roll_out(asked: _Asked, draw: Draw, begun: Sequence[_Begun]) -> dict[_Begun, float]:
+    """The share of rollouts that were right, of each beginning."""
+    if begun and not draw.engine.continues_turns:
+        raise TrainingError(
+            f"model {draw.engine.model} cannot go on with a turn that was begun, as rollouts have to; "
+            "label whole attempts only: --set rollouts=0"
+        )
+    copies = asked.recipe.rollouts
+    ends = draw([asked.prompt(history, start) for history, start in begun for _ in range(copies)])
+    shares = {}
+    for at, (history, start) in enumerate(begun):
+        # One that was cut off has no answer yet, whatever its last line says.
+        texts = [start + end.text for end in ends[at * copies : (at + 1) * copies] if end.ended == "stop"]
+        shares[history, start] = sum(asked.right(texts)) / copies
+    return shares
 
 
 def _attempts(row: dict[str, Any]) -> list[Attempt]:

@@ -27,7 +27,7 @@ R = TypeVar("R", bound=Section)
 Sampled = Annotated[SearchedModel, Field(discriminator="engine")]
 """The model that is sampled, as a configuration says it: in this process, or behind a server."""
 
-Comparing = Literal["auto", "math", "number", "choice", "text"]
+Comparing = Literal["auto", "math", "number", "choice"]
 """How answers compare with the reference: the kinds of :class:`router.types.Task` that need no more."""
 
 

@@ -1,0 +1,81 @@
+"""A real `gradus train rollouts`, killed in the middle, and what its next run makes of what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workers.engines import tiny
+
+QUESTIONS = 40
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    tiny.make_language_model(folder / "model")
+    model = {
+        "engine": "transformers",
+        "path": str(folder / "model"),
+        "context_tokens": tiny.CONTEXT_TOKENS,
+        "max_tokens": 40,
+        "temperature": 1.5,  # what it knows by heart comes out wrong now and then
+    }
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump({"model": model, "samples": 8, "rollouts": 4, "task": "number"}))
+    return file
+
+
+def _start(recipe: Path, output: Path) -> subprocess.Popen[bytes]:
+    questions = recipe.parent / "questions.jsonl"
+    rows = [{"question": "count", "answer": "3"} for _ in range(QUESTIONS)]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["rollouts", str(recipe), "--questions", str(questions), "--output", str(output)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "workers.training", *arguments],
+        env={**os.environ, "GRADUS_TORCH_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.process
+def test_a_run_killed_in_the_middle_goes_on_and_ends_as_one_that_was_not(
+    recipe: Path, tmp_path: Path
+) -> None:
+    killed, log = tmp_path / "killed", tmp_path / "killed" / "rollouts.jsonl"
+    process = _start(recipe, killed)
+    while not (log.exists() and log.read_bytes().count(b"\n") >= 2):
+        assert process.poll() is None, process.communicate()[1].decode()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    kept = log.read_bytes()
+    assert 2 <= kept.count(b"\n") < QUESTIONS
+    assert not (killed / "attempts.parquet").exists()
+    # The kill may also have come in the middle of a line.
+    log.write_bytes(kept + b'{"id": "9", "quest')
+
+    whole = tmp_path / "whole"
+    for output in (killed, whole):
+        process = _start(recipe, output)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors.decode()
+    assert log.read_bytes() == (whole / "rollouts.jsonl").read_bytes()
+    assert log.read_bytes().startswith(kept)
+    assert (killed / "attempts.parquet").read_bytes() == (whole / "attempts.parquet").read_bytes()
+    labels = {
+        label
+        for row in log.read_text().splitlines()
+        for s in json.loads(row)["samples"]
+        for label in s["labels"]
+    }
+    assert len(labels) > 2, "the model must be right now and then, or this shows nothing"
