@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    DynamicCache,
     Qwen2Model,
     Qwen2PreTrainedModel,
 )
@@ -23,6 +25,9 @@ from workers.verifiers.format import read_format
 from workers.verifiers.local import check_context, device_of, load, padded
 from workers.verifiers.model import ModelVerifier
 from workers.verifiers.reading import Reader, Reading
+
+_WORTH_A_PASS_TOKENS = 128
+"""Tokens that sharing must save: a pass of its own, however short, takes about as long as reading so many."""
 
 Judge = Callable[[torch.Tensor], torch.Tensor]
 """From what a model knows at n places (n, width) to n probabilities."""
@@ -60,7 +65,11 @@ class SkyworkProcessModel(Qwen2PreTrainedModel):
 
 
 class PlaceModel:
-    """Scores readings at their places. Only there are the model's outputs turned into scores."""
+    """Scores readings at their places. Only there are the model's outputs turned into scores.
+
+    What all of them begin with, up to the first place, is read once: most of a turn that is judged is often
+    its conversation.
+    """
 
     def __init__(self, body: Any, judge: Judge) -> None:
         self.body = body
@@ -68,12 +77,37 @@ class PlaceModel:
 
     @torch.inference_mode()
     def __call__(self, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
-        tokens, mask = padded([reading.tokens for reading in readings], 0, self.body.device)
-        found = self.body(input_ids=tokens, attention_mask=mask, use_cache=False)[0]
+        beginning = _common_beginning(readings)
+        begun = len(beginning)
+        tokens, mask = padded([reading.tokens[begun:] for reading in readings], 0, self.body.device)
+        if begun:
+            known = self._read(beginning)
+            known.batch_repeat_interleave(len(readings))
+            mask = torch.cat([mask.new_ones(len(readings), begun), mask], dim=1)
+            found = self.body(input_ids=tokens, attention_mask=mask, past_key_values=known, use_cache=True)[0]
+        else:
+            found = self.body(input_ids=tokens, attention_mask=mask, use_cache=False)[0]
         rows = [row for row, reading in enumerate(readings) for _ in reading.places]
-        places = [place for reading in readings for place in reading.places]
+        places = [place - begun for reading in readings for place in reading.places]
         scores = iter(self._judge(found[rows, places].float()).tolist())
         return [tuple(next(scores) for _ in reading.places) for reading in readings]
+
+    def _read(self, tokens: Sequence[int]) -> DynamicCache:
+        """What the model remembers of tokens that many sequences begin with."""
+        cache = DynamicCache(config=self.body.config)
+        inputs = torch.tensor([tokens], device=self.body.device)
+        self.body(input_ids=inputs, past_key_values=cache, use_cache=True)
+        return cache
+
+
+def _common_beginning(readings: Sequence[Reading]) -> tuple[int, ...]:
+    """The tokens before any place that all readings share; none where they are too few to be worth a pass."""
+    first_place = min(reading.places[0] for reading in readings)
+    # What the first and the last in order share, all between them share too.
+    begins = [reading.tokens[:first_place] for reading in readings]
+    pairs = zip(min(begins), max(begins), strict=True)
+    shared = tuple(token for token, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return shared if len(shared) * (len(readings) - 1) >= _WORTH_A_PASS_TOKENS else ()
 
 
 def load_prm(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -12,6 +13,8 @@ from workers.errors import EngineFailed, WorkerError
 from workers.protocols import Scores
 
 _BATCH_TOKENS = 8192
+_ENOUGH = 8
+"""Readings of one call that are worth a batch of their own: they are turns of one conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,18 @@ Read = Callable[[Sequence[Reading]], Sequence[tuple[float, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
+    """``call`` tells the large calls from one another; ``None`` is one of few readings."""
+
     reading: Reading
     scores: Future[tuple[float, ...]]
+    call: int | None
 
 
 class Reader:
     """Hands what several threads ask for to one model, together: calls that wait are read in one batch.
 
-    ``model`` is only called from the reader's own thread, with readings of like lengths.
+    ``model`` is only called from the reader's own thread, with readings of like lengths. Calls of many
+    readings are not mixed with others: what all readings of a batch begin with, a model need not read twice.
     """
 
     def __init__(self, name: str, model: Read) -> None:
@@ -44,11 +51,13 @@ class Reader:
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
+        self._calls = itertools.count()
         threading.Thread(target=self._serve, name=f"verifier-{name}", daemon=True).start()
 
     def read(self, readings: Sequence[Reading]) -> Sequence[tuple[float, ...]]:
         """As :data:`Read`."""
-        waiting = [_Waiting(reading, Future()) for reading in readings]
+        call = next(self._calls) if len(readings) >= _ENOUGH else None
+        waiting = [_Waiting(reading, Future(), call) for reading in readings]
         with self._lock:
             if self._closed:
                 raise EngineFailed(f"verifier {self._name} is closed")
@@ -113,8 +122,10 @@ class Reader:
 def _batches(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
     """Cut into batches of like lengths, so that little is padding and memory is bounded."""
     batch: list[_Waiting] = []
-    for one in sorted(waiting, key=lambda each: len(each.reading.tokens)):
-        if batch and (len(batch) + 1) * len(one.reading.tokens) > _BATCH_TOKENS:
+    few_first = sorted(waiting, key=lambda each: (each.call is not None, each.call, len(each.reading.tokens)))
+    for one in few_first:
+        is_full = (len(batch) + 1) * len(one.reading.tokens) > _BATCH_TOKENS
+        if batch and (is_full or one.call != batch[0].call):
             yield batch
             batch = []
         batch.append(one)

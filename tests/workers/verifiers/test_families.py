@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from router.config.verifiers import Family
 from router.types import Task
@@ -16,7 +18,8 @@ from tests.workers.verifiers.conftest import judge
 from workers.errors import ContextOverflow, ModelNotLoadable
 from workers.protocols import Prompt, Scored, Scores
 from workers.verifiers.model import ModelVerifier
-from workers.verifiers.prm import load_prm
+from workers.verifiers.prm import PlaceModel, load_prm
+from workers.verifiers.reading import Reading
 
 QUESTION = "How many - 3 + 4 ?"
 SEPARATORS: dict[Family, str] = {"math-shepherd": "\n", "skywork": "\n", "rlhflow": "\n\n", "qwen": "\n\n"}
@@ -60,6 +63,32 @@ def test_a_batch_scores_as_the_card_does_text_by_text(loaded: Loaded) -> None:
         assert len(one.step_scores) == len(steps)
         assert one.score == one.step_scores[-1]
     assert len({round(score, 3) for one in scores.scored for score in one.step_scores}) > 10
+
+
+def test_many_turns_of_a_long_conversation_read_it_once_and_score_as_the_card_says(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "How many - 3 + 4 ? " * 6
+    texts = [[str(number), "The answer is 3."] for number in range(10)]
+    read: list[int] = []
+    whole = PlaceModel.__call__
+
+    def counted(self: PlaceModel, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
+        with monkeypatch.context() as patch:
+            forward = self.body.forward
+
+            def spy(*, input_ids: torch.Tensor, **others: Any) -> Any:
+                read.append(input_ids.numel())
+                return forward(input_ids=input_ids, **others)
+
+            patch.setattr(self.body, "forward", spy)
+            return whole(self, readings)
+
+    monkeypatch.setattr(PlaceModel, "__call__", counted)
+    scores = loaded.score(*(SEPARATORS[loaded.family].join(steps) for steps in texts), question=question)
+    for one, steps in zip(scores.scored, texts, strict=True):
+        assert one.step_scores == pytest.approx(loaded.card(steps, question), abs=1e-5)
+    assert sum(read) < scores.tokens / 2
 
 
 def test_a_final_separator_changes_nothing(loaded: Loaded) -> None:

@@ -49,6 +49,24 @@ def test_calls_that_wait_are_read_together() -> None:
     reader.close()
 
 
+def test_a_call_of_many_readings_is_not_mixed_with_others() -> None:
+    model = Model()
+    reader = Reader("judge", model)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(reader.read, [reading(2)])
+        assert model.started.wait(10)
+        calls = [range(10, 18), range(3, 5), range(12, 20), range(6, 7)]
+        waiting = [pool.submit(reader.read, [reading(length) for length in call]) for call in calls]
+        while reader._queue.qsize() < 19:
+            threading.Event().wait(0.001)
+        model.go.set()
+        assert first.result() == [(0.5,)]
+        for call, done in zip(calls, waiting, strict=True):
+            assert done.result() == [(1 / length,) for length in call]
+    assert sorted(model.batches[1:]) == [[3, 4, 6], [*range(10, 18)], [*range(12, 20)]]
+    reader.close()
+
+
 def test_batches_are_bounded_and_of_like_lengths() -> None:
     model = Model()
     model.go.set()
