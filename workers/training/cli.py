@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from workers.training import revisions, rollouts
+from workers.training import revision, revisions, rollouts
 from workers.training.abacus.cli import app as abacus
-from workers.training.commands import one_line_errors
+from workers.training.commands import DEVICES, one_line_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,9 +27,17 @@ _REVISION_DATA = """Examples:
   gradus train revision-data revision-data --questions questions.jsonl --output revisions/
 
   gradus train revision-data mine.yaml --questions questions.jsonl --output revisions/ --set samples=32"""
+_REVISION = f"""Examples:
+
+  gradus train revision revision --data revisions/ --output my-revision/ --set base=path/of/a/model
+
+  gradus train revision mine.yaml --data revisions/ --output my-revision/ --set lora.rank=16
+
+{DEVICES.format(command="revision mine.yaml --data revisions/ --output my-revision/")}"""
 
 app.command("rollouts", epilog=_ROLLOUTS)(one_line_errors(rollouts.command))
 app.command("revision-data", epilog=_REVISION_DATA)(one_line_errors(revisions.command))
+app.command("revision", epilog=_REVISION)(one_line_errors(revision.command))
 
 
 @app.command(

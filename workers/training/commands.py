@@ -21,6 +21,15 @@ QuestionsFile = Annotated[
 DataOutput = Annotated[
     Path, typer.Option("--output", help="Folder of the data set; what it holds is not drawn again.")
 ]
+Data = Annotated[Path, typer.Option("--data", help="Folder of the data set.")]
+ModelOutput = Annotated[
+    Path, typer.Option("--output", help="Folder of the model; a training that was killed goes on there.")
+]
+DEVICES = """Several GPUs, one process each:
+
+  accelerate launch -m workers.training {command}
+
+  torchrun --nproc-per-node 4 -m workers.training {command}"""
 
 
 def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from workers.engines.chat import Chat
 from workers.engines.loading import stay_offline
 from workers.errors import WorkerError
 from workers.protocols import Prompt
 from workers.search.revisions import revision_conversation
 from workers.training import exporting
+from workers.training.commands import Data, ModelOutput, Overrides, Recipe
 from workers.training.datasets import RevisionExample, read_revisions
 from workers.training.errors import TrainingError
+from workers.training.recipes import load_recipe
 from workers.training.recipes.learning import RevisionRecipe
 
 _ABOUT = (
@@ -22,6 +26,13 @@ _ABOUT = (
 )
 _TARGET = "\ue000"
 """Stands for the assistant's turn when the chat template is asked what comes after it."""
+
+
+def command(recipe: Recipe, data: Data, output: ModelOutput, overrides: Overrides = None) -> None:
+    """Train a model to correct its own answers, on what `revision-data` wrote."""
+    loaded = load_recipe(RevisionRecipe, recipe, overrides or ())
+    train(loaded, data.expanduser(), output.expanduser())
+    typer.echo(str(output))
 
 
 def train(recipe: RevisionRecipe, data: Path, output: Path) -> dict[str, Any]:
