@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isqrt
 from typing import Any
@@ -98,26 +98,23 @@ def search_rows(
     model: str | None = None,
     verifier: str | None = None,
     count: int | None = None,
-    budgets: Sequence[int] | None = None,
+    repeats: Mapping[int, int] | None = None,
 ) -> list[Row]:
     """Every way at every budget of the size on every question (the first ``count``), kept under ``name``.
 
-    A budget is repeated as often as the size says, each time on draws that the earlier ones did not see.
+    A budget is repeated as often as the size (or ``repeats``) says, each time on draws that the earlier ones
+    did not see.
     """
     drawer, judge = model or setting.small, verifier or setting.verifier
-    sizes = {
-        budget: repeats
-        for budget, repeats in zip(setting.size.budgets, setting.size.repeats, strict=True)
-        if budgets is None or budget in budgets
-    }
+    sizes = repeats or dict(zip(setting.size.budgets, setting.size.repeats, strict=True))
     about = {"ways": [asdict(way) for way in ways], "repeats": list(sizes.items())}
 
     def search_all(sitting: Sitting) -> list[dict[str, Any]]:
         found = []
         for way in ways:
-            for budget, repeats in sizes.items():
+            for budget, times in sizes.items():
                 player = sitting.model(drawer)
-                for repeat in range(repeats):
+                for repeat in range(times):
                     row = search(sitting, way, budget, player, sitting.judge(judge), repeat)[0]
                     found.append(asdict(row))
         return found

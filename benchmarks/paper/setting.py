@@ -23,8 +23,9 @@ from router.market import Market, open_market
 from router.types import Task
 from workers.answers import answers_for
 from workers.answers.port import Answers
-from workers.bench.questions import Question, abacus_questions
+from workers.bench.questions import abacus_questions
 from workers.executor import Model
+from workers.training.questions import Question
 
 AT_ONCE = 16
 """Questions side by side: they decode together."""
@@ -43,11 +44,12 @@ class Size:
     coverage_samples: int = 256
     probes: int = 16
     large_questions: int = 50
+    large_samples: int = 64
 
 
 SIZES = {
     "small": Size("small", questions=200, difficulty_samples=128),
-    "full": Size("full", questions=500, difficulty_samples=2048, large_questions=200),
+    "full": Size("full", questions=500, difficulty_samples=2048, large_questions=200, large_samples=256),
 }
 
 

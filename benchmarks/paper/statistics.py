@@ -67,6 +67,12 @@ def interval(statistic: Callable[[NDArray[np.int64]], float], questions: int, co
     return Interval(_known(value), float(low), float(high))
 
 
+def of_weightings(found: Values) -> Interval:
+    """Of a statistic of many weightings: the first is of all questions as they are, the others resamples."""
+    low, high = np.percentile(found[1:], _PERCENTILES)
+    return Interval(float(found[0]), float(low), float(high))
+
+
 def by_question(rows: Sequence[Row], value: Callable[[Row], float]) -> dict[tuple[str, int], Values]:
     """For each (way, budget) the mean of ``value`` over repeats, one number a question in their order.
 

@@ -65,6 +65,45 @@ def search(
         raise typer.Exit(2) from error
 
 
+@app.command(
+    epilog="Examples:\n\n  gradus bench paper --size small\n\n  gradus bench paper --count 12 --only "
+    "coverage,search\n\n  gradus bench paper --draw-only"
+)
+def paper(
+    size: Annotated[str, typer.Option(help="small (under an hour on 2 CPU cores) or full.")] = "small",
+    output: Annotated[
+        Path, typer.Option(help="The Markdown file; its figures lie in a folder beside it.")
+    ] = Path("paper.md"),
+    rows: Annotated[
+        Path, typer.Option(help="Folder of raw samples and results: what it holds is not drawn again.")
+    ] = Path("bench-paper"),
+    only: Annotated[str, typer.Option(help="Parts, by commas; else all.")] = "",
+    count: Annotated[int | None, typer.Option(min=4, help="Fewer questions, to try it.")] = None,
+    draw_only: Annotated[bool, typer.Option(help="Render the results that are there.")] = False,
+) -> None:
+    """Reproduce Snell et al. 2024 on the embedded models: all figures and tables. Needs a checkout."""
+    from router.errors import RouterError
+    from workers.errors import WorkerError
+    from workers.training.errors import TrainingError
+
+    try:
+        from benchmarks.paper import experiments
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("benchmarks"):
+            raise
+        typer.echo(
+            "gradus: the experiments are not in the installed package; clone the repository and run it there",
+            err=True,
+        )
+        raise typer.Exit(2) from error
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    try:
+        experiments.run(size, folder=rows, output=output, only=names, count=count, draw_only=draw_only)
+    except (RouterError, TrainingError, WorkerError) as error:
+        typer.echo(f"gradus: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
 def _search(
     config: str | None,
     policy_name: str,
