@@ -64,17 +64,17 @@ One = Callable[[Question, Draw], dict[str, Any]]
 
 
 def claim(
-    folder: Path, recipe: Section, questions: Sequence[Question], after_drawing: Collection[str] = ()
+    log: Path, recipe: Section, questions: Sequence[Question], after_drawing: Collection[str] = ()
 ) -> None:
-    """Say in ``folder`` what it holds, or check that it says the same.
+    """Say beside ``log`` what it holds, or, once it holds something, check that it says the same.
 
     The fields ``after_drawing`` of the recipe may change: they say what is made of what was drawn.
     Raises :class:`TrainingError` if it holds the work of another recipe or other questions.
     """
     drawn = recipe.model_dump(mode="json", exclude=set(after_drawing))
     about = {"recipe": drawn, "questions_sha256": questions_hash(questions)}
-    file = folder / "about.json"
-    if not file.exists():
+    folder, file = log.parent, log.with_name("about.json")
+    if not file.exists() or next(read_log(log), None) is None:
         files.write_json(file, about)
     there = files.read_json(file)
     if there.get("recipe") != drawn:

@@ -36,16 +36,18 @@ from workers.training.drawing import (
     tokens_drawn,
 )
 from workers.training.errors import MissingExtraError, TrainingError
-from workers.training.questions import Question, read_questions
+from workers.training.questions import Question, questions_hash, read_questions
 from workers.training.recipes import Comparing, Sampled, load_recipe, recipe_text
 
 LOG = "samples.jsonl"
 
 _AFTER_DRAWING = ("task", "wrong_attempts", "targets_per_question")
 
-_ABOUT = """Wrong attempts of {model} that end in a right one, written by `gradus train revision-data`:
-`target` is a right sample of the question, `attempts` holds 0 to {wrong} wrong ones, the last the nearest to
-the target by character edit distance (Snell et al. 2024, Algorithm 4)."""
+_ABOUT = """Wrong attempts of {model} that end in a right one: `target` is a right sample of the question,
+`attempts` holds 0 to {wrong} wrong ones, the last the nearest to the target by character edit distance
+(Snell et al. 2024, Algorithm 4).
+
+Made by `gradus train revision-data recipe.yaml --questions FILE --output FOLDER`."""
 
 
 class RevisionDataRecipe(Section):
@@ -75,14 +77,15 @@ def make(
     recipe: RevisionDataRecipe, questions: Sequence[Question], folder: Path, open_engine: OpenEngine
 ) -> list[RevisionExample]:
     """The data set of ``questions`` in ``folder``. Raises as :func:`workers.training.drawing.draw_all`."""
-    claim(folder, recipe, questions, _AFTER_DRAWING)
     check_references(questions, recipe.task)
     log = folder / LOG
+    claim(log, recipe, questions, _AFTER_DRAWING)
     draw_all(log, questions, partial(_sample, recipe), open_engine, recipe.model, recipe.seed)
     examples, numbers = _examples(recipe, list(read_log(log)))
     if not examples:
         raise TrainingError(f"{log}: no sample is right: there is nothing to learn from")
     write_revisions(folder, examples)
+    numbers["sha256 of the questions"] = questions_hash(questions)
     model = model_name(recipe.model)
     about = _ABOUT.format(model=model, wrong=recipe.wrong_attempts)
     write_card(folder, f"Revisions of {model}", about, numbers, recipe_text(recipe))

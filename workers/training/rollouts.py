@@ -37,15 +37,16 @@ from workers.training.drawing import (
     tokens_drawn,
 )
 from workers.training.errors import TrainingError
-from workers.training.questions import Question, read_questions
+from workers.training.questions import Question, questions_hash, read_questions
 from workers.training.recipes import Comparing, Sampled, load_recipe, recipe_text
 
 LOG = "rollouts.jsonl"
 
-_ABOUT = """Attempts of {model} at {questions} questions, written by `gradus train rollouts`: a row a distinct
-sample that has an answer, drawn `count` times. `history` holds the earlier attempts that it was shown,
-`labels` one number a step: the share of {rollouts} rollouts from the step's end that were right, null where
-none were made; the last step's is 1 or 0, right or wrong (Snell et al. 2024, Algorithm 1)."""
+_ABOUT = """Attempts of {model}: a row a distinct sample that has an answer, drawn `count` times. `history`
+holds the earlier attempts that it was shown. `labels` has one number a step: the last step's is 1 or 0, right
+or wrong, any other's {others} (Snell et al. 2024, Algorithm 1).
+
+Made by `gradus train rollouts recipe.yaml --questions FILE --output FOLDER`."""
 
 
 class RolloutsRecipe(Section):
@@ -75,16 +76,16 @@ def make(
     recipe: RolloutsRecipe, questions: Sequence[Question], folder: Path, open_engine: OpenEngine
 ) -> list[Attempt]:
     """The data set of ``questions`` in ``folder``. Raises as :func:`workers.training.drawing.draw_all`."""
-    claim(folder, recipe, questions)
     check_references(questions, recipe.task)
     log = folder / LOG
+    claim(log, recipe, questions)
     draw_all(log, questions, partial(label, recipe), open_engine, recipe.model, recipe.seed)
     rows = list(read_log(log))
     attempts = [attempt for row in rows for attempt in _attempts(row)]
     if not attempts:
         raise TrainingError(f"{log}: no sample has an answer that task {recipe.task!r} can read")
     write_attempts(folder, attempts)
-    _write_card(folder, recipe, attempts, tokens_drawn(rows))
+    _write_card(folder, recipe, questions, attempts, tokens_drawn(rows))
     return attempts
 
 
@@ -183,19 +184,25 @@ def _attempts(row: dict[str, Any]) -> list[Attempt]:
 
 
 def _write_card(
-    folder: Path, recipe: RolloutsRecipe, attempts: Sequence[Attempt], tokens: int | None
+    folder: Path,
+    recipe: RolloutsRecipe,
+    questions: Sequence[Question],
+    attempts: Sequence[Attempt],
+    tokens: int | None,
 ) -> None:
     drawn = sum(attempt.count for attempt in attempts)
     right = sum(attempt.count for attempt in attempts if attempt.right)
-    questions = len({attempt.id for attempt in attempts})
+    answered = len({attempt.id for attempt in attempts})
     rolled = sum(label is not None for attempt in attempts for label in attempt.labels[:-1])
     numbers = {
-        "questions with an attempt": questions,
+        "questions with an attempt": f"{answered} of {len(questions)}",
+        "sha256 of the questions": questions_hash(questions),
         "attempts": f"{drawn}, {len(attempts)} of them distinct",
         "right": f"{right / drawn:.1%}",
         "steps with a label from rollouts": rolled,
         "tokens drawn": "not known" if tokens is None else tokens,
     }
     model = model_name(recipe.model)
-    about = _ABOUT.format(model=model, questions=questions, rollouts=recipe.rollouts)
+    share = f"the share of {recipe.rollouts} rollouts from the step's end that were right"
+    about = _ABOUT.format(model=model, others=share if recipe.rollouts else "null: none was rolled out")
     write_card(folder, f"Attempts of {model}", about, numbers, recipe_text(recipe))

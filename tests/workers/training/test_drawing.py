@@ -102,6 +102,14 @@ def test_the_work_of_another_recipe_is_refused(tmp_path: Path, overrides: list[s
         _draw(tmp_path, None, *overrides)
 
 
+def test_a_folder_in_which_nothing_was_drawn_is_free_for_another_recipe(tmp_path: Path) -> None:
+    failing = ScriptedEngine([])
+    failing.fail_with = "gone"
+    with pytest.raises(EngineFailed):
+        _draw(tmp_path, failing, "seed=2")
+    assert _draw(tmp_path) == _draw(tmp_path / "other")
+
+
 def test_the_work_on_other_questions_is_refused(tmp_path: Path) -> None:
     _draw(tmp_path)
     with pytest.raises(TrainingError, match="other questions; choose another --output"):
