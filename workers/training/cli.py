@@ -34,17 +34,9 @@ _REVISION = f"""Examples:
   gradus train revision mine.yaml --data revisions/ --output my-revision/ --set lora.rank=16
 
 {DEVICES.format(command="revision mine.yaml --data revisions/ --output my-revision/")}"""
-_REVISION = """Examples:
-
-  gradus train revision revision --data revisions/ --output my-revision/
-
-  gradus train revision mine.yaml --data revisions/ --output my-revision/ --set lora.rank=32"""
 
 app.command("rollouts", epilog=_ROLLOUTS)(one_line_errors(rollouts.command))
 app.command("revision-data", epilog=_REVISION_DATA)(one_line_errors(revisions.command))
-app.command("revision", epilog=_REVISION)(one_line_errors(revision.command))
-
-
 app.command("revision", epilog=_REVISION)(one_line_errors(revision.command))
 
 
