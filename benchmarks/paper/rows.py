@@ -131,7 +131,7 @@ def search(
     assert limit is not None, "a searched model has max_tokens: the configuration was checked for it"
     meter = Meter(sitting.messages, Cancellation())
     params = SamplingParams(limit, model.config.temperature, seed=0)
-    problem = Problem(meter.messages, sitting.answers, model.steps)
+    problem = Problem(meter.messages, sitting.answers, model.steps, revise=model.config.revise_prompt)
     generate = meter.generator(model.engine, "candidate", params, steps=model.steps)
     score = meter.scorer(verifier, TASK, model.steps)
     try:
