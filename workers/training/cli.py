@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workers.training import revision, revisions, rollouts
+from workers.training import orm, prm, revision, revisions, rollouts
 from workers.training.abacus.cli import app as abacus
 from workers.training.commands import DEVICES, one_line_errors
 
@@ -27,6 +27,20 @@ _REVISION_DATA = """Examples:
   gradus train revision-data revision-data --questions questions.jsonl --output revisions/
 
   gradus train revision-data mine.yaml --questions questions.jsonl --output revisions/ --set samples=32"""
+_PRM = f"""Examples:
+
+  gradus train prm prm --data rollouts/ --output my-prm/ --set base=path/of/a/model
+
+  gradus train prm mine.yaml --data rollouts/ --output my-prm/ --set lora.rank=16
+
+{DEVICES.format(command="prm mine.yaml --data rollouts/ --output my-prm/")}"""
+_ORM = f"""Examples:
+
+  gradus train orm orm --data rollouts/ --output my-orm/ --set base=path/of/a/model
+
+  gradus train orm mine.yaml --data chains/ --output my-orm/ --set reads_history=true
+
+{DEVICES.format(command="orm mine.yaml --data rollouts/ --output my-orm/")}"""
 _REVISION = f"""Examples:
 
   gradus train revision revision --data revisions/ --output my-revision/ --set base=path/of/a/model
@@ -37,6 +51,8 @@ _REVISION = f"""Examples:
 
 app.command("rollouts", epilog=_ROLLOUTS)(one_line_errors(rollouts.command))
 app.command("revision-data", epilog=_REVISION_DATA)(one_line_errors(revisions.command))
+app.command("prm", epilog=_PRM)(one_line_errors(prm.command))
+app.command("orm", epilog=_ORM)(one_line_errors(orm.command))
 app.command("revision", epilog=_REVISION)(one_line_errors(revision.command))
 
 

@@ -24,8 +24,6 @@ _ABOUT = (
     "A language model fine-tuned to correct its own answers: after up to four wrong attempts, the last the "
     "nearest to the right one, it was taught the right answer (Snell et al. 2024, Algorithm 4)."
 )
-_TARGET = "\ue000"
-"""Stands for the assistant's turn when the chat template is asked what comes after it."""
 
 
 def command(recipe: Recipe, data: Data, output: ModelOutput, overrides: Overrides = None) -> None:
@@ -49,7 +47,7 @@ def train(recipe: RevisionRecipe, data: Path, output: Path) -> dict[str, Any]:
     tokenizer, context_tokens = base.tokenizer(), base.context_tokens()
     rows = read_revisions(data)
     held = rules.held_out([row.question for row in rows], recipe.validation_share, recipe.seed)
-    chat, end = Chat(tokenizer, recipe.base), end_of_turn(tokenizer, base.folder)
+    chat, end = Chat(tokenizer, recipe.base), base.end_of_turn(tokenizer)
     training, validation = (
         encode(
             [row for row in rows if (row.question in held) is is_held],
@@ -69,10 +67,7 @@ def train(recipe: RevisionRecipe, data: Path, output: Path) -> dict[str, Any]:
         return {}
     model = learned.model
     numbers = {
-        "base": recipe.base,
-        "parameters": model.num_parameters(),
-        "questions": len({row.question for row in rows}),
-        "validation questions": len(held),
+        **run.counts(recipe, model, rows, held),
         "too long, left out": len(rows) - len(training) - len(validation),
         **learned.numbers,
     }
@@ -105,29 +100,6 @@ def encode(
     """
     made = (_example(row, chat, end, revise, context_tokens) for row in rows)
     return [example for example in made if example is not None]
-
-
-def end_of_turn(tokenizer: Any, folder: Path) -> int | None:
-    """The token that ends an assistant's turn: of those that end one for the engine, the chat template's.
-
-    ``None`` for a model that knows no end.
-    """
-    from transformers import AutoConfig, GenerationConfig
-
-    try:
-        configured = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
-    except OSError:
-        configured = AutoConfig.from_pretrained(folder, local_files_only=True).eos_token_id
-    ends = {*(configured if isinstance(configured, list) else [configured]), tokenizer.eos_token_id}
-    if tokenizer.chat_template is not None:
-        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _TARGET}]
-        _, _, after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_TARGET)
-        written = tokenizer.encode(after, add_special_tokens=False)
-        if (end := next((token for token in written if token in ends), None)) is not None:
-            return int(end)
-    return (
-        next(iter(sorted(ends - {None})), None) if tokenizer.eos_token_id is None else tokenizer.eos_token_id
-    )
 
 
 def _example(row: RevisionExample, chat: Chat, end: int | None, revise: str, context_tokens: int) -> Any:

@@ -15,6 +15,8 @@ from workers.errors import ModelNotLoadable
 from workers.training.errors import MissingExtraError, TrainingError
 from workers.training.recipes.learning import Learning, Lora
 
+_TURN = "\ue000"
+"""Stands for the assistant's turn when the chat template is asked what comes after it."""
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -22,12 +24,14 @@ _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 class Kind:
     """What is made of a base: the class that loads it, peft's name for that, and fields of its config.
 
-    ``is_whole`` says that the base has all weights: no head is to be added.
+    ``is_whole`` says that the base has all weights: no head is to be added. ``pads`` says that the model
+    must know the token that fills up.
     """
 
     auto: str
     peft_task: str
     is_whole: bool = False
+    pads: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -38,6 +42,9 @@ class Base:
     folder: Path
     kind: Kind
     recipe: Learning
+
+    def config(self) -> Any:
+        return transformers.AutoConfig.from_pretrained(self.folder, **_LOCAL)
 
     def tokenizer(self) -> Any:
         try:
@@ -50,13 +57,12 @@ class Base:
     def model(self) -> Any:
         """Its weights; those of a head that the folder lacks are 0: before training it knows nothing."""
         auto = getattr(transformers, self.kind.auto)
+        config = self.config()
+        for name, value in self.kind.config.items():
+            setattr(config, name, value)
         try:
             model, info = auto.from_pretrained(
-                self.folder,
-                dtype=self._loaded_dtype(),
-                output_loading_info=True,
-                **self.kind.config,
-                **_LOCAL,
+                self.folder, config=config, dtype=self._loaded_dtype(), output_loading_info=True, **_LOCAL
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise TrainingError(f"base: {self.recipe.base}: it cannot be loaded: {error}") from error
@@ -73,15 +79,32 @@ class Base:
 
     def dtype(self) -> torch.dtype:
         """What the trained weights are written in."""
-        named = self.recipe.dtype or transformers.AutoConfig.from_pretrained(self.folder, **_LOCAL).dtype
+        named = self.recipe.dtype or self.config().dtype
         if named is None:
             return torch.float32
         return named if isinstance(named, torch.dtype) else getattr(torch, named)
 
+    def end_of_turn(self, tokenizer: Any) -> int | None:
+        """The token that ends an assistant's turn: of those that end one for the engine, the template's.
+
+        ``None`` for a model that knows no end.
+        """
+        try:
+            configured = transformers.GenerationConfig.from_pretrained(self.folder, **_LOCAL).eos_token_id
+        except OSError:
+            configured = self.config().eos_token_id
+        many = configured if isinstance(configured, list) else [configured]
+        ends = [token for token in (tokenizer.eos_token_id, *many) if token is not None]
+        written = []
+        if tokenizer.chat_template is not None:
+            turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _TURN}]
+            after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_TURN)[2]
+            written = tokenizer.encode(after, add_special_tokens=False)
+        return next((token for token in (*written, *ends) if token in ends), None)
+
     def context_tokens(self) -> int:
         """The longest example. Raises :class:`TrainingError` where the model reads less than that."""
-        config = transformers.AutoConfig.from_pretrained(self.folder, **_LOCAL)
-        longest = getattr(config, "max_position_embeddings", None)
+        longest = getattr(self.config(), "max_position_embeddings", None)
         if longest is not None and self.recipe.context_tokens > longest:
             raise TrainingError(
                 f"context_tokens: {self.recipe.context_tokens}: {self.recipe.base} reads {longest} at most"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import transformers
 
@@ -36,6 +36,11 @@ LEDGER = "training.json"
 Numbers = dict[str, Any]
 
 
+class _AsksQuestion(Protocol):
+    @property
+    def question(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What one training needs beside its recipe. All lists are whole: each device takes its own part."""
@@ -60,19 +65,19 @@ def begin(recipe: Learning, data: Path, output: Path) -> Numbers | None:
 
     Raises :class:`TrainingError` where the folder was begun with another recipe or other data.
     """
-    made_of = {"recipe": recipe.model_dump(mode="json"), "data_sha256": data_hash(data)}
+    made_of: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "data_sha256": data_hash(data)}
     ledger = output / LEDGER
     if not ledger.exists():
         if _is_first_process():
             files.write_json(ledger, {**made_of, "numbers": None})
         return None
     found = files.read_json(ledger)
-    for what, ours in made_of.items():
-        if found[what] != ours:
-            raise TrainingError(
-                f"{output}: was begun with another {what.split('_')[0]} ({LEDGER} says which); "
-                "give another --output, or remove it"
-            )
+    theirs = {**found["recipe"], "data": found["data_sha256"]}
+    ours = {**made_of["recipe"], "data": made_of["data_sha256"]}
+    if unlike := [key for key in ours if theirs.get(key) != ours[key]]:
+        raise TrainingError(
+            f"{output}: was begun with other {', '.join(unlike)} (see its {LEDGER}); choose another --output"
+        )
     numbers: Numbers | None = found["numbers"]
     return numbers
 
@@ -80,6 +85,16 @@ def begin(recipe: Learning, data: Path, output: Path) -> Numbers | None:
 def command(name: str, data: Path, output: Path) -> str:
     """What makes the same model again from its folder."""
     return f"gradus train {name} {exporting.RECIPE} --data {data} --output {output}"
+
+
+def counts(recipe: Learning, model: Any, rows: Sequence[_AsksQuestion], held: Collection[str]) -> Numbers:
+    """What was trained, on how many questions."""
+    return {
+        "base": recipe.base,
+        "parameters": model.num_parameters(),
+        "questions": len({row.question for row in rows}),
+        "validation questions": len(held),
+    }
 
 
 def check_split(training: Sequence[Example], validation: Sequence[Example]) -> None:
@@ -100,8 +115,9 @@ def learn(lesson: Lesson, output: Path) -> Learned | None:
     transformers.set_seed(recipe.seed)
     model = trainable(lesson.base.model(), recipe, lesson.base.kind)
     config = model.config
-    examples = (*lesson.training, *lesson.validation)
-    pad = config.pad_token_id = pad_token(config.pad_token_id, config.vocab_size, examples)
+    pad = pad_token(config.pad_token_id, config.vocab_size, (*lesson.training, *lesson.validation))
+    if lesson.base.kind.pads:
+        config.pad_token_id = pad
     teacher = Teacher(
         lesson.losses,
         recipe.batch,
@@ -134,7 +150,10 @@ def learn(lesson: Lesson, output: Path) -> Learned | None:
         "epochs": round(step * recipe.batch / len(lesson.training), 2),
         "validation loss": loss,
     }
-    return Learned(lesson.base.trained(output / CHECKPOINTS / f"checkpoint-{step}"), numbers)
+    trained = lesson.base.trained(output / CHECKPOINTS / f"checkpoint-{step}")
+    if lesson.base.kind.pads:
+        trained.config.pad_token_id = pad
+    return Learned(trained, numbers)
 
 
 def finish(output: Path, write: Callable[[Path], Numbers]) -> Numbers:

@@ -60,7 +60,7 @@ class Learning(Section):
         return self
 
 
-class _Judging(Learning):
+class Judging(Learning):
     """What both kinds of verifiers have: the best checkpoint is kept, and how solutions are read."""
 
     patience_evaluations: Count = 2
@@ -75,7 +75,7 @@ class _Judging(Learning):
         return Steps(self.step_separator, thinking)
 
 
-class PrmRecipe(_Judging):
+class PrmRecipe(Judging):
     """Binary cross-entropy on soft labels of steps (Snell et al. 2024, section 5.1 and appendix D).
 
     ``dropout`` acts in front of the head. ``flip_labels`` of the labels are turned around, which makes a
@@ -86,7 +86,7 @@ class PrmRecipe(_Judging):
     flip_labels: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
 
 
-class OrmRecipe(_Judging):
+class OrmRecipe(Judging):
     """Binary cross-entropy on right or wrong, of whole solutions.
 
     With ``reads_history`` the earlier attempts of a chain are in the conversation, each followed by
