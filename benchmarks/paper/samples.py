@@ -35,24 +35,28 @@ def samples(setting: Setting, model: str, count: int, questions: int | None = No
 
 def draw(sitting: Sitting, name: str, count: int, purpose: str = "search") -> Draws:
     """``count`` turns of one question from the top of its deck."""
-    model = sitting.model(name, purpose)
-    limit = model.config.completion_limit(None)
-    assert limit is not None, "a searched model has max_tokens: the configuration was checked for it"
-    setting = sitting.setting
-    params = SamplingParams(limit, setting.models[setting.small].config.temperature)
-    done = model.engine.generate([Prompt(sitting.messages)] * count, params).completions
-    texts = [model.steps.answer(one.text) if one.ended == "stop" else "" for one in done]
+    texts = said(sitting, name, count, purpose)
     spelled = {text: sitting.answers.extract(text) if text else None for text in set(texts)}
     distinct = list(dict.fromkeys(answer for answer in map(spelled.get, texts) if answer is not None))
     classes = dict(zip(distinct, sitting.answers.classes(distinct), strict=True))
     right = {answer: sitting.is_right(answer) for answer in distinct}
     numbers = _numbered(texts)
-    said = [spelled[text] for text in texts]
+    found = [spelled[text] for text in texts]
     return Draws(
-        [-1 if answer is None else classes[answer] for answer in said],
+        [-1 if answer is None else classes[answer] for answer in found],
         numbers,
-        [answer is not None and right[answer] for answer in said],
+        [answer is not None and right[answer] for answer in found],
     )
+
+
+def said(sitting: Sitting, name: str, count: int, purpose: str = "search") -> list[str]:
+    """The texts of ``count`` turns from the top of a deck; "" for one that was cut off."""
+    model, setting = sitting.model(name, purpose), sitting.setting
+    limit = model.config.completion_limit(None)
+    assert limit is not None, "a searched model has max_tokens: the configuration was checked for it"
+    params = SamplingParams(limit, setting.models[setting.small].config.temperature)
+    done = model.engine.generate([Prompt(sitting.messages)] * count, params).completions
+    return [model.steps.answer(one.text) if one.ended == "stop" else "" for one in done]
 
 
 def _numbered(texts: Sequence[str]) -> list[int]:

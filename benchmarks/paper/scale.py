@@ -56,26 +56,28 @@ def simulated(draws: Draws, auc: float, share_right: float, seed: int) -> Values
 
 
 def is_right(answers: Values, right: Values, scores: Values, *, weighted: bool) -> bool:
-    """Whether the winner of these turns is right; turns without an answer (-1) cannot win."""
+    """Whether the winner of these turns is right: of equals the first. One without an answer (-1) cannot win."""
     eligible = np.flatnonzero(answers >= 0)
     if eligible.size == 0:
         return False
-    if not weighted:
-        return bool(right[eligible[scores[eligible].argmax()]])
-    winner = np.bincount(answers[eligible].astype(int), scores[eligible]).argmax()
-    return bool(right[eligible[(answers[eligible] == winner).argmax()]])
+    behind = scores[eligible]
+    if weighted:
+        said = answers[eligible].astype(int)
+        # Rounded: sums of equal scores in another order are still equal.
+        behind = np.bincount(said, behind).round(9)[said]
+    return bool(right[eligible[behind.argmax()]])
 
 
 def _of_model(name: str, drawn: Sequence[Draws]) -> dict[str, Any]:
     weights = weightings(len(drawn), _RESAMPLES)
     share = min(0.99, max(0.01, float(np.mean([np.mean(each.right) for each in drawn]))))
-    majority = _curve(drawn, [np.ones(len(each.right)) for each in drawn], weighted=True)
+    majority = by_budget(drawn, [np.ones(len(each.right)) for each in drawn], weighted=True)
     voted = np.stack([fixed(values, weights) for values in majority.values()], axis=1)
     curves, savings = [_told("majority", None, majority, weights)], []
     for auc in QUALITIES:
         scores = [simulated(each, auc, share, seed) for seed, each in enumerate(drawn)]
         for way in (WEIGHTED, BEST):
-            curve = _curve(drawn, scores, weighted=way == WEIGHTED)
+            curve = by_budget(drawn, scores, weighted=way == WEIGHTED)
             curves.append(_told(way, auc, curve, weights))
             if AT in curve:
                 needed, reached = reaching(voted, list(map(float, majority)), fixed(curve[AT], weights))
@@ -84,7 +86,7 @@ def _of_model(name: str, drawn: Sequence[Draws]) -> dict[str, Any]:
     return {"model": name, "questions": len(drawn), "pass_at_1": share, "curves": curves, "savings": savings}
 
 
-def _curve(drawn: Sequence[Draws], scores: Sequence[Values], *, weighted: bool) -> dict[int, Values]:
+def by_budget(drawn: Sequence[Draws], scores: Sequence[Values], *, weighted: bool) -> dict[int, Values]:
     """By budget the share of disjoint runs of so many samples that are right, one number a question."""
     count = len(drawn[0].right)
     found = {}
@@ -141,7 +143,7 @@ def draw(results: Mapping[str, Any], folder: Path) -> None:
     for model in results["models"]:
         for way in (WEIGHTED, BEST):
             lines = [
-                Curve.of(_name(curve), curve["points"], "budget", style="o-" if curve["auc"] else "k--")
+                Curve.of(_name(curve), curve["points"], "budget", style="o-" if curve["auc"] else "s--")
                 for curve in model["curves"]
                 if curve["way"] in (way, "majority")
             ]
