@@ -136,9 +136,8 @@ def draw(results: Mapping[str, Any], folder: Path) -> None:
         if group["name"].startswith("bin")
     ]
     models = [
-        Curve.of(group["name"], group["points"], "k")
-        for group in others
-        if not group["name"].startswith("bin")
+        Curve.of(group["name"], group["points"], "k", colour=colour)
+        for group, colour in zip(others[-2:], ("C0", "C3"), strict=True)
     ]
     panels(
         folder / "coverage.png",

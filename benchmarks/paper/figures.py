@@ -56,7 +56,7 @@ Panel = tuple[str, str, Sequence[Curve]]
 
 
 def panels(path: Path, drawn: Sequence[Panel], *, y: str, base: float = 2, columns: int = _COLUMNS) -> None:
-    """A figure of panels side by side, x on a logarithmic axis.
+    """A figure of panels side by side, x on a logarithmic axis, y a share.
 
     A label that all panels share is told once, below; else each panel has a legend of its own. Raises
     :class:`workers.training.errors.MissingExtraError` without matplotlib.
@@ -67,6 +67,7 @@ def panels(path: Path, drawn: Sequence[Panel], *, y: str, base: float = 2, colum
         raise MissingExtraError("matplotlib") from error
     mpl.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import ScalarFormatter
 
     shown = [panel for panel in drawn if panel[2]]
     across = min(columns, len(shown))
@@ -88,6 +89,10 @@ def panels(path: Path, drawn: Sequence[Panel], *, y: str, base: float = 2, colum
             if curve.low is not None and curve.high is not None and len(curves) <= 5:
                 axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         axes.set_xscale("log", base=base)
+        if base == 2:
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -0.02), min(high, 1.02))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(x)
         axes.set_ylabel(y)

@@ -81,7 +81,7 @@ def choose_marginal(grid: Grid, bins: Sequence[int], weights: Values, budget: fl
     found = np.full(shape[:2], False)
     for price in np.concatenate([[0.0], np.logspace(-5, 1, 121)]) / budget:
         at = (cells.right - price * cells.cost).argmax(axis=1)
-        spent = (_taken(cells.cost, at) * cells.count).sum(axis=2) / cells.count.sum(axis=2)
+        spent = (_taken(cells.cost, at) * cells.count).sum(axis=2) / np.maximum(cells.count.sum(axis=2), 1.0)
         fits = (spent <= budget) & ~found
         best[fits] = at[fits]
         found |= fits

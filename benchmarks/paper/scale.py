@@ -56,7 +56,7 @@ def simulated(draws: Draws, auc: float, share_right: float, seed: int) -> Values
 
 
 def is_right(answers: Values, right: Values, scores: Values, *, weighted: bool) -> bool:
-    """Whether the winner of these turns is right: of equals the first. One without an answer (-1) cannot win."""
+    """Whether the winner of these turns is right: of equals the first; none without an answer (-1) wins."""
     eligible = np.flatnonzero(answers >= 0)
     if eligible.size == 0:
         return False
