@@ -22,7 +22,14 @@ from workers.training.errors import TrainingError
 
 
 def run(
-    size: str, *, folder: Path, output: Path, only: Sequence[str], count: int | None, draw_only: bool
+    size: str,
+    *,
+    folder: Path,
+    rollouts: Path,
+    output: Path,
+    only: Sequence[str],
+    count: int | None,
+    draw_only: bool,
 ) -> None:
     """Reproduce the paper, or the parts in ``only``, and write the report to ``output``.
 
@@ -46,7 +53,8 @@ def run(
         )
         with ExitStack() as resources:
             progress = resources.enter_context(Progress(*columns))
-            setting = open_setting(chosen, folder, load_config("abacus", os.environ), resources, progress)
+            config = load_config("abacus", os.environ)
+            setting = open_setting(chosen, folder, rollouts, config, resources, progress)
             results.setdefault("about", {"seconds": {}})
             results["about"] |= _about(setting, size)
             for name in only or names:

@@ -69,6 +69,8 @@ class Setting:
     large: str
     verifier: str
     seed: int = 1
+    rollouts: Path = Path()
+    """The data set of attempts that verifiers are trained on (experiment 6)."""
 
     def each(
         self,
@@ -157,7 +159,7 @@ class Sitting:
 
 
 def open_setting(
-    size: Size, folder: Path, config: Config, resources: ExitStack, progress: Progress
+    size: Size, folder: Path, rollouts: Path, config: Config, resources: ExitStack, progress: Progress
 ) -> Setting:
     """Load the models and verifiers of a configuration's default policy; ``resources`` closes them."""
     from workers.bootstrap import load_models, load_verifiers
@@ -176,6 +178,7 @@ def open_setting(
         small=policy.small,
         large=policy.large,
         verifier=policy.verifier,
+        rollouts=rollouts,
     )
 
 

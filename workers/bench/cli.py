@@ -77,6 +77,10 @@ def paper(
     rows: Annotated[
         Path, typer.Option(help="Folder of raw samples and results: what it holds is not drawn again.")
     ] = Path("bench-paper"),
+    rollouts: Annotated[
+        Path,
+        typer.Option(help="What `gradus train rollouts` wrote: verifiers of noisy labels learn from it."),
+    ] = Path("~/.cache/gradus/abacus/rollouts"),
     only: Annotated[str, typer.Option(help="Parts, by commas; else all.")] = "",
     count: Annotated[int | None, typer.Option(min=4, help="Fewer questions, to try it.")] = None,
     draw_only: Annotated[bool, typer.Option(help="Render the results that are there.")] = False,
@@ -98,7 +102,15 @@ def paper(
         raise typer.Exit(2) from error
     names = [name.strip() for name in only.split(",") if name.strip()]
     try:
-        experiments.run(size, folder=rows, output=output, only=names, count=count, draw_only=draw_only)
+        experiments.run(
+            size,
+            folder=rows,
+            rollouts=rollouts.expanduser(),
+            output=output,
+            only=names,
+            count=count,
+            draw_only=draw_only,
+        )
     except (RouterError, TrainingError, WorkerError) as error:
         typer.echo(f"gradus: {error}", err=True)
         raise typer.Exit(2) from error
