@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 
 from workers.training import files
-from workers.training.errors import TrainingError
+from workers.training.commands import one_line_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,9 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Make the embedded Abacus models. Every command is seeded and goes on where a killed one stopped.",
 )
-P = ParamSpec("P")
 DEFAULT_PROBLEMS = 150_000
-DEFAULT_ROLLOUT_QUESTIONS = 656
 DEFAULT_HELD_OUT = 400
 
 
@@ -50,20 +47,6 @@ Steps = Annotated[
 HeldOut = Annotated[int, typer.Option(min=20, help="Held-out questions to measure.")]
 
 
-def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """What a user can act on is one line and exit code 2."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except TrainingError as error:
-            typer.echo(f"gradus: {error}", err=True)
-            raise typer.Exit(2) from error
-
-    return run
-
-
 def _say(result: object) -> None:
     typer.echo(json.dumps(result, default=str))
 
@@ -82,8 +65,8 @@ def data(
 @app.command(epilog="Example: gradus train abacus questions --count 3000 --output questions.jsonl")
 @one_line_errors
 def questions(
-    count: Annotated[int, typer.Option(min=1, help="How many.")],
     output: Annotated[Path, typer.Option(help='The JSON lines of {"id", "question", "answer"}.')],
+    count: Annotated[int, typer.Option(min=1, help="How many.")] = 2_000,
     split: Annotated[
         Split, typer.Option(help="train: new problems, which no language model was trained on.")
     ] = Split.train,
@@ -135,38 +118,41 @@ def grow(data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1) -> None:
 def report(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
     models_dir: ModelsDir = files.MODELS_DIR,
-    output: Annotated[
-        Path, typer.Option(help="The report; its plot goes into a folder of that name.")
-    ] = Path("docs/abacus.md"),
+    output: Annotated[Path, typer.Option(help="The report; its plots go into a folder of that name.")] = Path(
+        "docs/abacus.md"
+    ),
     seed: Seed = 1,
     questions: HeldOut = DEFAULT_HELD_OUT,
-    threads: Threads = 2,
 ) -> None:
-    """Measure the exported models on held-out problems; write docs/abacus.md and models/calibration.json."""
-    from workers.training.abacus.pipeline import make_report
+    """Measure the models in their folders on held-out problems; write docs/abacus.md and calibration.json.
 
-    _say(make_report(data_dir.expanduser(), models_dir, output, seed, questions, threads))
+    GRADUS_TORCH_THREADS says how many threads may be used.
+    """
+    from workers.training.abacus.report import ReportSettings, make
+
+    _say(make(data_dir.expanduser(), models_dir, output, ReportSettings(seed=seed, questions=questions)))
 
 
-@app.command("all", epilog="Example: gradus train abacus all --processes 2   (a few hours on two cores)")
+@app.command("all", epilog="Example: gradus train abacus all --processes 2   (some hours on two cores)")
 @one_line_errors
 def everything(
     data_dir: DataDir = files.DEFAULT_DATA_DIR,
-    models_dir: ModelsDir = files.MODELS_DIR,
     seed: Seed = 1,
     problems: Problems = DEFAULT_PROBLEMS,
     processes: Processes = 2,
 ) -> None:
-    """Everything in order: data, lm (small), grow, lm (large), rollouts, prm, report."""
-    from workers.training.abacus.lm import run_dir
-    from workers.training.abacus.pipeline import make_prm, make_rollouts
+    """Make all embedded models from nothing, in the folders of this installation, and measure them.
 
-    data(data_dir, seed, problems)
-    lm(Size.small, data_dir, models_dir, seed, processes=processes)
-    # Grown once: on a later call its training has begun, and goes on.
-    if not (run_dir(data_dir.expanduser(), "large") / "checkpoint.pt").exists():
-        grow(data_dir, seed)
-    lm(Size.large, data_dir, models_dir, seed, processes=processes)
-    _say(make_rollouts(data_dir.expanduser(), seed, DEFAULT_ROLLOUT_QUESTIONS, processes))
-    _say(make_prm(data_dir.expanduser(), models_dir, seed, processes))
-    report(data_dir, models_dir, seed=seed, threads=processes)
+    Data, both language models, then by the recipes the verifiers and the revision model, then the report.
+    """
+    from workers.training.abacus.making import make_all, steps
+    from workers.training.cli import app as train
+
+    def call(arguments: Sequence[str]) -> int:
+        typer.echo("gradus train " + " ".join(arguments), err=True)
+        return train(list(arguments), prog_name="gradus train", standalone_mode=False) or 0
+
+    folder = data_dir.expanduser()
+    code = make_all(steps(seed, problems, processes), folder, files.MODELS_DIR, call)
+    if code:
+        raise typer.Exit(code)

@@ -1,189 +1,164 @@
-"""What `gradus train abacus report` measures: held-out samples, the reward model's scores on them, and the
-calibration.
-"""
+"""What `gradus train abacus report` computes of samples that are known to be right or wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from workers.training.abacus.measure import (
-    majority_answer,
-    pass_at_k,
-    quintile_of,
-    right_counts,
-    weighted_answer,
-)
-from workers.training.abacus.steps import parse_answer
+from cost_model.scaling import pass_at_k
+from router.probe import bin_of
+from router.types import Bin
+from workers.answers import Answers
+from workers.protocols import Candidate, SearchResult
+from workers.search.selection import select_best_of_n_weighted, select_majority
+from workers.verifiers.aggregate import Aggregation, aggregate
+from workers.verifiers.quality import Judged, measure
 
-AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
-    "last": lambda scores: scores[-1],
-    "min": min,
-    "prod": lambda scores: float(np.prod(scores)),
-    "mean": lambda scores: float(np.mean(scores)),
-}
-# Snell et al., Algorithm 6, on the mean verifier score of the probes.
-BINS = (("easy", 0.6), ("medium", 0.35), ("hard", 0.15), ("very_hard", -1.0))
 GROUP = 16
+"""Samples that one answer is chosen from: as many as the router's probe and search take."""
+QUINTILES = 5
+_RESAMPLES = 2000
 
-Scores = list[list[list[float]]]
-"""For each question, for each sample, for each step."""
-
-
-@dataclass(frozen=True)
-class PassRates:
-    """Unbiased pass@1 and pass@16 of one model: overall, then by quintile from the easiest to the hardest."""
-
-    pass_1: float
-    pass_16: float
-    pass_1_by_quintile: tuple[float, ...]
-    pass_16_by_quintile: tuple[float, ...]
+Floats = NDArray[np.float64]
+Select = Callable[[Sequence[Candidate], Answers], SearchResult]
 
 
-def pass_rates(rows: Sequence[dict[str, Any]], quintiles: np.ndarray) -> PassRates:
-    samples = len(rows[0]["texts"])
-    counts = right_counts(rows)
-    once = counts / samples
-    among = np.array([pass_at_k(samples, int(count), GROUP) for count in counts])
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share, and what holds it with 95%: questions are drawn again (percentile bootstrap)."""
 
-    def by_quintile(values: np.ndarray) -> tuple[float, ...]:
-        return tuple(float(values[quintiles == rank].mean()) for rank in range(5))
-
-    return PassRates(float(once.mean()), float(among.mean()), by_quintile(once), by_quintile(among))
+    value: float
+    low: float
+    high: float
 
 
-def halves(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The first half of the samples ranks the questions, the second measures: the ranking then flatters
-    nobody.
-    """
-    middle = len(rows[0]["texts"]) // 2
-    first = [{**row, "texts": row["texts"][:middle]} for row in rows]
-    second = [{**row, "texts": row["texts"][middle:]} for row in rows]
-    return first, second
+def share(hits: Floats, of: Floats | None = None, *, seed: int = 0) -> Share:
+    """``hits`` of the questions, summed, over ``of`` (by default 1 a question; in all more than 0)."""
+    whole = np.ones(len(hits)) if of is None else of
+    drawn = np.random.default_rng(seed).integers(len(hits), size=(_RESAMPLES, len(hits)))
+    with np.errstate(invalid="ignore"):  # a draw without any of what is counted has no share
+        again = hits[drawn].sum(1) / whole[drawn].sum(1)
+        low, high = np.nanpercentile(again, [2.5, 97.5])
+        return Share(float(hits.sum() / whole.sum()), float(low), float(high))
 
 
-def difficulty_quintiles(rows: Sequence[dict[str, Any]]) -> np.ndarray:
-    return quintile_of((right_counts(rows) / len(rows[0]["texts"])).tolist())
+def part(judged: Judged, begin: int, end: int) -> Judged:
+    """Some of a question's samples."""
+    return replace(judged, candidates=judged.candidates[begin:end], right=judged.right[begin:end])
 
 
-def selection_accuracy(
-    rows: Sequence[dict[str, Any]], scores: Scores, aggregation: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each question the share of its groups of 16 samples that majority, weighted best-of-16 and
-    best-of-16 solve.
-    """
-    aggregate = AGGREGATIONS[aggregation]
-    by_majority: list[float] = []
-    by_weight: list[float] = []
-    by_best: list[float] = []
-    for row, own in zip(rows, scores, strict=True):
-        solved = np.zeros(3)
-        starts = range(0, len(row["texts"]) - GROUP + 1, GROUP)
-        for start in starts:
-            answers = [parse_answer(text) for text in row["texts"][start : start + GROUP]]
-            weights = [aggregate(steps) for steps in own[start : start + GROUP]]
-            stated = [
-                weight if answer is not None else -1.0
-                for weight, answer in zip(weights, answers, strict=True)
-            ]
-            solved += [
-                majority_answer(answers) == row["answer"],
-                weighted_answer(answers, weights) == row["answer"],
-                answers[int(np.argmax(stated))] == row["answer"],
-            ]
-        for values, value in zip((by_majority, by_weight, by_best), solved / len(starts), strict=True):
-            values.append(float(value))
-    return np.array(by_majority), np.array(by_weight), np.array(by_best)
+def together(parts: Sequence[Judged]) -> Judged:
+    """The samples of all parts, which are of one question."""
+    candidates = tuple(candidate for one in parts for candidate in one.candidates)
+    return Judged(candidates, tuple(right for one in parts for right in one.right), parts[0].answers)
 
 
-def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """Area under the ROC curve: the chance that a positive outranks a negative, ties counting half."""
-    values, labels = np.asarray(scores, np.float64), np.asarray(positive, bool)
-    distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    del distinct
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    positives, negatives = int(labels.sum()), int((~labels).sum())
-    if not positives or not negatives:
-        return float("nan")
-    return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+def unjudged(judged: Judged) -> Judged:
+    """Without scores: a majority that no verifier had a hand in, not even where votes tie."""
+    return replace(judged, candidates=tuple(replace(one, score=0.0) for one in judged.candidates))
 
 
-def answer_auc(rows: Sequence[dict[str, Any]], scores: Scores, aggregation: str) -> float:
-    """Right against wrong final answers, over all samples of all questions that state one."""
-    aggregate = AGGREGATIONS[aggregation]
-    pairs = [
-        (aggregate(steps), parse_answer(text) == row["answer"])
-        for row, own in zip(rows, scores, strict=True)
-        for text, steps in zip(row["texts"], own, strict=True)
-        if parse_answer(text) is not None
-    ]
-    return auc([score for score, _ in pairs], [right for _, right in pairs])
+def is_solved(judged: Judged, select: Select) -> bool:
+    """Whether the candidate that ``select`` chooses is right."""
+    best = select(judged.candidates, judged.answers).best
+    return judged.right[next(at for at, one in enumerate(judged.candidates) if one is best)]
 
 
-def choose_aggregation(
-    rows: Sequence[dict[str, Any]], scores: Scores
-) -> tuple[str, dict[str, dict[str, float]]]:
-    """The aggregation with the best weighted best-of-16 (then the best AUC), and the table it was chosen
-    from.
-    """
-    table = {
-        name: {
-            "weighted_best_of_16": float(selection_accuracy(rows, scores, name)[1].mean()),
-            "auc": answer_auc(rows, scores, name),
+def solved(questions: Sequence[Judged], select: Select, size: int = GROUP) -> Floats:
+    """For each question the share of its groups of ``size`` samples that ``select`` solves."""
+    return np.array(
+        [
+            np.mean([is_solved(part(one, at, at + size), select) for at in _starts(one, size)])
+            for one in questions
+        ]
+    )
+
+
+def by_majority(questions: Sequence[Judged], size: int = GROUP) -> Floats:
+    """As :func:`solved`, by votes alone."""
+    return solved([unjudged(one) for one in questions], select_majority, size)
+
+
+def pass_1(questions: Sequence[Judged]) -> Floats:
+    """For each question the share of its samples that are right."""
+    return np.array([np.mean(one.right) for one in questions])
+
+
+def coverage(questions: Sequence[Judged], k: int) -> Floats:
+    """For each question its unbiased pass@k."""
+    return np.array([pass_at_k(len(one.right), sum(one.right), k) for one in questions])
+
+
+def quintiles(questions: Sequence[Judged]) -> NDArray[np.int64]:
+    """0 for the easiest fifth of the questions to 4 for the hardest, by pass@1 (Snell et al., 3.2)."""
+    order = np.argsort(-pass_1(questions), kind="stable")
+    found = np.empty(len(order), np.int64)
+    for rank, members in enumerate(np.array_split(order, QUINTILES)):
+        found[members] = rank
+    return found
+
+
+def by_quintile(values: Floats, ranks: NDArray[np.int64]) -> list[float]:
+    return [float(values[ranks == rank].mean()) for rank in range(QUINTILES)]
+
+
+def aggregations(questions: Sequence[Judged], size: int = GROUP) -> dict[str, dict[str, float | None]]:
+    """What weighted best-of-16 and AUC would be, by how the scores of steps become one."""
+    table = {}
+    for how in get_args(Aggregation):
+        again = [_aggregated(one, how) for one in questions]
+        found = measure(again)
+        table[how] = {
+            "weighted_best_of_16": float(solved(again, select_best_of_n_weighted, size).mean()),
+            "auc": found.auc,
+            "within_question_auc": found.within_question_auc,
         }
-        for name in AGGREGATIONS
-    }
-    best = max(table, key=lambda name: (table[name]["weighted_best_of_16"], table[name]["auc"]))
-    return best, table
-
-
-def bin_of(score: float) -> str:
-    return next(name for name, bound in BINS if score > bound)
+    return table
 
 
 def calibration(
-    small_rows: Sequence[dict[str, Any]],
-    scores: Scores,
-    large_rows: Sequence[dict[str, Any]],
-    aggregation: str,
+    small: Sequence[Judged], large: Sequence[Judged], small_tokens: Floats, large_tokens: Floats
 ) -> dict[str, Any]:
-    """What :mod:`router.artifacts` reads.
+    """What :mod:`router.artifacts` reads, but for the names of what was measured.
 
     By bin of the mean score of 16 probes: what search with the small model and one answer of the large model
-    get right, and how long one completion is.
+    get right, and how many tokens one completion has (``small_tokens``, ``large_tokens``: the mean of each
+    question's).
     """
-    aggregate = AGGREGATIONS[aggregation]
-    means = [float(np.mean([aggregate(steps) for steps in own])) for own in scores]
-    names = np.array([bin_of(score) for score in means])
-    by_majority, by_weight, _ = selection_accuracy(small_rows, scores, aggregation)
+    bins = np.array([bin_of(float(np.mean([one.score for one in each.candidates]))) for each in small])
     columns = {
         # By weighted best-of-16, which stands for every search of that size.
-        "small_right": by_weight,
-        "small_majority_right": by_majority,
-        "small_pass_1": right_counts(small_rows) / len(small_rows[0]["texts"]),
-        "large_right": right_counts(large_rows) / len(large_rows[0]["texts"]),
-        "small_completion_tokens": np.array([np.mean(row["tokens"]) for row in small_rows]),
-        "large_completion_tokens": np.array([np.mean(row["tokens"]) for row in large_rows]),
+        "small_right": solved(small, select_best_of_n_weighted),
+        "small_majority_right": by_majority(small),
+        "small_pass_1": pass_1(small),
+        "large_right": pass_1(large),
+        "small_completion_tokens": small_tokens,
+        "large_completion_tokens": large_tokens,
     }
-    bins: dict[str, Any] = {}
-    for name, _bound in BINS:
-        chosen = names == name
+    measured: dict[str, Any] = {}
+    for name in Bin:
+        chosen = bins == name
         count = int(chosen.sum())
-        bins[name] = {"questions": count}
-        if count:
-            bins[name] |= {key: round(float(values[chosen].mean()), 4) for key, values in columns.items()}
+        means = {key: round(float(values[chosen].mean()), 4) for key, values in columns.items() if count}
+        measured[name.value] = {"questions": count, **means}
     return {
         "version": 1,
-        "small": "abacus-small",
-        "verifier": "abacus-prm",
-        "large": "abacus-large",
         "probe_samples": GROUP,
         "search_samples": GROUP,
-        "aggregation": aggregation,
         "split": "calibration",
-        "questions": len(names),
-        "bins": bins,
+        "questions": len(small),
+        "bins": measured,
     }
+
+
+def _starts(judged: Judged, size: int) -> range:
+    return range(0, len(judged.candidates) - size + 1, size)
+
+
+def _aggregated(judged: Judged, how: Aggregation) -> Judged:
+    scored = tuple(replace(one, score=aggregate(one.step_scores, how)) for one in judged.candidates)
+    return replace(judged, candidates=scored)

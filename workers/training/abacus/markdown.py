@@ -6,205 +6,169 @@ from collections.abc import Sequence
 from typing import Any
 
 from router.types import Bin
+from workers.training.abacus.making import commands
+from workers.training.abacus.markdown_revisions import revisions
+from workers.training.abacus.tables import interval, number, table, wrapped
 
-_QUINTILES = ("easiest", "2", "3", "4", "hardest")
+_ACCURACY = (
+    ("small_pass_1", "abacus-small pass@1"),
+    ("small_majority_16", "abacus-small majority of 16"),
+    ("small_weighted_16", "abacus-small weighted best-of-16"),
+    ("small_pass_16", "abacus-small pass@16"),
+    ("large_pass_1", "abacus-large pass@1"),
+    ("large_pass_16", "abacus-large pass@16"),
+)
+_CALIBRATED = ("small_pass_1", "small_majority_right", "small_right", "large_right")
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    return "\n".join([_row(*header), _row(*["---"] * len(header)), *(_row(*row) for row in rows)])
-
-
-def wanted(numbers: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def wanted(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """Each aim of the models: what was wanted, what came out, and whether it is met."""
-    small, large = numbers["small"], numbers["large"]
-    easiest, hardest = small["pass_1_by_quintile"][0], small["pass_1_by_quintile"][4]
-    coverage = small["pass_16"] - small["pass_1"]
-    gap = large["pass_1"] - small["pass_1"]
-    gain = numbers["weighted_16"] - numbers["majority_16"]
-    error = numbers["weighted_minus_majority_se"]
+    accuracy = found["accuracy"]
+    small, large = accuracy["small_pass_1"], accuracy["large_pass_1"]
+    easiest, hardest = small["by_quintile"][0], small["by_quintile"][-1]
+    covered = accuracy["small_pass_16"]["overall"] - small["overall"]
+    gap = large["overall"] - small["overall"]
+    gain = found["weighted_minus_majority"]
     said = {True: "yes", False: "**no**"}
-    selects = "yes, but within two standard errors of none" if 0 < gain < 2 * error else said[gain > 0]
+    selects = "yes, but none is within the interval" if gain["low"] <= 0 < gain["value"] else None
     return [
-        ("small pass@1, easiest quintile", "≥ 0.85", _percent(easiest), said[easiest >= 0.85]),
-        ("small pass@1, hardest quintile", "≤ 0.15", _percent(hardest), said[hardest <= 0.15]),
-        ("small pass@16 − pass@1, overall", "≥ 0.20", _percent(coverage), said[coverage >= 0.2]),
-        ("large − small, pass@1 overall", "≥ 0.20", _percent(gap), said[gap >= 0.2]),
-        ("weighted best-of-16 − majority of 16", "> 0", f"{gain:+.3f} (s.e. {error:.3f})", selects),
+        ("small pass@1, easiest quintile", "≥ 0.85", number(easiest), said[easiest >= 0.85]),
+        ("small pass@1, hardest quintile", "≤ 0.15", number(hardest), said[hardest <= 0.15]),
+        ("small pass@16 − pass@1, overall", "≥ 0.20", number(covered), said[covered >= 0.2]),
+        ("large − small, pass@1 overall", "≥ 0.20", number(gap), said[gap >= 0.2]),
+        (
+            "weighted best-of-16 − majority of 16",
+            "> 0",
+            interval(gain, signed=True),
+            selects or said[gain["value"] > 0],
+        ),
     ]
 
 
-def render(numbers: dict[str, Any], plot: str) -> str:
-    small, large, steps = numbers["small"], numbers["large"], numbers["steps"]
-    calibration, prm = numbers["calibration"], numbers["prm_training"]
-    settings, data = numbers["settings"], numbers["data"]["settings"]
-    parameters, training = numbers["parameters"], numbers["training"]
+def render(found: dict[str, Any], plots: str) -> str:
+    """The whole report; ``plots`` is the folder beside it that holds the plots."""
+    prm, steps, settings = found["prm"], found["steps"], found["settings"]
+    calibration, parameters, training = found["calibration"], found["parameters"], found["training"]
+    half = settings["small_samples"] // 2
+    text = f"""# Abacus: what the embedded models can do
 
-    def quintile_row(label: str, overall: float, values: Sequence[float]) -> list[str]:
-        return [label, _percent(overall), *(_percent(value) for value in values)]
+Written by `gradus train abacus report`; do not edit. Everything is measured on the folders in
+`workers/models/`, run and judged as a worker runs and judges them, on {found["questions"]} held-out
+problems of the test split, sampled at temperature {found["temperature"]}. Numbers in brackets are 95%
+bootstrap intervals over questions.
 
-    accuracy = _table(
-        ["", "overall", *_QUINTILES],
-        [
-            quintile_row("abacus-small pass@1", small["pass_1"], small["pass_1_by_quintile"]),
-            quintile_row(
-                "abacus-small majority of 16", numbers["majority_16"], numbers["majority_16_by_quintile"]
-            ),
-            quintile_row(
-                "abacus-small weighted best-of-16", numbers["weighted_16"], numbers["weighted_16_by_quintile"]
-            ),
-            quintile_row("abacus-small pass@16", small["pass_16"], small["pass_16_by_quintile"]),
-            quintile_row("abacus-large pass@1", large["pass_1"], large["pass_1_by_quintile"]),
-            quintile_row("abacus-large pass@16", large["pass_16"], large["pass_16_by_quintile"]),
-        ],
-    )
-    aims = _table(
-        ["aim", "wanted", "came out", "met"],
-        wanted(numbers),
-    )
-    models = _table(
-        ["model", "parameters", "tokens seen", "steps"],
-        [
-            *(
-                [
-                    f"abacus-{size}",
-                    f"{parameters[size]:,}",
-                    f"{training[size]['tokens']:,}",
-                    f"{training[size]['steps']:,}",
-                ]
-                for size in ("small", "large")
-            ),
-            [
-                "abacus-prm",
-                f"{parameters['prm']:,}",
-                f"{prm.get('solutions', 0):,} distinct solutions of {prm.get('questions', 0):,} questions",
-                f"best epoch {prm.get('best_epoch', '–')}",
-            ],
-        ],
-    )
-    bins = _table(
-        [
-            "bin",
-            "questions",
-            "small pass@1",
-            "small majority of 16",
-            "small weighted best-of-16",
-            "large pass@1",
-        ],
-        [
-            [
-                name,
-                one["questions"],
-                *(
-                    _percent(one.get(key))
-                    for key in ("small_pass_1", "small_majority_right", "small_right", "large_right")
-                ),
-            ]
-            for name in Bin  # easiest first
-            if (one := calibration["bins"].get(name))
-        ],
-    )
-    families = _table(
-        ["family", "questions", "small pass@1", "large pass@1"],
-        [
-            [name, one["questions"], _percent(one["small"]), _percent(one["large"])]
-            for name, one in numbers["families"].items()
-        ],
-    )
-    aggregations = _table(
-        ["aggregation over steps", "weighted best-of-16", "AUC of the final answer"],
-        [
-            [name, _percent(one["weighted_best_of_16"]), _percent(one["auc"])]
-            for name, one in prm.get("table", {}).items()
-        ],
-    )
-    commands = "\n".join(
-        [
-            "pip install 'gradus[train]'",
-            f"gradus train abacus data --problems {data['problems']} --seed {data['seed']}",
-            f"gradus train abacus lm --size small --steps {training['small']['steps']}",
-            "gradus train abacus grow",
-            f"gradus train abacus lm --size large --steps {training['large']['steps']}",
-            f"gradus train rollouts --questions {prm.get('rollout_questions', '–')}",
-            "gradus train prm",
-            f"gradus train abacus report --questions {numbers['questions']}",
-        ]
-    )
-    ratio = parameters["large"] / parameters["small"]
-    tokens = numbers["completion_tokens"]
-    return f"""# Abacus: what the embedded models can do
-
-Written by `gradus train abacus report`; do not edit. Everything is measured on the exported float16 folders
-in `workers/models/`, on {numbers["questions"]} held-out problems of the test split, sampled at temperature
-{numbers["temperature"]}, which is also the temperature of their `generation_config.json`.
-
-![Accuracy by difficulty quintile]({plot})
+![Accuracy by difficulty quintile]({plots}/accuracy.png)
 
 ## Wanted, and what came out
 
-{aims}
+{table(["aim", "wanted", "came out", "met"], wanted(found))}
 
 ## Models
 
-{models}
+{_models(parameters, training)}
 
-The large model has {ratio:.1f} times the parameters of the small one (embeddings included, tied). It is grown
-from the trained small model (function-preserving, Net2Net) and then trained on: its tokens come on top of
-those the small one had seen, and are the same examples in the same order. So both know the same problems, and
-no others: {training["small"]["tokens"]:,} tokens (prompts included) of the {numbers["data"]["tokens"]:,} that
-were generated for training. The loss is on the solutions only.
+abacus-large has {parameters["abacus-large"] / parameters["abacus-small"]:.1f} times the parameters of
+abacus-small (embeddings included, tied). It is grown from the trained abacus-small
+(function-preserving, Net2Net) and then trained on: its tokens come on top of those the small one had
+seen, and are the same examples in the same order. So both know the same problems, and no others:
+{training["small"]["tokens"]:,} tokens (prompts included) of the {found["data"]["tokens"]:,} that were
+generated for training. The loss is on the solutions only.
 
-The reward model is the small one's layers, held fixed, under three new layers. These first learn the
-probability that the small model gave to a solution so far, then the soft labels of Algorithm 1.
+The other models are made from abacus-small by the recipes that any model can be put through
+([docs/training.md](training.md)), on problems of the train split that no language model had seen. What
+each was trained on, and its losses, are in the README.md of its folder.
 
 ## Accuracy by difficulty
 
-{accuracy}
+{_accuracy(found["accuracy"])}
 
-Quintiles are of the small model's pass@1 over {settings["small_samples"] // 2} samples; its numbers in the
-table come from {settings["small_samples"] // 2} *other* samples of the same questions, so that the ranking
-does not flatter them. pass@k is the unbiased estimator 1 − C(n − c, k) / C(n, k). Majority and weighted
-best-of-16 are averaged over the groups of 16 among those samples. The large model has
-{settings["large_samples"]} samples a question. The unweighted best of 16 gets {_percent(numbers["best_16"])}.
+Quintiles are of the small model's pass@1 over {half} samples; its numbers in the table come from {half}
+*other* samples of the same questions, so that the ranking does not flatter them. pass@k is the unbiased
+estimator 1 − C(n − c, k) / C(n, k). Majority and weighted best-of-16 are averaged over the groups of 16
+among those samples. The large model has {settings["large_samples"]} samples a question. The unweighted
+best of 16 gets {number(found["best_16"])}.
 
 By family:
 
-{families}
+{_families(found["families"])}
 
 ## The process reward model
 
-Right against wrong final answers, over all samples: AUC {_percent(numbers["answer_auc"])} (aggregation
-`{numbers["aggregation"]}`). Per step, against fresh rollouts of {settings["rollout_questions"]} test problems
-({steps["steps"]:,} steps before the answer line; positive is a rollout share of at least one half): AUC
-{_percent(steps["auc"])}, correlation with the soft label {_percent(steps["correlation"])}.
+Right against wrong answers: AUC {number(prm["auc"])} over all samples,
+{number(prm["within_question_auc"])} within a question, which is what a search chooses by. Per step,
+against fresh rollouts of {settings["rollout_questions"]} test problems ({steps["steps"]:,} steps before
+the answer line; positive is a rollout share of at least one half): AUC {number(steps["auc"])},
+correlation with the soft label {number(steps["correlation"])}.
 
-The aggregation was chosen on the validation split:
+How the scores of the steps become one, on {found["questions"]} problems of the validation split:
 
-{aggregations}
+{_aggregations(found["aggregations"])}
+
+{revisions(found["revising"], settings, plots)}
 
 ## Calibration
 
 For the router, on {calibration["questions"]} problems of the calibration split
-(`workers/models/calibration.json`): the bins of Algorithm 6 on the mean verifier score of 16 probes, and what
-each way of answering gets right there.
+(`workers/models/calibration.json`): the bins of Algorithm 6 on the mean verifier score of 16 probes,
+and what each way of answering gets right there.
 
-{bins}
-
-A completion has {tokens["small"]:.1f} tokens in the mean from the small model, {tokens["large"]:.1f} from the
-large one.
+{_bins(calibration["bins"])}
 
 ## Reproduce
 
 ```
-{commands}
+pip install 'gradus[train]'
+D=~/.cache/gradus/abacus
+{_commands(found)}
 ```
 
-`gradus train abacus all` runs them in order. Each goes on where it was killed.
+`gradus train abacus all` runs these in order. Each goes on where it was killed.
 """
+    return wrapped(text)
+
+
+def _models(parameters: dict[str, int], training: dict[str, Any]) -> str:
+    trained = {f"abacus-{size}": one for size, one in training.items()}
+    rows = []
+    for name, count in parameters.items():
+        card = f"[card](../workers/models/{name}/README.md)"
+        one = trained.get(name)
+        on = f"{one['tokens']:,} tokens in {one['steps']:,} steps" if one else "abacus-small"
+        rows.append([name, f"{count:,}", on, card])
+    return table(["model", "parameters", "trained on, or from", ""], rows)
+
+
+def _accuracy(accuracy: dict[str, Any]) -> str:
+    rows = [
+        [label, number(accuracy[key]["overall"]), *map(number, accuracy[key]["by_quintile"])]
+        for key, label in _ACCURACY
+    ]
+    return table(["", "overall", "easiest", "2", "3", "4", "hardest"], rows)
+
+
+def _families(families: dict[str, Any]) -> str:
+    rows = [
+        [name, one["questions"], number(one["small"]), number(one["large"])] for name, one in families.items()
+    ]
+    return table(["family", "questions", "small pass@1", "large pass@1"], rows)
+
+
+def _aggregations(found: dict[str, Any]) -> str:
+    keys = ("weighted_best_of_16", "auc", "within_question_auc")
+    rows = [[name, *(number(one[key]) for key in keys)] for name, one in found.items()]
+    return table(["aggregation", "weighted best-of-16", "AUC", "AUC within a question"], rows)
+
+
+def _bins(bins: dict[str, Any]) -> str:
+    rows: list[Sequence[object]] = [
+        [name, one["questions"], *(number(one.get(key)) for key in _CALIBRATED)]
+        for name in Bin  # easiest first
+        if (one := bins.get(name))
+    ]
+    header = ["bin", "questions", "small pass@1", "small majority of 16", "small weighted best-of-16"]
+    return table([*header, "large pass@1"], rows)
+
+
+def _commands(found: dict[str, Any]) -> str:
+    made = found["data"]["settings"]
+    return "\n".join(commands(made["seed"], made["problems"]))

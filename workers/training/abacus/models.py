@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from workers.training import files
 from workers.training.abacus.tokenizer import CONTEXT_TOKENS
@@ -48,45 +48,23 @@ def new_model(shape: Shape, tokenizer: Any, seed: int) -> Any:
     return LlamaForCausalLM(config)
 
 
-PRM_EXTRA_LAYERS = 3
-
-
-def new_prm(language_model: Any, seed: int) -> Any:
-    """A one-label token classifier: a language model's layers, fixed, under new layers and a zero head."""
-    torch.manual_seed(seed)
-    config = copy.deepcopy(language_model.config)
-    config.num_hidden_layers += PRM_EXTRA_LAYERS
-    config.num_labels = 1
-    # Dropout of Snell et al., appendix D; it acts in front of the head only.
-    config.classifier_dropout = 0.05
-    config.architectures = None
-    prm = LlamaForTokenClassification(config)
-    prm.model.load_state_dict(language_model.model.state_dict(), strict=False)
-    for module in (prm.model.embed_tokens, *prm.model.layers[:-PRM_EXTRA_LAYERS]):
-        module.requires_grad_(False)
-    torch.nn.init.zeros_(prm.score.weight)
-    torch.nn.init.zeros_(prm.score.bias)
-    return prm
-
-
 def parameter_count(model: Any) -> int:
     """All parameters, the (tied) embedding once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def export(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
-    """A folder that `AutoModelFor...from_pretrained` and `AutoTokenizer.from_pretrained` load, in float16."""
+    """A folder that `AutoModelForCausalLM` and `AutoTokenizer` load, the weights in float16."""
     half = copy.deepcopy(model).to(torch.float16)
     half.config.dtype = torch.float16
-    if hasattr(half, "lm_head"):
-        half.generation_config = GenerationConfig(
-            do_sample=True,
-            temperature=SAMPLING_TEMPERATURE,
-            max_new_tokens=MAX_NEW_TOKENS,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+    half.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=SAMPLING_TEMPERATURE,
+        max_new_tokens=MAX_NEW_TOKENS,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
     def write(target: Path) -> None:
         half.save_pretrained(target)

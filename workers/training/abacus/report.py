@@ -1,35 +1,55 @@
-"""`gradus train abacus report`: docs/abacus.md with its plot, and workers/models/calibration.json."""
+"""`gradus train abacus report`: docs/abacus.md with its plots, and workers/models/calibration.json."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
+from router.types import Task
+from workers.engines import load_engine
+from workers.protocols import Prompt
+from workers.search.selection import select_best_of_n, select_best_of_n_weighted
 from workers.training import files
 from workers.training.abacus import evaluate
 from workers.training.abacus.data import load_problems
-from workers.training.abacus.evaluate import Scores
-from workers.training.abacus.exporting import VERIFIER_FILE
+from workers.training.abacus.evaluate import GROUP, Floats, part, together
 from workers.training.abacus.lm import run_dir
-from workers.training.abacus.measure import draw_samples, right_counts
-from workers.training.abacus.models import SAMPLING_TEMPERATURE, parameter_count
-from workers.training.abacus.prm import score_solutions
-from workers.training.abacus.rollouts import RolloutSettings
-from workers.training.abacus.rollouts import run as run_rollouts
-from workers.training.abacus.sampling import SamplingSettings
-from workers.training.errors import MissingExtraError, TrainingError
+from workers.training.abacus.models import SAMPLING_TEMPERATURE
+from workers.training.abacus.revising import Revised, Revising, revising
+from workers.training.abacus.samples import (
+    Sampled,
+    Shipped,
+    Wanted,
+    draw,
+    held_out,
+    kept_at,
+    shipped,
+    weights_sha256,
+)
+from workers.training.questions import Question
+from workers.training.rollouts import RolloutsRecipe
+from workers.training.rollouts import make as make_rollouts
+from workers.verifiers import load_verifier
+from workers.verifiers.quality import Judged, auc, measure
+
+SMALL, LARGE, PRM = "abacus-small", "abacus-large", "abacus-prm"
+REVISION, REVISION_ORM = "abacus-revision", "abacus-revision-orm"
+LANGUAGE_MODELS = (SMALL, LARGE, REVISION)
+VERIFIERS = (PRM, REVISION_ORM)
+BUDGETS = (4, 16, 64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """How many held-out questions and samples; quintiles come from half of the small model's samples."""
+    """How much is measured. Quintiles come from half of the small model's samples.
+
+    ``revision_questions`` of the questions are revised, in ``chains`` of ``chain_length`` attempts each.
+    """
 
     seed: int = 1
     questions: int = 400
@@ -37,85 +57,150 @@ class ReportSettings:
     large_samples: int = 16
     calibration_large_samples: int = 4
     rollout_questions: int = 96
+    revision_questions: int = 200
+    chains: int = 4
+    chain_length: int = 16
 
 
-@dataclass(frozen=True)
-class Exported:
-    """The committed models: a report is about what is shipped, not about a checkpoint."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Draws what it lacks, and keeps it in the data folder."""
 
-    small: Any
-    large: Any
-    prm: Any
-    tokenizer: Any
-    aggregation: str
+    shipped: Shipped
+    data_dir: Path
+    settings: ReportSettings
 
+    @property
+    def home(self) -> Path:
+        return self.data_dir / "samples"
 
-def load_exported(models_dir: Path = files.MODELS_DIR) -> Exported:
-    def folder(name: str) -> Path:
-        path = models_dir / f"abacus-{name}"
-        if not path.exists():
-            raise TrainingError(f"{path} is missing; train it first")
-        return path
+    def asked(self, split: str, count: int | None = None) -> list[Question]:
+        return held_out(self.data_dir, split, count or self.settings.questions)
 
-    def language_model(name: str) -> Any:
-        return AutoModelForCausalLM.from_pretrained(folder(name), dtype=torch.float32).eval()
+    def samples(
+        self, split: str, model: str, verifier: str | None, chains: int, length: int = 1
+    ) -> list[Sampled]:
+        count = self.settings.revision_questions if model == REVISION else None
+        wanted = Wanted(
+            # A router's large model answers once, greedily; here it is compared as a sampler.
+            model=self.shipped.models[model].model_copy(update={"temperature": SAMPLING_TEMPERATURE}),
+            verifier=None if verifier is None else self.shipped.verifiers[verifier],
+            chains=chains,
+            length=length,
+            seed=self.settings.seed,
+        )
+        return draw(self.home, f"{split}-{model}-{chains}x{length}", wanted, self.asked(split, count))
 
-    return Exported(
-        language_model("small"),
-        language_model("large"),
-        AutoModelForTokenClassification.from_pretrained(folder("prm"), dtype=torch.float32).eval(),
-        AutoTokenizer.from_pretrained(folder("small")),
-        str(files.read_json(folder("prm") / VERIFIER_FILE)["aggregation"]),
-    )
-
-
-def score_rows(prm: Any, tokenizer: Any, rows: Sequence[dict[str, Any]]) -> Scores:
-    """Step scores of every sample of every question."""
-    flat = iter(
-        score_solutions(prm, tokenizer, [(row["question"], text) for row in rows for text in row["texts"]])
-    )
-    return [[next(flat) for _ in row["texts"]] for row in rows]
+    def judged(self, split: str, model: str, verifier: str | None, samples: int) -> list[Judged]:
+        return [together(each.chains) for each in self.samples(split, model, verifier, samples)]
 
 
-def _weights_sha256(folder: Path) -> str:
-    return sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+def numbers(report: Report) -> dict[str, Any]:
+    """Every number of the report."""
+    settings = report.settings
+    small = report.judged("test", SMALL, PRM, settings.small_samples)
+    half = settings.small_samples // 2
+    # The first half ranks the questions, the second measures: the ranking then flatters nobody.
+    ranks = evaluate.quintiles([part(each, 0, half) for each in small])
+    measured = [part(each, half, settings.small_samples) for each in small]
+    large = report.judged("test", LARGE, None, settings.large_samples)
+    majority = evaluate.by_majority(measured)
+    weighted = evaluate.solved(measured, select_best_of_n_weighted)
 
+    def rows(values: Floats) -> dict[str, Any]:
+        return {"overall": float(values.mean()), "by_quintile": evaluate.by_quintile(values, ranks)}
 
-def _draw(
-    data_dir: Path, models: Exported, settings: ReportSettings, split: str, size: str, samples: int
-) -> Any:
-    return draw_samples(
-        models.small if size == "small" else models.large,
-        models.tokenizer,
-        load_problems(data_dir, split, settings.questions),
-        data_dir / "samples" / f"{split}-{size}-{samples}.jsonl",
-        samples=samples,
-        settings=SamplingSettings(SAMPLING_TEMPERATURE),
-        seed=settings.seed,
-        label=f"{split} {size}",
-    )
-
-
-def step_agreement(data_dir: Path, models: Exported, settings: ReportSettings) -> dict[str, float]:
-    """Scores of unfinished solutions of test problems against fresh rollout labels."""
-    rows = run_rollouts(
-        models.small,
-        models.tokenizer,
-        load_problems(data_dir, "test", settings.rollout_questions),
-        data_dir / "rollouts" / "test.jsonl",
-        RolloutSettings(seed=settings.seed + 1),
-        SamplingSettings(SAMPLING_TEMPERATURE),
-    )
-    pairs = [(row["question"], one["text"]) for row in rows for one in row["samples"]]
-    predicted = [
-        score for scores in score_solutions(models.prm, models.tokenizer, pairs) for score in scores[:-1]
-    ]
-    labels = [label for row in rows for one in row["samples"] for label in one["labels"][:-1]]
+    found = measure(measured)
     return {
-        "steps": len(labels),
-        "auc": evaluate.auc(predicted, [label >= 0.5 for label in labels]),
-        "correlation": float(np.corrcoef(predicted, labels)[0, 1]),
+        "temperature": SAMPLING_TEMPERATURE,
+        "questions": len(small),
+        "settings": asdict(settings),
+        "data": files.read_json(report.data_dir / "data" / "done.json"),
+        "parameters": {name: report.shipped.parameters(name) for name in (*LANGUAGE_MODELS, *VERIFIERS)},
+        "training": {size: training_summary(report.data_dir, size) for size in files.SIZES},
+        "accuracy": {
+            "small_pass_1": rows(evaluate.pass_1(measured)),
+            "small_majority_16": rows(majority),
+            "small_weighted_16": rows(weighted),
+            "small_pass_16": rows(evaluate.coverage(measured, GROUP)),
+            "large_pass_1": rows(evaluate.pass_1(large)),
+            "large_pass_16": rows(evaluate.coverage(large, GROUP)),
+        },
+        "best_16": float(evaluate.solved(measured, select_best_of_n).mean()),
+        "weighted_minus_majority": asdict(evaluate.share(weighted - majority)),
+        "prm": {"auc": found.auc, "within_question_auc": found.within_question_auc},
+        "aggregations": evaluate.aggregations(report.judged("validation", SMALL, PRM, GROUP)),
+        "steps": step_agreement(report),
+        "families": by_family(report, measured, large),
+        "revising": asdict(revisions(report, small)),
     }
+
+
+def calibration(report: Report) -> dict[str, Any]:
+    """What the router reads: measured on the calibration split."""
+    small = report.samples("calibration", SMALL, PRM, GROUP)
+    large = report.samples("calibration", LARGE, None, report.settings.calibration_large_samples)
+    found = evaluate.calibration(
+        [together(each.chains) for each in small],
+        [together(each.chains) for each in large],
+        np.array([each.completion_tokens for each in small]),
+        np.array([each.completion_tokens for each in large]),
+    )
+    # By the hashes the router knows whether the weights are still those that were measured.
+    hashes = {name: weights_sha256(report.shipped.folder(name)) for name in (SMALL, LARGE, PRM)}
+    names = {"small": SMALL, "verifier": PRM, "large": LARGE}
+    return {**found, **names, "temperature": SAMPLING_TEMPERATURE, "models": hashes}
+
+
+def revisions(report: Report, small: Sequence[Judged]) -> Revising:
+    """What revising gains on the first questions of the test split; ``small`` has those of all of them."""
+    settings = report.settings
+    chains = report.samples("test", REVISION, REVISION_ORM, settings.chains, settings.chain_length)
+    parallel = report.judged("test", REVISION, REVISION_ORM, max(BUDGETS))
+    questions = [
+        Revised(chained.chains, firsts, samples)
+        for chained, firsts, samples in zip(chains, parallel, small, strict=False)
+    ]
+    return revising(questions, settings.chain_length, BUDGETS)
+
+
+def step_agreement(report: Report) -> dict[str, float | int | None]:
+    """Scores of unfinished solutions of test problems against fresh rollout labels."""
+    model, verifier = report.shipped.models[SMALL], report.shipped.verifiers[PRM]
+    recipe = RolloutsRecipe(model=model, seed=report.settings.seed)
+    asked = report.asked("test", report.settings.rollout_questions)
+    folder = kept_at(report.home, "test-rollouts", recipe, [model.path], asked)
+    attempts = make_rollouts(recipe, asked, folder, partial(load_engine, SMALL, model))
+    judge = load_verifier(PRM, verifier)
+    turns = [Prompt(({"role": "user", "content": each.question},), each.text) for each in attempts]
+    scored = judge.score(turns, Task()).scored
+    judge.close()
+    pairs = [
+        (score, label)
+        for attempt, one in zip(attempts, scored, strict=True)
+        for score, label in zip(one.step_scores[:-1], attempt.labels[:-1], strict=True)
+        if label is not None
+    ]
+    scores, labels = np.array(pairs).T
+    return {
+        "steps": len(pairs),
+        "auc": auc(scores, labels >= 0.5),
+        "correlation": float(np.corrcoef(scores, labels)[0, 1]),
+    }
+
+
+def by_family(
+    report: Report, small: Sequence[Judged], large: Sequence[Judged]
+) -> dict[str, dict[str, float]]:
+    problems = load_problems(report.data_dir, "test", report.settings.questions)
+    families = np.array([problem.family for problem in problems])
+    found = {}
+    for family in sorted(set(families.tolist())):
+        own = families == family
+        right = {"small": evaluate.pass_1(small), "large": evaluate.pass_1(large)}
+        shares = {size: float(values[own].mean()) for size, values in right.items()}
+        found[family] = {"questions": int(own.sum()), **shares}
+    return found
 
 
 def training_summary(data_dir: Path, size: str) -> dict[str, Any]:
@@ -123,125 +208,18 @@ def training_summary(data_dir: Path, size: str) -> dict[str, Any]:
     return {"steps": rows[-1]["step"], "tokens": rows[-1]["tokens"]}
 
 
-def measure(data_dir: Path, settings: ReportSettings, models_dir: Path) -> dict[str, Any]:
-    """Every number of the report; samples and rollouts that are on disk already are used again."""
-    models = load_exported(models_dir)
-    rank_rows, small_rows = evaluate.halves(
-        _draw(data_dir, models, settings, "test", "small", settings.small_samples)
-    )
-    large_rows = _draw(data_dir, models, settings, "test", "large", settings.large_samples)
-    quintiles = evaluate.difficulty_quintiles(rank_rows)
-    scores = score_rows(models.prm, models.tokenizer, small_rows)
-    majority, weighted, best = evaluate.selection_accuracy(small_rows, scores, models.aggregation)
-    calibration_small = _draw(data_dir, models, settings, "calibration", "small", evaluate.GROUP)
-    calibration_large = _draw(
-        data_dir, models, settings, "calibration", "large", settings.calibration_large_samples
-    )
-    calibration = evaluate.calibration(
-        calibration_small,
-        score_rows(models.prm, models.tokenizer, calibration_small),
-        calibration_large,
-        models.aggregation,
-    )
-    calibration["temperature"] = SAMPLING_TEMPERATURE
-    # By these the router knows whether the weights are still those that were measured.
-    measured = ("abacus-small", "abacus-large", "abacus-prm")
-    calibration["models"] = {name: _weights_sha256(models_dir / name) for name in measured}
-    files.write_json(models_dir / "calibration.json", calibration)
+def make(data_dir: Path, models_dir: Path, output: Path, settings: ReportSettings) -> dict[str, Any]:
+    """Write the report and the calibration; returns where they are."""
+    from workers.training.abacus import markdown, plots
 
-    def by_quintile(values: np.ndarray) -> list[float]:
-        return [float(values[quintiles == rank].mean()) for rank in range(5)]
-
-    return {
-        "temperature": SAMPLING_TEMPERATURE,
-        "questions": len(small_rows),
-        "settings": asdict(settings),
-        "parameters": {
-            "small": parameter_count(models.small),
-            "large": parameter_count(models.large),
-            "prm": parameter_count(models.prm),
-        },
-        "training": {size: training_summary(data_dir, size) for size in files.SIZES},
-        "small": asdict(evaluate.pass_rates(small_rows, quintiles)),
-        "large": asdict(evaluate.pass_rates(large_rows, quintiles)),
-        "majority_16": float(majority.mean()),
-        "weighted_16": float(weighted.mean()),
-        "best_16": float(best.mean()),
-        "majority_16_by_quintile": by_quintile(majority),
-        "weighted_16_by_quintile": by_quintile(weighted),
-        # Paired over questions: the standard error of the difference between the two selections.
-        "weighted_minus_majority_se": float((weighted - majority).std(ddof=1) / len(weighted) ** 0.5),
-        "answer_auc": evaluate.answer_auc(small_rows, scores, models.aggregation),
-        "aggregation": models.aggregation,
-        "steps": step_agreement(data_dir, models, settings),
-        "calibration": calibration,
-        "completion_tokens": {
-            "small": float(np.mean([count for row in calibration_small for count in row["tokens"]])),
-            "large": float(np.mean([count for row in calibration_large for count in row["tokens"]])),
-        },
-        "families": _by_family(data_dir, settings, small_rows, large_rows),
-    }
-
-
-def _by_family(
-    data_dir: Path,
-    settings: ReportSettings,
-    small_rows: list[dict[str, Any]],
-    large_rows: list[dict[str, Any]],
-) -> dict[str, dict[str, float]]:
-    families = np.array([problem.family for problem in load_problems(data_dir, "test", settings.questions)])
-    small = right_counts(small_rows) / len(small_rows[0]["texts"])
-    large = right_counts(large_rows) / len(large_rows[0]["texts"])
-    return {
-        str(family): {
-            "questions": int((families == family).sum()),
-            "small": float(small[families == family].mean()),
-            "large": float(large[families == family].mean()),
-        }
-        for family in sorted(set(families.tolist()))
-    }
-
-
-def plot(numbers: dict[str, Any], path: Path) -> None:
-    """Accuracy by difficulty quintile: one small sample, 16 of them, one large sample."""
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise MissingExtraError("matplotlib") from error
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7.2, 4.6), layout="constrained")
-    places = np.arange(5)
-    lines = (
-        ("abacus-large, one sample", numbers["large"]["pass_1_by_quintile"], "#d1495b", "o-"),
-        (
-            "abacus-small, 16 samples: any right (pass@16)",
-            numbers["small"]["pass_16_by_quintile"],
-            "#9bb8d3",
-            "--",
-        ),
-        (
-            "abacus-small, 16 samples weighted by abacus-prm",
-            numbers["weighted_16_by_quintile"],
-            "#1d5b99",
-            "s-",
-        ),
-        ("abacus-small, majority of 16", numbers["majority_16_by_quintile"], "#5f9e6e", "^-"),
-        ("abacus-small, one sample (pass@1)", numbers["small"]["pass_1_by_quintile"], "#444444", "o:"),
-    )
-    for label, values, colour, style in lines:
-        axes.plot(places, values, style, color=colour, label=label, linewidth=2, markersize=5)
-    axes.set_xticks(places, ["easiest fifth", "2", "3", "4", "hardest fifth"])
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_ylabel("share of held-out questions right")
-    axes.set_xlabel("difficulty for abacus-small")
-    axes.grid(axis="y", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=8.5, loc="outside lower center", ncols=2)
-
-    def save(target: Path) -> None:
-        figure.savefig(target, dpi=150, format="png")
-
-    files.replace_file(path, save)
-    pyplot.close(figure)
+    report = Report(shipped(models_dir), data_dir, settings)
+    found = numbers(report)
+    found["calibration"] = calibration(report)
+    files.write_json(data_dir / "report.json", found)
+    files.write_json(models_dir / "calibration.json", found["calibration"])
+    drawn = output.with_suffix("")
+    plots.accuracy(found["accuracy"], drawn / "accuracy.png")
+    plots.revisions(found["revising"], drawn / "revisions.png")
+    text = markdown.render(found, drawn.name)
+    files.replace_file(output, lambda target: target.write_text(text, "utf-8"))
+    return {"report": output, "plots": drawn, "calibration": models_dir / "calibration.json"}

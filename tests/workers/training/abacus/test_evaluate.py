@@ -4,58 +4,70 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from router.artifacts import load_calibration
+from tests.workers.training.abacus.judged import RIGHT, judged, some_right
+from workers.search.selection import select_best_of_n, select_best_of_n_weighted
 from workers.training.abacus import evaluate
-
-
-def _row(right: int, samples: int, answer: str = "1") -> dict[str, Any]:
-    texts = [f"The answer is {answer}."] * right + [f"The answer is {n + 2}." for n in range(samples - right)]
-    return {"question": "?", "answer": answer, "texts": texts, "tokens": [10] * samples}
+from workers.verifiers.aggregate import AGGREGATIONS
 
 
 def test_weighted_selection_can_save_what_majority_loses() -> None:
-    rows = [{**_row(6, 16), "texts": ["The answer is 1."] * 6 + ["The answer is 2."] * 10}]
-    scores = [[[0.9]] * 6 + [[0.1]] * 10]
-    majority, weighted, best = evaluate.selection_accuracy(rows, scores, "last")
-    assert (majority[0], weighted[0], best[0]) == (0.0, 1.0, 1.0)
+    question = judged([RIGHT] * 6 + ["2"] * 10, [0.9] * 6 + [0.1] * 10)
+    assert evaluate.by_majority([question]).tolist() == [0.0]
+    assert evaluate.solved([question], select_best_of_n_weighted).tolist() == [1.0]
+    assert evaluate.solved([question], select_best_of_n).tolist() == [1.0]
 
 
-def test_the_aggregation_that_selects_best_is_chosen() -> None:
-    rows = [{**_row(8, 16), "texts": ["The answer is 1."] * 8 + ["The answer is 2."] * 8}]
+def test_scores_have_no_hand_in_the_majority() -> None:
+    one, other = judged([RIGHT, "2"], [0.9, 0.1]), judged([RIGHT, "2"], [0.1, 0.9])
+    assert evaluate.by_majority([one], 2).tolist() == evaluate.by_majority([other], 2).tolist()
+
+
+def test_a_question_counts_the_share_of_its_groups() -> None:
+    question = judged([RIGHT, RIGHT, "2", "2", RIGHT, "2"], [0.5] * 6)
+    assert evaluate.by_majority([evaluate.part(question, 0, 4)], 2).tolist() == [0.5]
+    assert evaluate.solved([question], select_best_of_n_weighted, 4).tolist() in ([0.0], [1.0])
+
+
+def test_every_way_to_aggregate_steps_is_compared() -> None:
     # The last step tells right from wrong; the smallest step says the opposite.
-    scores = [[[0.2, 0.9]] * 8 + [[0.5, 0.5]] * 8]
-    chosen, table = evaluate.choose_aggregation(rows, scores)
-    assert chosen == "last"
-    assert table["last"]["auc"] == 1.0
-    assert table["min"]["auc"] == 0.0
-
-
-def test_halves_do_not_overlap() -> None:
-    (first,), (second,) = evaluate.halves([_row(3, 64)])
-    assert first["texts"] + second["texts"] == _row(3, 64)["texts"]
+    question = judged([RIGHT] * 8 + ["2"] * 8, [[0.2, 0.9]] * 8 + [[0.5, 0.5]] * 8)
+    table = evaluate.aggregations([question])
+    assert set(table) == set(AGGREGATIONS)
+    assert (table["last"]["auc"], table["last"]["weighted_best_of_16"]) == (1.0, 1.0)
+    assert (table["min"]["auc"], table["min"]["weighted_best_of_16"]) == (0.0, 0.0)
+    assert table["last"]["within_question_auc"] == 1.0
 
 
 def test_pass_rates_are_unbiased_and_by_quintile() -> None:
-    rows = [_row(right, 32) for right in (32, 24, 16, 8, 0)]
-    rates = evaluate.pass_rates(rows, evaluate.difficulty_quintiles(rows))
-    assert rates.pass_1 == pytest.approx(0.5)
-    assert rates.pass_1_by_quintile == (1.0, 0.75, 0.5, 0.25, 0.0)
-    assert rates.pass_16_by_quintile[4] == 0.0
-    assert rates.pass_16_by_quintile[2] > 0.99
+    questions = [some_right(right, 32) for right in (0, 32, 16, 8, 24)]
+    ranks = evaluate.quintiles(questions)
+    assert ranks.tolist() == [4, 0, 2, 3, 1]
+    assert evaluate.by_quintile(evaluate.pass_1(questions), ranks) == [1.0, 0.75, 0.5, 0.25, 0.0]
+    covered = evaluate.by_quintile(evaluate.coverage(questions, 16), ranks)
+    assert covered[4] == 0.0
+    assert covered[2] > 0.99
+
+
+def test_an_interval_holds_the_share_and_needs_what_is_counted() -> None:
+    found = evaluate.share(np.array([1.0, 0.0, 2.0, 0.0]), np.array([2.0, 2.0, 2.0, 0.0]))
+    assert found.value == pytest.approx(3 / 6)
+    assert found.low < found.value < found.high
+    certain = evaluate.share(np.array([0.5] * 8))
+    assert (certain.low, certain.value, certain.high) == (0.5, 0.5, 0.5)
 
 
 def test_the_router_reads_what_calibration_writes(tmp_path: Path) -> None:
-    small = [_row(16, 16), _row(8, 16), _row(0, 16)]
-    scores = [[[score]] * 16 for score in (0.9, 0.5, 0.1)]
-    large = [_row(4, 4), _row(4, 4), _row(1, 4)]
-    made = evaluate.calibration(small, scores, large, "last")
+    small = [some_right(16, 16, 0.9), some_right(8, 16, 0.5), some_right(0, 16, 0.1)]
+    large = [some_right(4, 4), some_right(4, 4), some_right(1, 4)]
+    made = evaluate.calibration(small, large, np.array([10.0, 20.0, 30.0]), np.array([11.0, 21.0, 31.0]))
+    names = {"small": "abacus-small", "verifier": "abacus-prm", "large": "abacus-large", "temperature": 0.8}
     path = tmp_path / "calibration.json"
-    path.write_text(json.dumps({**made, "temperature": 0.8}))
+    path.write_text(json.dumps({**made, **names}))
     read = load_calibration(str(path))
     assert read is not None
     assert {name: one.large_right for name, one in read.bins.items()} == {
@@ -63,13 +75,5 @@ def test_the_router_reads_what_calibration_writes(tmp_path: Path) -> None:
         "medium": 1.0,
         "very_hard": 0.25,
     }
-    assert list(read.bins.values())[-1].small_right == 0.0
-
-
-def test_prod_and_mean_read_every_step() -> None:
-    steps = [0.5, 0.8]
-    made = {name: aggregate(steps) for name, aggregate in evaluate.AGGREGATIONS.items()}
-    assert made == {
-        name: pytest.approx(v) for name, v in {"last": 0.8, "min": 0.5, "prod": 0.4, "mean": 0.65}.items()
-    }
-    assert np.isnan(evaluate.auc([0.1], [True]))
+    hardest = list(read.bins.values())[-1]
+    assert (hardest.small_right, hardest.small_completion_tokens) == (0.0, 30.0)
