@@ -17,6 +17,8 @@ from benchmarks.paper.statistics import Values, resamples
 
 _TIE = 1e-9
 """What the larger of two costs weighs where two actions are right equally often."""
+_PRICES = np.logspace(-6, 1, 85)
+"""Of a turn, where the smallest budget is one turn: in shares of right answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +70,27 @@ def choose_best(grid: Grid, bins: Sequence[int], weights: Values) -> Measured:
     return cells.measure(at)
 
 
-def choose_marginal(grid: Grid, bins: Sequence[int], weights: Values, budget: float) -> Measured:
-    """The actions by bin that are right most often at a mean cost of ``budget``, on the other fold.
+def choose_marginal(
+    grid: Grid, bins: Sequence[int], weights: Values, budgets: Sequence[float]
+) -> list[Measured]:
+    """The actions by bin that are right most often at a mean cost of each of ``budgets``, on the other fold.
 
     One price for all bins: in each the action with the best ``right - price * cost``; the smallest price at
     which the mean cost keeps to the budget. That is where all marginal gains are alike (Damani et al. 2024,
     section 3.1). Beyond the paper, which gives every question the same budget.
     """
     cells = _Cells(grid, bins, weights)
-    shape = cells.right[:, 0].shape
-    best = np.broadcast_to(cells.cost.argmin(axis=1), shape).copy()
-    found = np.full(shape[:2], False)
-    for price in np.concatenate([[0.0], np.logspace(-5, 1, 121)]) / budget:
+    cheapest = cells.cost.argmin(axis=1)
+    best = [cheapest.copy() for _ in budgets]
+    found = [np.zeros(cheapest.shape[:2], dtype=bool) for _ in budgets]
+    for price in np.concatenate([[0.0], _PRICES / min(budgets)]):
         at = (cells.right - price * cells.cost).argmax(axis=1)
         spent = (_taken(cells.cost, at) * cells.count).sum(axis=2) / np.maximum(cells.count.sum(axis=2), 1.0)
-        fits = (spent <= budget) & ~found
-        best[fits] = at[fits]
-        found |= fits
-    return cells.measure(best)
+        for number, budget in enumerate(budgets):
+            fits = (spent <= budget) & ~found[number]
+            best[number][fits] = at[fits]
+            found[number] |= fits
+    return [cells.measure(chosen) for chosen in best]
 
 
 def reaching(

@@ -27,7 +27,7 @@ from benchmarks.paper.grid import (
     weightings,
 )
 from benchmarks.paper.rows import PARALLEL
-from benchmarks.paper.search import all_rows, cost_of
+from benchmarks.paper.search import BASELINE, all_rows, cost_of
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.statistics import Interval, Values, accuracy, by_question, of_weightings
 from benchmarks.paper.tables import cell, number, table
@@ -133,16 +133,13 @@ def _baseline(grid: Grid, way: str, weights: Values) -> Line:
 def _measured(
     grid: Grid, plain: Values, bins: Sequence[int], weights: Values, budgets: Sequence[int]
 ) -> Iterator[tuple[str, int, Measured]]:
-    """Both rules at every budget. The marginal one may spend what best-of-N costs, the probes included."""
+    """Both rules at every budget. The marginal one may spend what the baseline costs, probes included."""
     for budget in budgets:
-        yield (
-            "by bin",
-            budget,
-            choose_best(grid.only([one.budget == budget for one in grid.actions]), bins, weights),
-        )
-    for budget in budgets:
-        at = grid.actions.index(Action("best-of-N weighted", budget))
-        yield "marginal", budget, choose_marginal(grid, bins, weights, float(plain[at].mean()))
+        same = grid.only([one.budget == budget for one in grid.actions])
+        yield "by bin", budget, choose_best(same, bins, weights)
+    allowed = [float(plain[grid.actions.index(Action(BASELINE, budget))].mean()) for budget in budgets]
+    for budget, measured in zip(budgets, choose_marginal(grid, bins, weights, allowed), strict=True):
+        yield "marginal", budget, measured
 
 
 def _costs(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,23 +23,17 @@ _PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A statistic with its 95% interval; ``None`` where it is not defined (in too many resamples)."""
+    """A statistic with its 95% interval; ``None`` where there is nothing to take it of."""
 
     value: float | None
     low: float | None
     high: float | None
 
-    def __str__(self) -> str:
-        if self.value is None:
-            return "–"
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
     def json(self) -> dict[str, Any]:
         return asdict(self)
 
 
+@cache
 def resamples(questions: int, count: int = RESAMPLES) -> NDArray[np.int64]:
     """Indices of questions drawn with replacement, (count, questions): the same at every call."""
     return np.random.default_rng(0).integers(questions, size=(count, questions))
@@ -52,19 +47,6 @@ def mean_interval(values: Sequence[float] | Values) -> Interval:
     means = array[resamples(len(array))].mean(axis=1)
     low, high = np.percentile(means, _PERCENTILES)
     return Interval(float(array.mean()), float(low), float(high))
-
-
-def interval(statistic: Callable[[NDArray[np.int64]], float], questions: int, count: int) -> Interval:
-    """Any statistic of a set of questions, given by their indices: of all, with its bootstrap interval.
-
-    Where the statistic is NaN in more than a quarter of the resamples, there is no interval.
-    """
-    value = statistic(np.arange(questions))
-    found = np.array([statistic(drawn) for drawn in resamples(questions, count)])
-    if np.isnan(found).mean() > 0.25:
-        return Interval(_known(value), None, None)
-    low, high = np.nanpercentile(found, _PERCENTILES)
-    return Interval(_known(value), float(low), float(high))
 
 
 def of_weightings(found: Values) -> Interval:
@@ -90,7 +72,3 @@ def by_question(rows: Sequence[Row], value: Callable[[Row], float]) -> dict[tupl
 def accuracy(rows: Sequence[Row]) -> dict[tuple[str, int], Values]:
     """The share of repeats that were right, by way and budget, one number a question."""
     return by_question(rows, lambda row: float(row.right))
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -13,7 +13,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cell(interval: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """A value with its 95% interval, as :class:`benchmarks.paper.statistics.Interval` writes itself."""
+    """A value with its 95% interval, from the JSON of :class:`benchmarks.paper.statistics.Interval`."""
     if interval is None or interval["value"] is None:
         return "–"
     text = f"{interval['value']:.{digits}f}"
