@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workers.training import orm, prm, revision, revisions, rollouts
+from workers.training import orm, outcomes, prm, revision, revisions, rollouts
 from workers.training.abacus.cli import app as abacus
 from workers.training.commands import DEVICES, one_line_errors
 
@@ -48,12 +48,18 @@ _REVISION = f"""Examples:
   gradus train revision mine.yaml --data revisions/ --output my-revision/ --set lora.rank=16
 
 {DEVICES.format(command="revision mine.yaml --data revisions/ --output my-revision/")}"""
+_OUTCOMES = """Examples:
+
+  gradus train outcomes outcomes --questions questions.jsonl --output outcomes/
+
+  gradus train outcomes mine.yaml --questions q.jsonl --output outcomes/ --config mine.yaml --policy cheap"""
 
 app.command("rollouts", epilog=_ROLLOUTS)(one_line_errors(rollouts.command))
 app.command("revision-data", epilog=_REVISION_DATA)(one_line_errors(revisions.command))
 app.command("prm", epilog=_PRM)(one_line_errors(prm.command))
 app.command("orm", epilog=_ORM)(one_line_errors(orm.command))
 app.command("revision", epilog=_REVISION)(one_line_errors(revision.command))
+app.command("outcomes", epilog=_OUTCOMES)(one_line_errors(outcomes.command))
 
 
 @app.command(

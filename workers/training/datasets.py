@@ -19,6 +19,7 @@ from workers.training.errors import MissingExtraError, TrainingError
 
 ATTEMPTS = "attempts.parquet"
 REVISIONS = "revisions.parquet"
+OUTCOMES = "outcomes.parquet"
 CARD = "README.md"
 
 
@@ -77,11 +78,11 @@ def write_revisions(folder: Path, examples: Sequence[RevisionExample]) -> None:
 
 def data_hash(folder: Path) -> str:
     """The sha256 of the data set in a folder: what a model's card says that it was trained on."""
-    for name in (ATTEMPTS, REVISIONS):
+    for name in (ATTEMPTS, REVISIONS, OUTCOMES):
         if (folder / name).is_file():
             with (folder / name).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
-    raise TrainingError(f"{folder}: there is no {ATTEMPTS} or {REVISIONS} in it")
+    raise TrainingError(f"{folder}: there is no {ATTEMPTS}, {REVISIONS} or {OUTCOMES} in it")
 
 
 def write_card(folder: Path, title: str, about: str, numbers: Mapping[str, object], recipe: str) -> None:
