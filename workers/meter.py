@@ -132,8 +132,8 @@ class Meter:
 
         A turn without anything to judge yet (its thinking goes on) scores 0 unread. A verifier that was not
         made for it sees no earlier attempts: every turn is shown to it as the answer to the question itself.
-        One that scores steps judges each turn by itself, so it reads equal turns once; others may compare,
-        and are shown no thinking, wherever the steps are: they judge answers.
+        One that does not compare turns reads equal ones once. One that does not score steps is shown no
+        thinking, wherever the steps are: it judges answers.
         Raises :class:`workers.errors.JobCancelled`, and what the verifier raises because of the task.
         """
 
@@ -145,7 +145,7 @@ class Meter:
                 for turn in turns
             ]
             keys = [
-                (id(turn.messages), turn.prefix, 0 if verifier.scores_steps else at)
+                (id(turn.messages), turn.prefix, at if verifier.compares_turns else 0)
                 for at, turn in enumerate(shown)
             ]
             read = {key: turn for key, turn in zip(keys, shown, strict=True) if turn.prefix.strip()}

@@ -91,14 +91,17 @@ def model(
 
 
 def judge(
-    worth: Callable[[str], float] = lambda text: 0.9 if "7" in text else 0.2, *, scores_steps: bool = True
+    worth: Callable[[str], float] = lambda text: 0.9 if "7" in text else 0.2,
+    *,
+    scores_steps: bool = True,
+    compares_turns: bool = False,
 ) -> ScriptedVerifier:
     """Scores every line of a text the same."""
 
     def steps(text: str) -> Sequence[float]:
         return [worth(text)] * len(text.splitlines())
 
-    return ScriptedVerifier(steps, name="judge", scores_steps=scores_steps)
+    return ScriptedVerifier(steps, name="judge", scores_steps=scores_steps, compares_turns=compares_turns)
 
 
 def play(

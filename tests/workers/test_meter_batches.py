@@ -128,11 +128,11 @@ def test_a_verifier_that_fails_ends_the_search_with_nothing_judged() -> None:
     assert ended(counts.generator(ScriptedEngine([RIGHT]), "candidate", PARAMS)(turns(""))) == ["cancelled"]
 
 
-@pytest.mark.parametrize(("scores_steps", "read"), [(True, [RIGHT, WRONG]), (False, [RIGHT, WRONG, RIGHT])])
-def test_equal_turns_are_read_once_but_by_verifiers_that_may_compare(
-    scores_steps: bool, read: list[str]
+@pytest.mark.parametrize(("compares_turns", "read"), [(False, [RIGHT, WRONG]), (True, [RIGHT, WRONG, RIGHT])])
+def test_equal_turns_are_read_once_but_by_verifiers_that_compare_them(
+    compares_turns: bool, read: list[str]
 ) -> None:
-    counts, verifier = meter(), judge(scores_steps=scores_steps)
+    counts, verifier = meter(), judge(compares_turns=compares_turns)
     first, second, third = counts.scorer(verifier, Task())(turns(RIGHT, WRONG, RIGHT))
     assert [turn.prefix for turn in verifier.calls[0]] == read
     assert (first.score, second.score, third.score) == (0.9, 0.2, 0.9)
