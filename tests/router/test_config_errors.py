@@ -344,7 +344,7 @@ edits = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(edits, min_size=1, max_size=3))
 def test_whatever_is_written_is_read_or_refused_with_its_source(edits: list[tuple[int, str]]) -> None:
     lines = list(LINES)

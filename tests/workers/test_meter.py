@@ -187,7 +187,7 @@ scripts = st.lists(st.lists(words, min_size=1, max_size=4).map("\n".join), min_s
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     script=scripts,
     samples=st.integers(1, 9),

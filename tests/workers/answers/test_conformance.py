@@ -110,7 +110,7 @@ def test_the_answer_is_read_from_the_end_of_a_long_text(answers: Answers, kind: 
         assert answers.extract("x " * LONGEST_TEXT + "\nAnswer: B 4") == answers.extract("\nAnswer: B 4")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_classes_do_not_depend_on_order(answers: Answers, found: list[str], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(found))))
@@ -131,7 +131,7 @@ def test_labels_count_up_by_first_appearance(answers: Answers, found: list[str])
     assert list(dict.fromkeys(labels)) == list(range(max(labels) + 1))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_support_does_not_depend_on_order_and_never_exceeds_all_weight(
     answers: Answers, found: list[str], data: st.DataObject

@@ -134,7 +134,7 @@ def some_probes(count: int) -> tuple[Candidate, ...]:
 
 @pytest.mark.parametrize("steps", [LINES, Steps(thinking=Thinking())])
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), seed=st.integers(0, 10**6), p=st.integers(0, 9), together=st.booleans())
 def test_a_search_costs_no_more_than_its_line_of_the_table_says(
     name: StrategyName, steps: Steps, data: st.DataObject, seed: int, p: int, together: bool
@@ -161,7 +161,7 @@ def check(result: SearchResult, initial: Sequence[Candidate]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), seed=st.integers(0, 10**6), p=st.integers(0, 3), batches=st.integers(0, 5))
 def test_out_of_time_a_search_ends_with_the_best_so_far_and_asks_no_more(
     name: StrategyName, data: st.DataObject, seed: int, p: int, batches: int
