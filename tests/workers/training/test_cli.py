@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from workers.training.__main__ import main
 from workers.training.abacus.cli import app
 
-COMMANDS = ("data", "questions", "lm", "grow", "report", "all")
+COMMANDS = ("data", "questions", "lm", "grow", "publish", "report", "all")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,4 +1,4 @@
-"""Model cards of the language models."""
+"""Model cards of the embedded models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Any
 _HEAD = """---
 license: apache-2.0
 library_name: transformers
-pipeline_tag: text-generation
 tags: [gradus, arithmetic, synthetic]
 ---
-
-# {name}
 
 """
 _LM = """A Llama-style decoder of {parameters:,} parameters (tied embeddings) that solves arithmetic with
@@ -47,4 +44,9 @@ def lm_card(size: str, parameters: int, state: dict[str, Any], temperature: floa
     )
     before = "" if size == "small" else "`gradus train abacus lm --size small`, `gradus train abacus grow`, "
     command = f"`gradus train abacus data`, {before}`gradus train abacus lm --size {size}`"
-    return _HEAD.format(name=f"abacus-{size}") + body + _DATA.format(command=command)
+    return f"{_HEAD}# abacus-{size}\n\n{body}{_DATA.format(command=command)}"
+
+
+def published_card(text: str) -> str:
+    """Card of a model that a recipe made; ``text`` is the recipe's."""
+    return _HEAD + text + _DATA.format(command="`gradus train abacus all`")

@@ -1,4 +1,4 @@
-"""`gradus train abacus`: data, questions, lm, grow, report, and all, which makes the models from nothing."""
+"""`gradus train abacus`: data, lm, grow, questions, publish, report, and all, which runs them in order."""
 
 from __future__ import annotations
 
@@ -113,6 +113,18 @@ def grow(data_dir: DataDir = files.DEFAULT_DATA_DIR, seed: Seed = 1) -> None:
     _say({"parameters": write(data_dir.expanduser(), seed)})
 
 
+@app.command(epilog="Example: gradus train abacus publish ~/.cache/gradus/abacus/abacus-prm")
+@one_line_errors
+def publish(
+    made: Annotated[Path, typer.Argument(metavar="FOLDER", help="What a recipe made, under its name.")],
+    models_dir: ModelsDir = files.MODELS_DIR,
+) -> None:
+    """Copy a model that a recipe made into the folder of the embedded models."""
+    from workers.training.abacus.exporting import publish as copy
+
+    _say({"published": copy(made.expanduser(), models_dir)})
+
+
 @app.command(epilog="Example: gradus train abacus report --questions 400")
 @one_line_errors
 def report(
@@ -153,6 +165,6 @@ def everything(
         return train(list(arguments), prog_name="gradus train", standalone_mode=False) or 0
 
     folder = data_dir.expanduser()
-    code = make_all(steps(seed, problems, processes), folder, files.MODELS_DIR, call)
+    code = make_all(steps(seed, problems, processes), folder, call)
     if code:
         raise typer.Exit(code)

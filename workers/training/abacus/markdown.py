@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from router.types import Bin
-from workers.training.abacus.making import commands
+from workers.training.abacus.making import steps
 from workers.training.abacus.markdown_revisions import revisions
 from workers.training.abacus.tables import interval, number, table, wrapped
 
@@ -171,4 +171,4 @@ def _bins(bins: dict[str, Any]) -> str:
 
 def _commands(found: dict[str, Any]) -> str:
     made = found["data"]["settings"]
-    return "\n".join(commands(made["seed"], made["problems"]))
+    return "\n".join(f"gradus train {line}" for line in steps(made["seed"], made["problems"], processes=2))

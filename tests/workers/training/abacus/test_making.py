@@ -5,58 +5,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
-from workers.training.abacus.making import commands, make_all, steps
+from workers.training.abacus.exporting import publish
+from workers.training.abacus.making import make_all, steps
 from workers.training.cli import app
+from workers.training.errors import TrainingError
 
 
 class Recorder:
-    """Runs nothing; a training leaves a model in its output folder."""
+    """Runs nothing."""
 
     def __init__(self, fails: str = "no command") -> None:
         self.ran: list[str] = []
         self._fails = fails
 
     def __call__(self, arguments: Sequence[str]) -> int:
-        self.ran.append(" ".join(arguments[:2]))
-        if self._fails in self.ran[-1]:
-            return 2
-        if "--data" in arguments:
-            output = Path(arguments[arguments.index("--output") + 1])
-            output.mkdir(parents=True)
-            (output / "model.safetensors").write_text(arguments[1])
-        return 0
+        self.ran.append(" ".join(arguments))
+        return 2 if self._fails in self.ran[-1] else 0
 
 
-def test_what_a_recipe_makes_joins_the_models_before_the_next_command(tmp_path: Path) -> None:
+def test_everything_runs_in_order_with_its_folders(tmp_path: Path) -> None:
     call = Recorder()
-    assert make_all(steps(1, 200, 1), tmp_path / "data", tmp_path / "models", call) == 0
-    assert call.ran[0] == "abacus data"
-    assert call.ran[-1] == "abacus report"
-    made = {folder.name for folder in (tmp_path / "models").iterdir()}
-    assert made == {"abacus-prm", "abacus-revision", "abacus-revision-orm"}
-    assert (tmp_path / "models" / "abacus-prm" / "model.safetensors").read_text() == "abacus-prm"
+    assert make_all(steps(1, 200, 1), tmp_path, call) == 0
+    assert len(call.ran) == len(steps(1, 200, 1))
+    assert call.ran[0] == f"abacus data --data-dir {tmp_path} --seed 1 --problems 200"
+    made = call.ran.index(f"prm abacus-prm --data {tmp_path}/rollouts --output {tmp_path}/abacus-prm")
+    assert call.ran[made + 1] == f"abacus publish {tmp_path}/abacus-prm"
 
 
 def test_the_first_failure_ends_it(tmp_path: Path) -> None:
     call = Recorder(fails="revision-data")
-    assert make_all(steps(1, 200, 1), tmp_path / "data", tmp_path / "models", call) == 2
-    assert call.ran[-1] == "revision-data abacus-revision-data"
-    assert {folder.name for folder in (tmp_path / "models").iterdir()} == {"abacus-prm"}
+    assert make_all(steps(1, 200, 1), tmp_path, call) == 2
+    assert call.ran[-1].startswith("revision-data abacus-revision-data")
 
 
 def test_a_large_model_that_has_begun_is_not_grown_again(tmp_path: Path) -> None:
     (tmp_path / "lm-large").mkdir()
     (tmp_path / "lm-large" / "checkpoint.pt").touch()
     call = Recorder()
-    make_all(steps(1, 200, 1), tmp_path, tmp_path / "models", call)
-    assert "abacus grow" not in call.ran
-    assert call.ran.count("abacus lm") == 2
+    make_all(steps(1, 200, 1), tmp_path, call)
+    assert not any(line.startswith("abacus grow") for line in call.ran)
+    assert sum(line.startswith("abacus lm") for line in call.ran) == 2
 
 
 def test_every_command_of_the_document_exists_with_its_options() -> None:
-    for line in commands(1, 150_000):
-        if line.startswith("gradus train"):
-            result = CliRunner().invoke(app, [*line.split()[2:], "--help"])
-            assert result.exit_code == 0, (line, result.output)
+    for line in steps(1, 150_000, 2):
+        result = CliRunner().invoke(app, [*line.split(), "--help"])
+        assert result.exit_code == 0, (line, result.output)
+
+
+def test_what_is_published_names_the_embedded_model_and_no_folder_of_its_maker(tmp_path: Path) -> None:
+    made = tmp_path / "made" / "abacus-prm"
+    (made / "checkpoints").mkdir(parents=True)
+    (made / "model.safetensors").write_text("weights")
+    (made / "training.json").write_text("{}")
+    (made / "README.md").write_text(f"# abacus-prm\n\ngradus train prm --data {made.parent}/rollouts")
+    (made / "gradus.yaml").write_text(f"verifiers: {{abacus-prm: {{path: {made}}}}}")
+
+    folder = publish(made, tmp_path / "models")
+
+    assert {file.name for file in folder.iterdir()} == {"model.safetensors", "README.md", "gradus.yaml"}
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    assert "gradus train prm --data $D/rollouts" in card
+    assert "path: embedded:abacus-prm}" in (folder / "gradus.yaml").read_text()
+    with pytest.raises(TrainingError, match=r"has no model\.safetensors"):
+        publish(tmp_path / "made", tmp_path / "models")
