@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from workers.training.__main__ import main
 from workers.training.abacus.cli import app
+from workers.training.cli import app as train
+from workers.training.recipes import recipe_names
 
 COMMANDS = ("data", "questions", "lm", "grow", "publish", "report", "all")
 
@@ -50,6 +52,17 @@ def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 2
     assert "gradus[train]" in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_every_command_of_the_guide_exists_with_its_options_and_recipe() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "training.md").read_text("utf-8").replace("\\\n", " ")
+    commands = [line.split()[2:] for line in guide.splitlines() if line.startswith("    gradus train ")]
+    assert len(commands) > 8
+    for arguments in commands:
+        result = CliRunner().invoke(train, [*arguments, "--help"])
+        assert result.exit_code == 0, (arguments, result.output)
+        if "--set" in arguments:
+            assert arguments[1] in recipe_names()
 
 
 def test_help_imports_nothing_heavy() -> None:
