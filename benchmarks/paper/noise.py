@@ -84,7 +84,7 @@ def run(setting: Setting) -> dict[str, Any]:
     bins = np.array(difficulties(setting).oracle[: len(drawn)])
     votes = [np.ones(len(each.right)) for each in drawn]
     majority = by_budget(drawn, votes, weighted=True)
-    attempts = _attempts(setting, extent)
+    attempts = learned_from(setting, extent)
     found = [_told("majority", {}, drawn, None, majority, bins)]
     for name, about, scores in _verifiers(setting, extent, attempts, drawn):
         found.append(_told(name, about, drawn, scores, majority, bins))
@@ -154,7 +154,7 @@ def random_scores(draws: Draws, seed: int) -> Values:
     return np.random.default_rng(seed).random(max(draws.texts) + 1)
 
 
-def _attempts(setting: Setting, extent: Extent) -> list[Attempt]:
+def learned_from(setting: Setting, extent: Extent) -> list[Attempt]:
     """Those of the first questions that are not asked here."""
     asked = {each.question for each in setting.questions}
     found = [one for one in read_attempts(setting.rollouts) if one.question not in asked]

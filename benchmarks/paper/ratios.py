@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.paper import ratio_figures
 from benchmarks.paper.difficulty import BINS, difficulties
@@ -167,7 +168,7 @@ def flops_of(row: Row) -> float:
 
 
 def best_ratio(
-    right: Mapping[tuple[str, int], Values], budget: int, members: Sequence[bool] | Values
+    right: Mapping[tuple[str, int], Values], budget: int, members: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """The chain length that is right most often (of equals the shortest), and what it gains over parallel.
 
