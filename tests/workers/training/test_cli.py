@@ -54,6 +54,15 @@ def test_a_missing_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(result.output.strip().splitlines()) == 1
 
 
+def test_all_ends_with_the_first_command_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    result = CliRunner().invoke(app, ["all", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    command, problem = result.output.strip().splitlines()
+    assert command.startswith(f"gradus train abacus data --data-dir {tmp_path}")
+    assert "gradus[train]" in problem
+
+
 def test_every_command_of_the_guide_exists_with_its_options_and_recipe() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "training.md").read_text("utf-8").replace("\\\n", " ")
     commands = [line.split()[2:] for line in guide.splitlines() if line.startswith("    gradus train ")]

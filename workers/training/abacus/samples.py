@@ -33,6 +33,7 @@ from workers.training.drawing import Draw, OpenEngine, claim, draw_all
 from workers.training.errors import TrainingError
 from workers.training.questions import Question, questions_hash
 from workers.verifiers import load_verifier
+from workers.verifiers.format import FORMAT_FILE
 from workers.verifiers.quality import Judged
 
 WEIGHTS = "model.safetensors"
@@ -106,7 +107,9 @@ def weights_sha256(folder: Path) -> str:
 
 def kept_at(home: Path, name: str, recipe: Section, paths: Sequence[str], asked: Sequence[Question]) -> Path:
     """A folder for what ``recipe`` draws of these questions with the models that now lie at ``paths``."""
-    told = [recipe.model_dump_json(), questions_hash(asked), *(weights_sha256(Path(path)) for path in paths)]
+    told = [recipe.model_dump_json(), questions_hash(asked)]
+    for path in map(Path, paths):
+        told += [weights_sha256(path), *(file.read_text("utf-8") for file in path.glob(FORMAT_FILE))]
     return home / f"{name}-{sha256(''.join(told).encode()).hexdigest()[:12]}"
 
 
@@ -139,44 +142,41 @@ def _draw_into(
     def one(question: Question, draw: Draw) -> dict[str, Any]:
         verifier = judges[0] if judges else None
         if wanted.length == 1:
-            found = _search(wanted, question, draw, verifier, 0, wanted.chains)
+            found, draw.completion_tokens = _search(wanted, question, draw, verifier, 0)
             return {"chains": [[asdict(each)] for each in found]}
         with ThreadPoolExecutor(wanted.chains) as pool:
             chains = pool.map(lambda at: _search(wanted, question, draw, verifier, at), range(wanted.chains))
-            return {"chains": [[asdict(each) for each in chain] for chain in chains]}
+            attempts, tokens = zip(*chains, strict=True)
+        draw.completion_tokens = sum(tokens)
+        return {"chains": [[asdict(each) for each in chain] for chain in attempts]}
 
     draw_all(log, asked, one, open_engine, wanted.model, wanted.seed)
 
 
 def _search(
-    wanted: Wanted,
-    question: Question,
-    draw: Draw,
-    verifier: Verifier | None,
-    chain: int,
-    independent: int = 0,
-) -> tuple[Candidate, ...]:
-    """One chain as :func:`workers.search.revisions.revisions` grows it, or so many independent samples."""
+    wanted: Wanted, question: Question, draw: Draw, verifier: Verifier | None, at: int
+) -> tuple[tuple[Candidate, ...], int]:
+    """Chain number ``at`` as :func:`workers.search.revisions.revisions` grows it, and its tokens.
+
+    Chains of one are drawn together: they are independent samples.
+    """
     steps = steps_of(wanted.model)
     messages = ({"role": "user", "content": question.question},)
     meter = Meter(messages, Cancellation())
     problem = Problem(meter.messages, answers_for(Task()), steps, revise=wanted.model.revise_prompt)
-    params = replace(draw.params, seed=_seed(f"{draw.name}:{chain}"))
+    params = replace(draw.params, seed=_seed(f"{draw.name}:{at}"))
     generate = meter.generator(draw.engine, "candidate", params, steps=steps)
     score: Score = lambda turns: (UNJUDGED,) * len(turns)  # noqa: E731
     if verifier is not None:
         score = meter.scorer(verifier, Task(), steps)
-    if independent:
-        found = sample(problem, independent, generate, score)
+    if wanted.length == 1:
+        found = sample(problem, wanted.chains, generate, score)
     else:
         spec = StrategySpec("revisions", wanted.length, chain_length=wanted.length)
         found = revisions(problem, spec, generate, score).candidates
     if meter.failure is not None:  # a search answers from what there is by then
         raise meter.failure
-    draw.completion_tokens += sum(
-        line.completion_tokens for line in meter.usage if line.purpose == "candidate"
-    )
-    return found
+    return found, sum(line.completion_tokens for line in meter.usage if line.purpose == "candidate")
 
 
 def _seed(name: str) -> int:
