@@ -48,11 +48,14 @@ class Base:
 
     def tokenizer(self) -> Any:
         try:
-            return transformers.AutoTokenizer.from_pretrained(self.folder, **_LOCAL)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **_LOCAL)
         except (OSError, ValueError) as error:
             raise TrainingError(
                 f"base: {self.recipe.base}: its tokenizer cannot be loaded: {error}"
             ) from error
+        # What is too long is left out by us; the warning speaks of errors that cannot happen.
+        tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+        return tokenizer
 
     def model(self) -> Any:
         """Its weights; those of a head that the folder lacks are 0: before training it knows nothing."""
@@ -161,7 +164,8 @@ def _with_lora(model: Any, lora: Lora, kind: Kind) -> Any:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.targets if lora.targets == "all-linear" else list(lora.targets),
-        exclude_modules=["score", "classifier"],  # the new heads are trained whole
+        # A new head is trained whole.
+        exclude_modules=None if kind.is_whole else ["score", "classifier"],
         task_type=kind.peft_task,
     )
     try:

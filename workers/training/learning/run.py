@@ -147,7 +147,7 @@ def learn(lesson: Lesson, output: Path) -> Learned | None:
         "training examples": len(lesson.training),
         "validation examples": len(lesson.validation),
         "updates": step,
-        "epochs": round(step * recipe.batch / len(lesson.training), 2),
+        "epochs": next(round(row["epoch"], 2) for row in state.log_history if row["step"] == step),
         "validation loss": loss,
     }
     trained = lesson.base.trained(output / CHECKPOINTS / f"checkpoint-{step}")
