@@ -81,7 +81,9 @@ def render(results: Mapping[str, Any], file: Path) -> None:
     for number, part in enumerate((part for part in PARTS if part.name in results), start=1):
         module = load(part.name)
         module.draw(results[part.name], folder)
-        pictures = [f"![{module.TITLE}]({folder.name}/{name}.png)" for name in part.figures]
+        # A part that was skipped has no figure.
+        figures = [name for name in part.figures if (folder / f"{name}.png").is_file()]
+        pictures = [f"![{module.TITLE}]({folder.name}/{name}.png)" for name in figures]
         parts.append(
             "\n\n".join(
                 [

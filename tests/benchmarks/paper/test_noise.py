@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.paper import noise
+from benchmarks.paper import noise, report
 from benchmarks.paper.samples import Draws
 from benchmarks.paper.scale import by_budget
 from benchmarks.paper.setting import Setting
@@ -122,6 +122,17 @@ def test_without_rollouts_it_is_skipped_and_says_where_they_are_missed(
     setting: Setting, tmp_path: Path
 ) -> None:
     results = noise.run(replace(setting, rollouts=tmp_path / "nowhere"))
-    assert str(tmp_path / "nowhere") in noise.section(results)
-    noise.draw(results, tmp_path)
-    assert not (tmp_path / "noise.png").exists()
+    about = {
+        "questions": 1,
+        "small": "",
+        "verifier": "",
+        "large": "",
+        "size": "",
+        "weights": {},
+        "seconds": {},
+    }
+    about |= {"difficulty_samples": 1, "probes": 1, "machine": ""}
+    report.render({"about": about, "noise": results}, tmp_path / "paper.md")
+    text = (tmp_path / "paper.md").read_text()
+    assert str(tmp_path / "nowhere") in text
+    assert "noise.png" not in text
