@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-QUESTIONS = 5_000
-"""That abacus-prm and abacus-revision learn from."""
+ROLLOUT_QUESTIONS = 3_000
+"""That abacus-prm learns from."""
+QUESTIONS = 4_500
+"""That abacus-revision learns from: those, and more."""
 VERIFIER_QUESTIONS = 1_500
 """That the verifier of revisions learns from: others, or it would see what revising was taught on."""
 
@@ -23,10 +25,11 @@ def steps(seed: int, problems: int, processes: int) -> list[str]:
         f"{language_model} small",
         f"abacus grow {own}",
         f"{language_model} large",
-        f"abacus questions {own} --count {QUESTIONS} --output $D/questions.jsonl",
-        "rollouts abacus-rollouts --questions $D/questions.jsonl --output $D/rollouts",
+        f"abacus questions {own} --count {ROLLOUT_QUESTIONS} --output $D/some.jsonl",
+        "rollouts abacus-rollouts --questions $D/some.jsonl --output $D/rollouts",
         "prm abacus-prm --data $D/rollouts --output $D/abacus-prm",
         "abacus publish $D/abacus-prm",
+        f"abacus questions {own} --count {QUESTIONS} --output $D/questions.jsonl",
         "revision-data abacus-revision-data --questions $D/questions.jsonl --output $D/revision-data",
         "revision abacus-revision --data $D/revision-data --output $D/abacus-revision",
         "abacus publish $D/abacus-revision",
