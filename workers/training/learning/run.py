@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 import transformers
 
 from workers.training import exporting, files
@@ -200,6 +201,8 @@ def _arguments(recipe: Learning, examples: int, checkpoints: Path) -> transforme
         save_steps=between,
         logging_strategy="no",  # the overseer says when
         report_to="none",
+        # Said outright: else several processes on CPUs would not know of each other.
+        use_cpu=not torch.accelerator.is_available(),
         bf16=has_bfloat16(),
         dataloader_pin_memory=has_bfloat16(),
         remove_unused_columns=False,
