@@ -1,8 +1,9 @@
-"""`gradus train revision-data`: wrong attempts that end in a right one (Snell et al. 2024, Algorithm 4).
+"""`gradus train revision-data`: attempts that end in a right one (Snell et al. 2024, Algorithm 4).
 
 Many samples of a question are drawn side by side. Each right one becomes a target, after k ~ U{0..4} wrong
 ones: the last is the nearest to it by character edit distance, so that there is something to correct, the
-others are any.
+others are any. A model taught so takes for wrong whatever it is shown. Instead the attempts can be any other
+samples, right ones too, as a chain will meet them: then it also learns what to keep.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from pydantic import Field
@@ -41,22 +42,32 @@ from workers.training.recipes import Comparing, Sampled, load_recipe, recipe_tex
 
 LOG = "samples.jsonl"
 
-_AFTER_DRAWING = ("task", "wrong_attempts", "targets_per_question")
+_AFTER_DRAWING = ("task", "most_attempts", "shown", "targets_per_question")
 
-_ABOUT = """Wrong attempts of {model} that end in a right one: `target` is a right sample of the question,
-`attempts` holds 0 to {wrong} wrong ones, the last the nearest to the target by character edit distance
-(Snell et al. 2024, Algorithm 4).
+_ABOUT = {
+    "wrong": """Wrong attempts of {model} that end in a right one: `target` is a right sample of the question,
+`attempts` holds 0 to {most} wrong ones, the last the nearest to the target by character edit distance
+(Snell et al. 2024, Algorithm 4).""",
+    "any": """Attempts of {model} that end in a right one: `target` is a right sample of the question,
+`attempts` holds 0 to {most} other samples of it, right or wrong as they came (after Snell et al. 2024,
+Algorithm 4, where all are wrong).""",
+}
+_MADE_BY = """
 
 Made by `gradus train revision-data recipe.yaml --questions FILE --output FOLDER`."""
 
 
 class RevisionDataRecipe(Section):
-    """``targets_per_question`` takes at most so many right samples, different ones first; without it, all."""
+    """``targets_per_question`` takes at most so many right samples, different ones first; without it, all.
+
+    ``shown`` "wrong" is Algorithm 4; with "any", at most ``most_attempts`` of all other samples are shown.
+    """
 
     model: Sampled
     task: Comparing = "auto"
     samples: Count = 64
-    wrong_attempts: int = Field(default=SHOWN, strict=True, ge=0, le=SHOWN)
+    shown: Literal["wrong", "any"] = "wrong"
+    most_attempts: int = Field(default=SHOWN, strict=True, ge=0, le=SHOWN)
     targets_per_question: Count | None = None
     seed: int = Field(default=1, strict=True, ge=0)
 
@@ -87,39 +98,48 @@ def make(
     write_revisions(folder, examples)
     numbers["sha256 of the questions"] = questions_hash(questions)
     model = model_name(recipe.model)
-    about = _ABOUT.format(model=model, wrong=recipe.wrong_attempts)
+    about = _ABOUT[recipe.shown].format(model=model, most=recipe.most_attempts) + _MADE_BY
     write_card(folder, f"Revisions of {model}", about, numbers, recipe_text(recipe))
     return examples
 
 
 def trajectories(
-    right: Sequence[str], wrong: Sequence[str], most_wrong: int, targets: int | None, rng: random.Random
+    right: Sequence[str], wrong: Sequence[str], recipe: RevisionDataRecipe, rng: random.Random
 ) -> list[tuple[tuple[str, ...], str]]:
-    """(wrong attempts, target) of one question, from its samples as they were drawn, repeats included.
+    """(attempts, target) of one question, from its samples as they were drawn, repeats included.
 
-    k ~ U{0..``most_wrong``} attempts precede a target, fewer where there are not enough: the nearest to it by
-    character edit distance last, before it others at random, without replacement. ``targets`` takes at most
-    so many at random, as different ones as there are; ``None`` every right sample. Algorithm 4.
+    k ~ U{0..``most_attempts``} attempts precede a target, fewer where there are not enough, without
+    replacement. Shown "wrong" ones: the nearest to the target by character edit distance last, before it
+    others at random (Algorithm 4). Shown "any": all at random, right ones too.
     """
-    chosen = list(right)
-    if targets is not None:
-        seen: Counter[str] = Counter()
-        repeats = []
-        for target in rng.sample(right, len(right)):
-            repeats.append((seen[target], target))
-            seen[target] += 1
-        # Sorting is stable: among those that are there as often, the order stays random.
-        chosen = [target for _, target in sorted(repeats, key=lambda each: each[0])[:targets]]
     found: list[tuple[tuple[str, ...], str]] = []
-    for target in chosen:
-        shown = min(rng.randint(0, most_wrong), len(wrong))
-        if not shown:
+    for target in _targets(right, recipe.targets_per_question, rng):
+        count = rng.randint(0, recipe.most_attempts)
+        if recipe.shown == "any":
+            others = [*right, *wrong]
+            others.remove(target)
+            found.append((tuple(rng.sample(others, min(count, len(others)))), target))
+        elif count and wrong:
+            last = _nearest(target, wrong)
+            pool = [*range(last), *range(last + 1, len(wrong))]
+            chosen = [*rng.sample(pool, min(count - 1, len(pool))), last]
+            found.append((tuple(wrong[at] for at in chosen), target))
+        else:
             found.append(((), target))
-            continue
-        last = _nearest(target, wrong)
-        others = rng.sample([*range(last), *range(last + 1, len(wrong))], shown - 1)
-        found.append((tuple(wrong[at] for at in (*others, last)), target))
     return found
+
+
+def _targets(right: Sequence[str], most: int | None, rng: random.Random) -> Sequence[str]:
+    """At most so many at random, as different ones as there are; ``None``: every right sample."""
+    if most is None:
+        return right
+    seen: Counter[str] = Counter()
+    repeats = []
+    for target in rng.sample(right, len(right)):
+        repeats.append((seen[target], target))
+        seen[target] += 1
+    # Sorting is stable: among those that are there as often, the order stays random.
+    return [target for _, target in sorted(repeats, key=lambda each: each[0])[:most]]
 
 
 def _nearest(target: str, wrong: Sequence[str]) -> int:
@@ -156,17 +176,20 @@ def _examples(
             if answer is not None and not verdict
         ]
         rng = random.Random(f"{recipe.seed}:{row['id']}")
-        made = trajectories(right, wrong, recipe.wrong_attempts, recipe.targets_per_question, rng)
-        examples += [RevisionExample(str(row["id"]), row["question"], tuple(w), t) for w, t in made]
+        made = trajectories(right, wrong, recipe, rng)
+        examples += [
+            RevisionExample(str(row["id"]), row["question"], tuple(map(steps.answer, shown)), target)
+            for shown, target in made
+        ]
         drawn += len(row["texts"])
         right_drawn += len(right)
         wrong_drawn += len(wrong)
         questions += bool(made)
-    before = [sum(len(each.attempts) == k for each in examples) for k in range(recipe.wrong_attempts + 1)]
+    before = [sum(len(each.attempts) == k for each in examples) for k in range(recipe.most_attempts + 1)]
     tokens = tokens_drawn(rows)
     return examples, {
         "examples": len(examples),
-        "examples with 0, 1, ... wrong attempts": ", ".join(map(str, before)),
+        "examples with 0, 1, ... attempts": ", ".join(map(str, before)),
         "questions with an example": f"{questions} of {len(rows)}",
         "samples": drawn,
         "right": f"{right_drawn / drawn:.1%}",

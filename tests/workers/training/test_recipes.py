@@ -35,7 +35,7 @@ def test_shipped_recipes_of_rollouts_are_valid(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["revision-data", "abacus-revision-data"])
 def test_shipped_recipes_of_revision_data_are_valid(name: str) -> None:
-    assert load_recipe(RevisionDataRecipe, name).wrong_attempts == 4
+    assert load_recipe(RevisionDataRecipe, name).most_attempts == 4
 
 
 def test_the_constants_of_the_paper_are_the_defaults() -> None:
@@ -44,7 +44,7 @@ def test_the_constants_of_the_paper_are_the_defaults() -> None:
         load_recipe(RevisionDataRecipe, "revision-data"),
     )
     assert (rollouts.samples, rollouts.rollouts, rollouts.chain_length) == (16, 16, 1)
-    assert (revisions.samples, revisions.wrong_attempts, revisions.targets_per_question) == (64, 4, None)
+    assert (revisions.samples, revisions.most_attempts, revisions.targets_per_question) == (64, 4, None)
 
 
 def test_overrides_win_over_the_file(tmp_path: Path) -> None:
