@@ -1,8 +1,9 @@
-"""6. Noisy labels, and few: process reward models trained on labels of which some are turned around.
+"""6. Noisy labels, few, and none: process reward models trained on labels of which some are turned around.
 
 Snell et al. 2024, appendix K. They are trained as the embedded one is, on the attempts that
 `gradus train rollouts abacus-rollouts` wrote, and judge samples that are on tape. The same is done with parts
-of the data: what is missing at this scale, quality of labels or their number?
+of the data, and without labels by the likelihood that models of two sizes give to a turn: what is missing at
+this scale, better labels, more of them, or parameters?
 """
 
 from __future__ import annotations
@@ -10,25 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.paper import noise_figures
 from benchmarks.paper.difficulty import BINS, difficulties
-from benchmarks.paper.figures import Curve, panels
+from benchmarks.paper.likelihood import Likelihood
 from benchmarks.paper.samples import Draws, said
 from benchmarks.paper.samples import draw as turns
 from benchmarks.paper.scale import by_budget
 from benchmarks.paper.setting import TASK, Setting, Sitting
 from benchmarks.paper.statistics import Values, mean_interval
 from benchmarks.paper.tables import cell, number, table
+from router.config import TransformersModel
 from workers.protocols import Prompt, Verifier
 from workers.training.datasets import ATTEMPTS, Attempt, data_hash, read_attempts, write_attempts
 from workers.verifiers.quality import auc
 
-TITLE = "Noisy labels, and few"
+TITLE = "Noisy labels, few labels, and none"
 RECIPE = "abacus-prm"
 _CONTEXT_TOKENS = 512
 _RANDOM = "random scores"
@@ -105,6 +109,9 @@ def _verifiers(
     yield _RANDOM, {}, [random_scores(each, at)[each.texts] for at, each in enumerate(drawn)]
     known = _scores(setting, extent, setting.verifier, lambda sitting: sitting.judge(setting.verifier))
     yield setting.verifier, {}, [scores[each.texts] for scores, each in zip(known, drawn, strict=True)]
+    for name in (setting.small, setting.large):
+        told = likelihoods(setting, extent, name)
+        yield f"likelihood by {name}", {}, [s[each.texts] for s, each in zip(told, drawn, strict=True)]
     for trained in extent.trained():
         folder, numbers = train(setting, extent, trained, attempts)
         scores_of = _scores_by(setting, extent, folder)
@@ -176,6 +183,18 @@ def _scores_by(setting: Setting, extent: Extent, folder: Path) -> list[Values]:
 
     with closing(load_prm(folder.name, folder, "gradus", context_tokens=_CONTEXT_TOKENS)) as verifier:
         return _scores(setting, extent, folder.name, lambda _: verifier)
+
+
+def likelihoods(setting: Setting, extent: Extent, name: str) -> list[Values]:
+    """By a verifier as large as that model: what more parameters see, without any label."""
+    configured = setting.config.models[name]
+    assert isinstance(configured, TransformersModel), "the embedded models run in process"
+
+    @cache
+    def opened() -> Likelihood:
+        return Likelihood(name, configured)
+
+    return _scores(setting, extent, f"likelihood-{name}", lambda _: opened())
 
 
 def _scores(
@@ -258,7 +277,8 @@ def section(results: Mapping[str, Any]) -> str:
         "asked here; the column says at how many. Flipped: that share of all labels was turned around. They "
         f"judge {results['samples']} samples of each of {results['questions']} questions (pass@1 "
         f"{cell(results['pass_at_1'])}). AUC: how often a right turn is scored above a wrong one, of all "
-        "turns and of turns of one question. Random scores are one a distinct text.\n\n"
+        "turns and of turns of one question. Random scores are one a distinct text; a likelihood is the "
+        "geometric mean of the probabilities that a model gives to the tokens of a turn.\n\n"
         + table(heads, rows)
         + f"\nWeighted, N = {most}, by oracle bin:\n\n"
         + table(["verifier", *(f"bin {each + 1}" for each in range(BINS))], by_bin)
@@ -267,25 +287,5 @@ def section(results: Mapping[str, Any]) -> str:
 
 def draw(results: Mapping[str, Any], folder: Path) -> None:
     """noise.png: accuracy by budget, for every share of labels turned around, and of the data."""
-    if "skipped" in results:
-        return
-    found = results["verifiers"]
-    noisy = [one for one in found if one.get("share", 1.0) == 1.0]
-    parts = [one for one in found if not one.get("flipped")]
-    panels(
-        folder / "noise.png",
-        [
-            ("labels flipped: weighted", "budget N, turns", _curves(noisy, "weighted")),
-            ("labels flipped: best-of-N", "budget N, turns", _curves(noisy, "best_of_n")),
-            ("amount of data: weighted", "budget N, turns", _curves(parts, "weighted")),
-        ],
-        y="share right",
-    )
-
-
-def _curves(found: Sequence[Mapping[str, Any]], how: str) -> list[Curve]:
-    return [
-        Curve.of(one["name"], one[how], "budget", style="s--" if one["name"] == "majority" else "o-")
-        for one in found
-        if one[how]
-    ]
+    if "skipped" not in results:
+        noise_figures.draw(results, folder / "noise.png")

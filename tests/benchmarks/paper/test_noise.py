@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.paper import noise, report
+from benchmarks.paper.likelihood import Likelihood
 from benchmarks.paper.samples import Draws
 from benchmarks.paper.scale import by_budget
 from benchmarks.paper.setting import Setting
+from router.config import TransformersModel, load_config
+from router.types import Task
 from tests.benchmarks.paper.doubles import scripted_setting
+from workers.protocols import Prompt
 from workers.training.datasets import Attempt, write_attempts
 
 TRAINING_QUESTIONS = 12
@@ -47,7 +52,8 @@ def test_verifiers_differ_in_labels_and_data_are_made_once_and_told_from_the_res
     results = noise.run(setting)
     found = {one["name"]: one for one in results["verifiers"]}
     trained = ["100% of the data", "50% flipped", "50% of the data"]
-    assert list(found) == ["majority", "random scores", "abacus-prm", *trained]
+    untrained = ["likelihood by abacus-small", "likelihood by abacus-large"]
+    assert list(found) == ["majority", "random scores", "abacus-prm", *untrained, *trained]
     assert [found[name]["questions"] for name in trained] == [10, 10, 5]
     assert results["attempts"] == 20
     folders = sorted((setting.folder / "noise").iterdir())
@@ -136,3 +142,22 @@ def test_without_rollouts_it_is_skipped_and_says_where_they_are_missed(
     text = (tmp_path / "paper.md").read_text()
     assert str(tmp_path / "nowhere") in text
     assert "noise.png" not in text
+
+
+def test_a_likelihood_is_the_geometric_mean_of_the_probabilities_of_a_turns_tokens() -> None:
+    model = load_config("abacus", {}).models["abacus-small"]
+    assert isinstance(model, TransformersModel)
+    verifier = Likelihood("abacus-small", model)
+    asked = ({"role": "user", "content": "Calculate 2 + 3."},)
+    turns = [Prompt(asked, text) for text in ("2 + 3 = 5\nThe answer is 5.", "2 + 3 = 6", "")]
+    likely, unlikely, empty = verifier.score(turns, Task()).scored
+    assert 0 < unlikely.score < likely.score <= 1
+    assert empty.score == 0
+    alone = verifier.score(turns[1:2], Task()).scored[0].score
+    assert alone == pytest.approx(unlikely.score, rel=1e-4)
+    model_, chat = verifier._model, verifier._chat
+    tokens, head = chat.encode(turns[1]), len(chat.encode(Prompt(asked)))
+    with torch.no_grad():
+        odds = model_(input_ids=torch.tensor([tokens])).logits[0].softmax(-1)
+    own = [float(odds[at - 1, tokens[at]]) for at in range(head, len(tokens))]
+    assert unlikely.score == pytest.approx(float(np.prod(own)) ** (1 / len(own)), rel=1e-4)
