@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -190,11 +189,8 @@ def likelihoods(setting: Setting, extent: Extent, name: str) -> list[Values]:
     configured = setting.config.models[name]
     assert isinstance(configured, TransformersModel), "the embedded models run in process"
 
-    @cache
-    def opened() -> Likelihood:
-        return Likelihood(name, configured)
-
-    return _scores(setting, extent, f"likelihood-{name}", lambda _: opened())
+    verifier = Likelihood(name, configured)
+    return _scores(setting, extent, f"likelihood-{name}", lambda _: verifier)
 
 
 def _scores(
