@@ -67,7 +67,7 @@ def panels(path: Path, drawn: Sequence[Panel], *, y: str, base: float = 2, colum
         raise MissingExtraError("matplotlib") from error
     mpl.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import ScalarFormatter
+    from matplotlib.ticker import StrMethodFormatter
 
     shown = [panel for panel in drawn if panel[2]]
     across = min(columns, len(shown))
@@ -90,7 +90,7 @@ def panels(path: Path, drawn: Sequence[Panel], *, y: str, base: float = 2, colum
                 axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         axes.set_xscale("log", base=base)
         if base == 2:
-            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -0.02), min(high, 1.02))
         axes.set_title(title, fontsize=10)
