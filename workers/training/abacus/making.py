@@ -9,7 +9,7 @@ ROLLOUT_QUESTIONS = 3_000
 """That abacus-prm learns from."""
 QUESTIONS = 4_500
 """That abacus-revision learns from: those, and more."""
-VERIFIER_QUESTIONS = 1_500
+VERIFIER_QUESTIONS = 600
 """That the verifier of revisions learns from: others, or it would see what revising was taught on."""
 
 Call = Callable[[Sequence[str]], int]
