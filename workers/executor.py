@@ -40,7 +40,7 @@ from workers.protocols import (
 from workers.replies import answered, streamed, thought_only
 from workers.search import STRATEGIES, UNJUDGED
 from workers.search.sampling import sample
-from workers.steps import Steps, Thinking
+from workers.steps import Steps, steps_of
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +61,6 @@ class Model:
     @property
     def steps(self) -> Steps:
         return steps_of(self.config)
-
-
-def steps_of(config: SearchedModel) -> Steps:
-    """What the turns of a model are made of."""
-    marks = config.thinking
-    thinking = None if marks is None else Thinking(marks.start, marks.end, marks.steps)
-    return Steps(config.step_separator, thinking)
 
 
 def run(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 STEP_END = "\n"
 
@@ -110,3 +110,28 @@ def _pattern(separator: str) -> re.Pattern[str]:
 
 def _split(text: str, separator: str) -> tuple[str, ...]:
     return tuple(step for step in _pattern(separator).findall(text) if step)
+
+
+class _Marks(Protocol):
+    @property
+    def start(self) -> str | None: ...
+    @property
+    def end(self) -> str: ...
+    @property
+    def steps(self) -> Literal["inside", "after"]: ...
+
+
+class SaysSteps(Protocol):
+    """A section of a configuration or of a recipe that says what the turns of a model are made of."""
+
+    @property
+    def step_separator(self) -> str: ...
+    @property
+    def thinking(self) -> _Marks | None: ...
+
+
+def steps_of(section: SaysSteps) -> Steps:
+    """What the turns of a model are made of."""
+    marks = section.thinking
+    thinking = None if marks is None else Thinking(marks.start, marks.end, marks.steps)
+    return Steps(section.step_separator, thinking)

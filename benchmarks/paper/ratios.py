@@ -47,7 +47,7 @@ class Extent:
     parallel: int = 256
 
 
-SMALL, FULL = Extent(100, (4, 16, 64)), Extent(500, (4, 16, 64, 256))
+SMALL, FULL = Extent(60, (4, 16, 64)), Extent(500, (4, 16, 64, 256))
 
 
 def extent_of(setting: Setting) -> Extent:

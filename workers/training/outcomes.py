@@ -25,10 +25,10 @@ from router.outcomes import SMALL
 from router.price_list import listed_prices
 from router.strategy import BY_STEPS, contradictions
 from router.types import StrategyName, Task
-from workers.executor import Model, steps_of
+from workers.executor import Model
 from workers.litellm_calls import LiteLLMCalls
 from workers.protocols import Completion, Generation, Prompt, SamplingParams
-from workers.steps import LINES
+from workers.steps import LINES, steps_of
 from workers.training.actions import Action, Large, Team, outcomes_of
 from workers.training.commands import DataOutput, Overrides, QuestionsFile, Recipe
 from workers.training.drawing import check_references, claim, draw_all

@@ -22,9 +22,9 @@ from router.config.fields import Count, Section
 from router.types import Task
 from workers.answers import answers_for
 from workers.answers.reference import are_right
-from workers.executor import steps_of
 from workers.protocols import Prompt
 from workers.search.revisions import SHOWN
+from workers.steps import steps_of
 from workers.training.commands import DataOutput, Overrides, QuestionsFile, Recipe
 from workers.training.datasets import RevisionExample, read_log, write_card, write_revisions
 from workers.training.drawing import (

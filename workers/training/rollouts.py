@@ -21,10 +21,9 @@ from router.config.fields import Count, Section
 from router.types import Task
 from workers.answers import Answers, answers_for
 from workers.answers.reference import are_right
-from workers.executor import steps_of
 from workers.protocols import Prompt
 from workers.search.revisions import SHOWN, revision_conversation
-from workers.steps import Steps
+from workers.steps import Steps, steps_of
 from workers.training.commands import DataOutput, Overrides, QuestionsFile, Recipe
 from workers.training.datasets import Attempt, read_log, write_attempts, write_card
 from workers.training.drawing import (

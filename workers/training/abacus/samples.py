@@ -22,11 +22,11 @@ from router.types import StrategySpec, Task
 from workers.answers import Answers, answers_for
 from workers.answers.reference import are_right
 from workers.engines import load_engine
-from workers.executor import steps_of
 from workers.meter import Meter
 from workers.protocols import Cancellation, Candidate, Engine, Problem, Score, Verifier
 from workers.search.revisions import revisions
 from workers.search.sampling import UNJUDGED, sample
+from workers.steps import steps_of
 from workers.training.abacus.data import load_problems
 from workers.training.datasets import read_log
 from workers.training.drawing import Draw, OpenEngine, claim, draw_all

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from router.config import REVISE, ThinkingMarks
 from router.config.fields import Count, Name, Real, Section
-from workers.steps import Steps, Thinking
+from workers.steps import Steps, steps_of
 from workers.training.recipes import Comparing
 
 Share = Annotated[Real, Field(ge=0, le=1)]
@@ -70,9 +70,7 @@ class Judging(Learning):
 
     @property
     def steps(self) -> Steps:
-        marks = self.thinking
-        thinking = None if marks is None else Thinking(marks.start, marks.end, marks.steps)
-        return Steps(self.step_separator, thinking)
+        return steps_of(self)
 
 
 class PrmRecipe(Judging):
