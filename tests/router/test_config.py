@@ -13,8 +13,8 @@ from tests.router.examples import YAML, config, write
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_is_valid_and_has_three_policies(name: str) -> None:
-    assert list(load_config(name, {}).policies) == ["default", "cheap", "accurate"]
+def test_every_preset_is_valid_and_has_these_policies(name: str) -> None:
+    assert list(load_config(name, {}).policies)[:3] == ["default", "cheap", "accurate"]
 
 
 def test_without_a_source_the_environment_names_the_file_and_else_it_is_abacus(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from router.types import Task
 from workers.answers import answers_for
-from workers.protocols import Candidate, Prompt, Verifier
+from workers.errors import ContextOverflow
+from workers.protocols import Candidate, Prompt, Scored, Verifier
 from workers.search.revisions import revision_conversation
 from workers.training.datasets import Attempt
 from workers.training.recipes.learning import Judging
@@ -37,10 +38,22 @@ class Conversations:
 def score(
     verifier: Verifier, attempts: Sequence[Attempt], conversations: Conversations, recipe: Judging
 ) -> list[tuple[tuple[float, ...], float]]:
-    """(step scores, score) of each attempt."""
+    """(step scores, score) of each attempt; one after a conversation that is too long scores 0."""
     part = recipe.steps.judged if verifier.scores_steps else recipe.steps.answer
     turns = [Prompt(conversations.before(one), part(one.text)) for one in attempts]
-    return [(one.step_scores, one.score) for one in verifier.score(turns, Task(recipe.task)).scored]
+    task = Task(recipe.task)
+    try:
+        scored = verifier.score(turns, task).scored
+    except ContextOverflow:
+        scored = tuple(_alone(verifier, turn, task) for turn in turns)
+    return [(one.step_scores, one.score) for one in scored]
+
+
+def _alone(verifier: Verifier, turn: Prompt, task: Task) -> Scored:
+    try:
+        return verifier.score([turn], task).scored[0]
+    except ContextOverflow:
+        return Scored((), 0.0)
 
 
 def quality(attempts: Sequence[Attempt], scores: Sequence[float], recipe: Judging) -> Quality:
