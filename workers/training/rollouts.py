@@ -189,15 +189,18 @@ def _write_card(
     attempts: Sequence[Attempt],
     tokens: int | None,
 ) -> None:
-    drawn = sum(attempt.count for attempt in attempts)
+    drawn = len(questions) * recipe.samples * recipe.chain_length
+    kept = sum(attempt.count for attempt in attempts)
     right = sum(attempt.count for attempt in attempts if attempt.right)
     answered = len({attempt.id for attempt in attempts})
     rolled = sum(label is not None for attempt in attempts for label in attempt.labels[:-1])
     numbers = {
         "questions with an attempt": f"{answered} of {len(questions)}",
         "sha256 of the questions": questions_hash(questions),
-        "attempts": f"{drawn}, {len(attempts)} of them distinct",
-        "right": f"{right / drawn:.1%}",
+        "samples asked for": drawn,
+        "attempts: samples with an answer": f"{kept}, {len(attempts)} of them distinct",
+        "right, of the samples asked for (pass@1)": f"{right / drawn:.1%}",
+        "right, of the attempts": f"{right / kept:.1%}",
         "steps with a label from rollouts": rolled,
         "tokens drawn": "not known" if tokens is None else tokens,
     }

@@ -57,7 +57,7 @@ class ReportSettings:
     large_samples: int = 16
     calibration_large_samples: int = 4
     rollout_questions: int = 96
-    revision_questions: int = 200
+    revision_questions: int = 80
     chains: int = 4
     chain_length: int = 16
 
