@@ -21,6 +21,8 @@ ATTEMPTS = "attempts.parquet"
 REVISIONS = "revisions.parquet"
 OUTCOMES = "outcomes.parquet"
 CARD = "README.md"
+TURNS = "turns.jsonl"
+"""Beside a data set: turns known to be right or wrong, as `gradus quality` reads them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,10 @@ from typing import Any
 
 from cost_model.prices import add_usd
 from workers.training import files
-from workers.training.datasets import OUTCOMES, read_log, write_card
+from workers.training.datasets import OUTCOMES, TURNS, read_log, write_card
 from workers.training.errors import MissingExtraError
 
 ROWS = "outcomes.jsonl"
-TURNS = "turns.jsonl"
 
 _SCALE = 18
 """Digits after the point of US dollars in Parquet, of 38."""

@@ -24,8 +24,9 @@ from workers.answers.reference import are_right
 from workers.protocols import Prompt
 from workers.search.revisions import SHOWN, revision_conversation
 from workers.steps import Steps, steps_of
+from workers.training import files
 from workers.training.commands import DataOutput, Overrides, QuestionsFile, Recipe
-from workers.training.datasets import Attempt, read_log, write_attempts, write_card
+from workers.training.datasets import TURNS, Attempt, read_log, write_attempts, write_card
 from workers.training.drawing import (
     Draw,
     OpenEngine,
@@ -84,6 +85,7 @@ def make(
     if not attempts:
         raise TrainingError(f"{log}: no sample has an answer that task {recipe.task!r} can read")
     write_attempts(folder, attempts)
+    files.write_json_lines(folder / TURNS, (turn for one in attempts for turn in _turns(recipe, one)))
     _write_card(folder, recipe, questions, attempts, tokens_drawn(rows))
     return attempts
 
@@ -180,6 +182,14 @@ def _attempts(row: dict[str, Any]) -> list[Attempt]:
         )
         for sample in row["samples"]
     ]
+
+
+def _turns(recipe: RolloutsRecipe, attempt: Attempt) -> list[dict[str, Any]]:
+    """An attempt as an outcome to measure verifiers on, as often as it was drawn."""
+    asked = ({"role": "user", "content": attempt.question},)
+    messages = revision_conversation(asked, attempt.history, recipe.model.revise_prompt)
+    said = {"messages": messages, "text": attempt.text, "right": attempt.right}
+    return [said | {"task": {"kind": recipe.task}}] * attempt.count
 
 
 def _write_card(

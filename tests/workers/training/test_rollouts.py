@@ -9,11 +9,12 @@ import pytest
 from router.config import REVISE
 from workers.engines.scripted import ScriptedEngine
 from workers.protocols import Prompt
-from workers.training.datasets import Attempt, read_attempts
+from workers.training.datasets import TURNS, Attempt, read_attempts
 from workers.training.errors import TrainingError
 from workers.training.questions import Question
 from workers.training.recipes import load_recipe
 from workers.training.rollouts import RolloutsRecipe, make
+from workers.verifiers.outcomes import read_outcomes
 
 SUM = Question("7", "1 + 2", "3")
 RIGHT, WRONG = "1 + 2 = 3\nThe answer is 3.", "1 + 2 = 4\nThe answer is 4."
@@ -41,6 +42,9 @@ def test_a_step_is_labelled_with_the_share_of_its_rollouts_that_were_right(tmp_p
         Attempt("7", "1 + 2", "3", (), WRONG, 1, (0.25, 0.0), False),
     ]
     assert read_attempts(tmp_path) == attempts
+    (asked,) = read_outcomes(tmp_path / TURNS)  # as `gradus quality` does: a row a draw
+    assert [(one.text, one.right) for one in asked.outcomes] == [(RIGHT, True), (RIGHT, True), (WRONG, False)]
+    assert asked.task.kind == "number"
 
 
 def test_equal_beginnings_are_rolled_out_once(tmp_path: Path) -> None:
