@@ -233,8 +233,9 @@ def _outlook(
     large = Expectation(large_right, "assumed", None)
     share = 1 / len(Bin)
     if measured and seen:
-        # What was measured is Algorithm 6; of any other search its accuracy is a guess.
-        source: Source = "measured" if search == _auto(config, policy, difficulty_bin) else "assumed"
+        # What was measured is weighted best-of-N. It stands for Algorithm 6; of any other search it is a guess.
+        stands = search.name == "best_of_n_weighted" or search == _auto(config, policy, difficulty_bin)
+        source: Source = "measured" if stands else "assumed"
         small = Expectation(seen.small_right, source, seen.small_completion_tokens)
         if measured.large == policy.large and seen.large_right is not None:
             large = Expectation(seen.large_right, "measured", seen.large_completion_tokens)
