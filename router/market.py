@@ -233,7 +233,7 @@ def _outlook(
     large = Expectation(large_right, "assumed", None)
     share = 1 / len(Bin)
     if measured and seen:
-        # What was measured is weighted best-of-N. It stands for Algorithm 6; of any other search it is a guess.
+        # Measured was weighted best-of-N. It stands for Algorithm 6; of any other search it is a guess.
         stands = search.name == "best_of_n_weighted" or search == _auto(config, policy, difficulty_bin)
         source: Source = "measured" if stands else "assumed"
         small = Expectation(seen.small_right, source, seen.small_completion_tokens)
