@@ -55,8 +55,12 @@ def run(
             progress = resources.enter_context(Progress(*columns))
             config = load_config("abacus", os.environ)
             setting = open_setting(chosen, folder, rollouts, config, resources, progress)
+            about = _about(setting, size)
+            before = results.get("about", {}).get("weights", {})
+            if any(about["weights"].get(name) != digest for name, digest in before.items()):
+                results = {}  # of models that are no more: a report has one kind of each
             results.setdefault("about", {"seconds": {}})
-            results["about"] |= _about(setting, size)
+            results["about"] |= about
             for name in only or names:
                 began_s = time.monotonic()
                 results[name] = load(name).run(setting)
@@ -75,7 +79,7 @@ def load(name: str) -> report.Experiment:
 
 
 def _about(setting: Setting, size: str) -> dict[str, Any]:
-    names = (setting.small, setting.large, setting.verifier)
+    names = (*setting.models, *setting.verifiers)
     return {
         "size": size,
         "questions": len(setting.questions),

@@ -81,7 +81,11 @@ def extent_of(setting: Setting) -> Extent:
 def run(setting: Setting) -> dict[str, Any]:
     """AUC and best-of-N of every verifier trained here, of the embedded one, and of random scores."""
     if not (setting.rollouts / ATTEMPTS).is_file():
-        return {"skipped": f"there are no rollouts in {setting.rollouts} to train verifiers on (--rollouts)"}
+        drawing = (
+            "`gradus train abacus data`, `gradus train abacus questions --count 3000 --output q.jsonl`, "
+            f"`gradus train rollouts abacus-rollouts --questions q.jsonl --output {setting.rollouts}`"
+        )
+        return {"skipped": f"there are no rollouts to train verifiers on; draw them (--rollouts): {drawing}"}
     extent = extent_of(setting)
     drawn = [Draws(**each) for each in _draws(setting, extent)]
     bins = np.array(difficulties(setting).oracle[: len(drawn)])
@@ -106,7 +110,8 @@ def _verifiers(
 ) -> Iterator[tuple[str, dict[str, Any], list[Values]]]:
     """Name, what is known of it, and the scores of every question's samples."""
     yield _RANDOM, {}, [random_scores(each, at)[each.texts] for at, each in enumerate(drawn)]
-    known = _scores(setting, extent, setting.verifier, lambda sitting: sitting.judge(setting.verifier))
+    own = setting.verifier
+    known = _scores(setting, extent, own, lambda sitting: sitting.judge(own), weights_of=own)
     yield setting.verifier, {}, [scores[each.texts] for scores, each in zip(known, drawn, strict=True)]
     for name in (setting.small, setting.large):
         told = likelihoods(setting, extent, name)
@@ -190,13 +195,20 @@ def likelihoods(setting: Setting, extent: Extent, name: str) -> list[Values]:
     assert isinstance(configured, TransformersModel), "the embedded models run in process"
 
     verifier = Likelihood(name, configured)
-    return _scores(setting, extent, f"likelihood-{name}", lambda _: verifier)
+    return _scores(setting, extent, f"likelihood-{name}", lambda _: verifier, weights_of=name)
 
 
 def _scores(
-    setting: Setting, extent: Extent, name: str, judge: Callable[[Sitting], Verifier]
+    setting: Setting,
+    extent: Extent,
+    name: str,
+    judge: Callable[[Sitting], Verifier],
+    weights_of: str | None = None,
 ) -> list[Values]:
-    """Of every question one score a distinct text, in the order of its :class:`Draws`."""
+    """Of every question one score a distinct text, in the order of its :class:`Draws`.
+
+    They hold for the weights of ``weights_of``, where the name does not say which.
+    """
 
     def of_one(sitting: Sitting) -> list[float]:
         texts = list(dict.fromkeys(said(sitting, setting.small, extent.samples)))
@@ -204,7 +216,8 @@ def _scores(
         return [round(one.score, 6) if text else 0.0 for text, one in zip(texts, scored, strict=True)]
 
     about = {"samples": extent.samples, "verifier": name}
-    found = setting.each(f"noise-{name}", about, [setting.small], of_one, extent.questions)
+    uses = [setting.small] if weights_of is None else [setting.small, weights_of]
+    found = setting.each(f"noise-{name}", about, uses, of_one, extent.questions)
     return [np.array(scores) for scores in found]
 
 

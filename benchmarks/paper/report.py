@@ -116,7 +116,12 @@ def _commands(results: Mapping[str, Any]) -> str:
     about = results["about"]
     rows = [[name, f"{seconds / 60:.1f}"] for name, seconds in about["seconds"].items()]
     return (
-        f"## How it was made\n\n    gradus bench paper --size {about['size']}\n\n"
+        "## How it was made\n\nSection 6 trains verifiers on rollouts (25 minutes on one core, once):\n\n"
+        "    gradus train abacus data\n"
+        "    gradus train abacus questions --count 3000 --output questions.jsonl\n"
+        "    gradus train rollouts abacus-rollouts --questions questions.jsonl "
+        "--output ~/.cache/gradus/abacus/rollouts\n"
+        f"    gradus bench paper --size {about['size']}\n\n"
         f"{about['difficulty_samples']} samples a question tell its oracle difficulty, {about['probes']} "
         "probes its predicted one. All draws are kept on disk and shared by all searches (common random "
         "numbers: benchmarks/paper/deck.py); within one search they are independent. Weights: "

@@ -143,12 +143,6 @@ def search(
     return _row(sitting, way, budget, repeat, meter, result), result
 
 
-def mean_flops(rows: Sequence[Row]) -> float | None:
-    """Of generating and judging, a search; ``None`` where any is unknown."""
-    known = [row.flops for row in rows if row.flops is not None]
-    return sum(known) / len(known) if len(known) == len(rows) else None
-
-
 def _row(
     sitting: Sitting, way: Way, budget: int, repeat: int, meter: Meter, result: SearchResult | None
 ) -> Row:

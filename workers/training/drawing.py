@@ -69,14 +69,20 @@ def claim(
     """Say beside ``log`` what it holds, or, once it holds something, check that it says the same.
 
     The fields ``after_drawing`` of the recipe may change: they say what is made of what was drawn.
-    Raises :class:`TrainingError` if it holds the work of another recipe or other questions.
+    Raises :class:`TrainingError` if it holds the work of another command, another recipe or other questions.
     """
     drawn = recipe.model_dump(mode="json", exclude=set(after_drawing))
-    about = {"recipe": drawn, "questions_sha256": questions_hash(questions)}
+    about: dict[str, Any] = {"log": log.name, "recipe": drawn, "questions_sha256": questions_hash(questions)}
     folder, file = log.parent, log.with_name("about.json")
-    if not file.exists() or next(read_log(log), None) is None:
+    there = files.read_json(file) if file.exists() else about
+    theirs = log.with_name(there.get("log", log.name))
+    if not file.exists() or next(read_log(theirs), None) is None:
         files.write_json(file, about)
-    there = files.read_json(file)
+        there, theirs = about, log
+    if theirs.name != log.name:
+        raise TrainingError(
+            f"{folder}: holds {theirs.name}, the work of another command; choose another --output"
+        )
     if there.get("recipe") != drawn:
         key, theirs, ours = _first_difference(there.get("recipe"), drawn)
         raise TrainingError(

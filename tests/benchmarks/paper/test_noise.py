@@ -84,7 +84,7 @@ def test_questions_that_are_asked_are_not_learned_from(setting: Setting) -> None
     assert "Add 1 to 3" not in {one.question for one in found}
 
 
-def test_random_scores_fall_back_to_majority() -> None:
+def test_random_scores_that_weigh_votes_stay_near_majority() -> None:
     """200 questions with 64 samples, of which 24 say one wrong answer, 30 the right one, and 10 others."""
     rng = np.random.default_rng(3)
     drawn = []

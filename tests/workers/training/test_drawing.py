@@ -16,6 +16,8 @@ from workers.training.errors import TrainingError
 from workers.training.questions import Question
 from workers.training.recipes import load_recipe
 from workers.training.revisions import RevisionDataRecipe, make
+from workers.training.rollouts import RolloutsRecipe
+from workers.training.rollouts import make as make_rollouts
 
 QUESTIONS = [Question(str(at), f"{at} + 1", str(at + 1)) for at in range(20)]
 LOG = "samples.jsonl"
@@ -135,3 +137,12 @@ def test_a_question_that_is_too_long_is_named(tmp_path: Path) -> None:
     long = Question("x", "1 + " * 300 + "1", "301")
     with pytest.raises(TrainingError, match="question x: the prompt has"):
         make(_recipe(), [long], tmp_path, lambda: ScriptedEngine(["The answer is 1."], context_tokens=50))
+
+
+def test_the_work_of_another_command_is_not_written_over(tmp_path: Path) -> None:
+    _draw(tmp_path)
+    about = (tmp_path / "about.json").read_text()
+    recipe = load_recipe(RolloutsRecipe, "rollouts")
+    with pytest.raises(TrainingError, match=r"holds samples\.jsonl, the work of another command"):
+        make_rollouts(recipe, QUESTIONS, tmp_path, lambda: pytest.fail("nothing is to be drawn"))
+    assert (tmp_path / "about.json").read_text() == about

@@ -110,6 +110,14 @@ def test_a_training_that_is_done_is_not_done_again(base: Path, data: Path, tmp_p
         revision.train(recipe(base, epochs=2), data, output)
 
 
+def test_a_folder_that_holds_something_else_is_not_written_over(data: Path, tmp_path: Path) -> None:
+    base = lessons.make_base(tmp_path / "my-model")
+    before = (base / "model.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="is not empty, and no training began it"):
+        revision.train(recipe(base), data, base)
+    assert (base / "model.safetensors").read_bytes() == before
+
+
 def test_lora_is_merged_into_the_weights(base: Path, data: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 

@@ -74,7 +74,7 @@ seen, and are the same examples in the same order. So both know the same problem
 {training["small"]["tokens"]:,} tokens (prompts included) of the {found["data"]["tokens"]:,} that were
 generated for training. The loss is on the solutions only.
 
-The other models are made from abacus-small by the recipes that any model can be put through
+The other models are made from these by the recipes that any model can be put through
 ([docs/training.md](training.md)), on problems of the train split that no language model had seen. What
 each was trained on, and its losses, are in the README.md of its folder.
 
@@ -127,13 +127,20 @@ D=~/.cache/gradus/abacus
     return wrapped(text)
 
 
+_BASES = {
+    "abacus-revision": "abacus-small",
+    "abacus-prm": "abacus-small",
+    "abacus-revision-orm": "abacus-revision",
+}
+
+
 def _models(parameters: dict[str, int], training: dict[str, Any]) -> str:
     trained = {f"abacus-{size}": one for size, one in training.items()}
     rows = []
     for name, count in parameters.items():
         card = f"[card](../workers/models/{name}/README.md)"
         one = trained.get(name)
-        on = f"{one['tokens']:,} tokens in {one['steps']:,} steps" if one else "abacus-small"
+        on = f"{one['tokens']:,} tokens in {one['steps']:,} steps" if one else _BASES[name]
         rows.append([name, f"{count:,}", on, card])
     return table(["model", "parameters", "trained on, or from", ""], rows)
 

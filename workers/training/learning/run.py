@@ -64,12 +64,17 @@ class Learned:
 def begin(recipe: Learning, data: Path, output: Path) -> Numbers | None:
     """The numbers of a training that is done already; otherwise ``None``, and the folder is this one's.
 
-    Raises :class:`TrainingError` where the folder was begun with another recipe or other data.
+    Raises :class:`TrainingError` where the folder was begun with another recipe or other data, or holds
+    anything else: a model may lie there.
     """
     made_of: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "data_sha256": data_hash(data)}
     ledger = output / LEDGER
     if not ledger.exists():
         if _is_first_process():
+            if output.is_dir() and any(output.iterdir()):
+                raise TrainingError(
+                    f"{output}: is not empty, and no training began it; choose another --output"
+                )
             files.write_json(ledger, {**made_of, "numbers": None})
         return None
     found = files.read_json(ledger)
