@@ -69,10 +69,17 @@ def claim(
     """Say beside ``log`` what it holds, or, once it holds something, check that it says the same.
 
     The fields ``after_drawing`` of the recipe may change: they say what is made of what was drawn.
-    Raises :class:`TrainingError` if it holds the work of another command, another recipe or other questions.
+    Raises :class:`TrainingError` if it holds the work of another command or recipe, on other questions, or by
+    a model that was trained anew since.
     """
     drawn = recipe.model_dump(mode="json", exclude=set(after_drawing))
-    about: dict[str, Any] = {"log": log.name, "recipe": drawn, "questions_sha256": questions_hash(questions)}
+    weights = files.weights_digest(getattr(getattr(recipe, "model", None), "path", ""))
+    about: dict[str, Any] = {
+        "log": log.name,
+        "recipe": drawn,
+        "questions_sha256": questions_hash(questions),
+        "weights": weights,
+    }
     folder, file = log.parent, log.with_name("about.json")
     there = files.read_json(file) if file.exists() else about
     theirs = log.with_name(there.get("log", log.name))
@@ -91,6 +98,10 @@ def claim(
         )
     if there.get("questions_sha256") != about["questions_sha256"]:
         raise TrainingError(f"{folder}: holds the work on other questions; choose another --output")
+    if there.get("weights", weights) != weights:
+        raise TrainingError(
+            f"{folder}: was drawn from a model whose weights have changed since; choose another --output"
+        )
     files.replace_file(folder / "recipe.yaml", lambda path: path.write_text(recipe_text(recipe), "utf-8"))
 
 

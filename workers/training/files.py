@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from typing import Any
 DEFAULT_DATA_DIR = Path("~/.cache/gradus/abacus")
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 SIZES = ("small", "large")
+_BLOCKS = 16
+_BLOCK_BYTES = 65_536
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -32,6 +35,26 @@ def replace_folder(path: Path, write: Callable[[Path], object]) -> None:
     for file in sorted(beside.iterdir()):
         os.replace(file, path / file.name)
     beside.rmdir()
+
+
+def weights_digest(path: str) -> str | None:
+    """What tells the weights of a model folder, or of an ``embedded:`` model, from others, quickly.
+
+    A hash of names, sizes and 16 blocks of each file, so that gigabytes need not be read. ``None`` where
+    ``path`` names something else.
+    """
+    kind, _, name = path.partition(":")
+    folder = MODELS_DIR / name if kind == "embedded" else Path(path).expanduser()
+    found = sorted(folder.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for file in found:
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as weights:
+            for block in range(_BLOCKS):
+                weights.seek(max(0, size - _BLOCK_BYTES) * block // (_BLOCKS - 1))
+                digest.update(weights.read(_BLOCK_BYTES))
+    return digest.hexdigest() if found else None
 
 
 def write_json(path: Path, value: object) -> None:

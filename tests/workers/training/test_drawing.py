@@ -146,3 +146,15 @@ def test_the_work_of_another_command_is_not_written_over(tmp_path: Path) -> None
     with pytest.raises(TrainingError, match=r"holds samples\.jsonl, the work of another command"):
         make_rollouts(recipe, QUESTIONS, tmp_path, lambda: pytest.fail("nothing is to be drawn"))
     assert (tmp_path / "about.json").read_text() == about
+
+
+def test_samples_of_a_model_that_was_trained_anew_are_not_mixed_with_those_before(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(bytes(5_000_000))
+    override = f"model.path={model}"
+    _draw(tmp_path / "data", None, override)
+    assert _draw(tmp_path / "data", None, override)
+    (model / "model.safetensors").write_bytes(bytes(4_990_000) + b"x" * 10_000)
+    with pytest.raises(TrainingError, match="weights have changed"):
+        _draw(tmp_path / "data", None, override)

@@ -67,7 +67,11 @@ def begin(recipe: Learning, data: Path, output: Path) -> Numbers | None:
     Raises :class:`TrainingError` where the folder was begun with another recipe or other data, or holds
     anything else: a model may lie there.
     """
-    made_of: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "data_sha256": data_hash(data)}
+    made_of: dict[str, Any] = {
+        "recipe": recipe.model_dump(mode="json"),
+        "data_sha256": data_hash(data),
+        "weights": files.weights_digest(recipe.base),
+    }
     ledger = output / LEDGER
     if not ledger.exists():
         if _is_first_process():
@@ -78,8 +82,9 @@ def begin(recipe: Learning, data: Path, output: Path) -> Numbers | None:
             files.write_json(ledger, {**made_of, "numbers": None})
         return None
     found = files.read_json(ledger)
-    theirs = {**found["recipe"], "data": found["data_sha256"]}
-    ours = {**made_of["recipe"], "data": made_of["data_sha256"]}
+    known = found.get("weights", made_of["weights"])
+    theirs = {**found["recipe"], "data": found["data_sha256"], "weights of the base": known}
+    ours = {**made_of["recipe"], "data": made_of["data_sha256"], "weights of the base": made_of["weights"]}
     if unlike := [key for key in ours if theirs.get(key) != ours[key]]:
         raise TrainingError(
             f"{output}: was begun with other {', '.join(unlike)} (see its {LEDGER}); choose another --output"
