@@ -13,6 +13,7 @@ BIN_COLOURS = ("#1a9850", "#91cf60", "#e6ab02", "#fc8d59", "#d73027")
 """From the easiest bin to the hardest."""
 _WIDTH_IN = 4.6
 _HEIGHT_IN = 3.6
+_LEAST_RANGE = 0.2
 _COLUMNS = 3
 
 
@@ -92,7 +93,8 @@ def panels(path: Path, drawn: Sequence[Panel], *, y: str, base: float = 2, colum
         if base == 2:
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, -0.02), min(high, 1.02))
+        # Not closer than what the numbers of questions can tell apart.
+        axes.set_ylim(max(low, -0.02), min(max(high, low + _LEAST_RANGE), 1.02))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(x)
         axes.set_ylabel(y)

@@ -10,16 +10,22 @@ from benchmarks.paper.figures import Curve, panels
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
-    """Three panels: noisy labels by both ways to choose, and parts of the data."""
+    """Noisy labels, parts of the data, and no labels, by both ways to choose."""
     found = results["verifiers"]
-    noisy = [one for one in found if one.get("share", 1.0) == 1.0]
-    parts = [one for one in found if not one.get("flipped")]
+    votes = [one for one in found if one["name"] == "majority"]
+    trained = [one for one in found if "flipped" in one]
+    noisy = [one for one in trained if one["share"] == 1.0]
+    parts = [one for one in trained if not one["flipped"]]
+    others = [one for one in found if "flipped" not in one]
     panels(
         path,
         [
-            ("labels flipped: weighted", "budget N, turns", _curves(noisy, "weighted")),
+            ("labels flipped: best-of-N weighted", "budget N, turns", _curves([*votes, *noisy], "weighted")),
+            ("amount of data: best-of-N weighted", "budget N, turns", _curves([*votes, *parts], "weighted")),
+            ("not trained here: best-of-N weighted", "budget N, turns", _curves(others, "weighted")),
             ("labels flipped: best-of-N", "budget N, turns", _curves(noisy, "best_of_n")),
-            ("amount of data: weighted", "budget N, turns", _curves(parts, "weighted")),
+            ("amount of data: best-of-N", "budget N, turns", _curves(parts, "best_of_n")),
+            ("not trained here: best-of-N", "budget N, turns", _curves(others, "best_of_n")),
         ],
         y="share right",
     )
