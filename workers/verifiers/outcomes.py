@@ -31,8 +31,6 @@ _QUESTIONS_AT_ONCE: Final = 8
 class OutcomesInvalid(WorkerError):
     """A row of a file of labelled outcomes is wrong; the message starts with FILE:LINE."""
 
-    code = "outcomes_invalid"
-
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="allow")
