@@ -23,6 +23,7 @@ from router.market import Market, open_market
 from router.types import Task
 from workers.answers import answers_for
 from workers.answers.port import Answers
+from workers.answers.reference import are_right
 from workers.bench.questions import abacus_questions
 from workers.executor import Model
 from workers.training.questions import Question
@@ -147,11 +148,7 @@ class Sitting:
         return self._memos[name]
 
     def is_right(self, answer: str | None) -> bool:
-        key = self.answers.extract(f"The answer is {self.question.answer}.")
-        if answer is None or key is None:
-            return False
-        mine, right = self.answers.classes([answer, key])
-        return mine == right
+        return are_right(self.answers, [answer], self.question.answer)[0]
 
     def _file(self, kind: str, name: str, suffix: str) -> Path:
         folder = self.setting.folder / kind / f"{name}-{self.setting.weights(name)}"

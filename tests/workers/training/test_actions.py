@@ -198,7 +198,7 @@ def test_a_failing_engine_ends_the_question() -> None:
 NAMES: list[StrategyName] = ["majority", "best_of_n", "best_of_n_weighted", "beam", "revisions", "reflect"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
     st.sampled_from([2, 4, 8]),

@@ -59,13 +59,6 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def prompt_ids(tokenizer: Any, question: str, partial: str = "") -> list[int]:
-    """Tokens of a chat with one question, up to where the assistant goes on after `partial`."""
-    chat = [{"role": "user", "content": question}]
-    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer(text + partial, add_special_tokens=False)["input_ids"])
-
-
 def chat_ids(tokenizer: Any, chat: list[dict[str, str]]) -> tuple[list[int], list[bool]]:
     """Tokens of a whole chat, and which of them an assistant wrote (its end token included)."""
     ids: list[int] = [tokenizer.bos_token_id]

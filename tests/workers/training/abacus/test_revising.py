@@ -63,7 +63,7 @@ def test_a_verifier_that_scores_right_attempts_higher_ranks_perfectly() -> None:
     assert (found.chains.auc, found.chains.within_question_auc) == (1.0, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.text("+-", min_size=1, max_size=6), min_size=1, max_size=4))
 def test_every_share_is_one_even_where_attempts_are_missing(chains: list[str]) -> None:
     found = revising([_question(*chains), _question("+-")], max(map(len, [*chains, "+-"])), [4])

@@ -6,11 +6,13 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from workers.training.abacus.tokenizer import build_tokenizer, chat_ids, prompt_ids
+from workers.engines.chat import Chat
+from workers.protocols import Prompt
+from workers.training.abacus.tokenizer import build_tokenizer, chat_ids
 from workers.training.files import MODELS_DIR
 
 SOLUTION = "3 * 4 = 12\n2 + 12 = 14\nThe answer is 14."
@@ -21,7 +23,6 @@ def _shipped() -> Any:
     return AutoTokenizer.from_pretrained(MODELS_DIR / "abacus-small")
 
 
-@settings(deadline=None)  # the first example loads the tokenizer
 @given(st.text())
 def test_any_text_survives(text: str) -> None:
     tokenizer = _shipped()
@@ -29,7 +30,6 @@ def test_any_text_survives(text: str) -> None:
     assert tokenizer.decode(ids) == text
 
 
-@settings(deadline=None)  # the first example loads the tokenizer
 @given(st.lists(st.integers(0, 9999), min_size=1))
 def test_digits_stand_alone(values: list[int]) -> None:
     text = " + ".join(map(str, values))
@@ -37,16 +37,16 @@ def test_digits_stand_alone(values: list[int]) -> None:
     assert [token for token in tokens if token.isdigit()] == [c for c in text if c.isdigit()]
 
 
-@settings(deadline=None)  # the first example loads the tokenizer
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n<>|")), min_size=2, max_size=5),
     st.data(),
 )
 def test_a_partial_turn_is_a_token_prefix_at_line_ends(lines: list[str], data: st.DataObject) -> None:
-    tokenizer = _shipped()
+    chat = Chat(_shipped(), "abacus-small")
+    asked = ({"role": "user", "content": "Calculate 2 + 3 * 4."},)
     cut = data.draw(st.integers(1, len(lines) - 1))
-    full = prompt_ids(tokenizer, "Calculate 2 + 3 * 4.", "\n".join(lines))
-    partial = prompt_ids(tokenizer, "Calculate 2 + 3 * 4.", "\n".join(lines[:cut]) + "\n")
+    full = chat.encode(Prompt(asked, "\n".join(lines)))
+    partial = chat.encode(Prompt(asked, "\n".join(lines[:cut]) + "\n"))
     assert full[: len(partial)] == partial
 
 
