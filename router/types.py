@@ -217,10 +217,27 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a probe saw: the verifier's score of each sample (0 to 1) and its final answer, if it has one."""
+    """What a probe saw: the verifier's score of each sample (0 to 1) and its final answer, if it has one.
+
+    The rest may be unknown, then it is empty: the scores of each sample's steps, its length, and whether it
+    came to its end ("length": it did not).
+    """
 
     scores: tuple[float, ...]
     answers: tuple[str | None, ...]
+    step_scores: tuple[tuple[float, ...], ...] = ()
+    completion_tokens: tuple[int, ...] = ()
+    finish_reasons: tuple[FinishReason, ...] = ()
+
+    def first(self, samples: int) -> Evidence:
+        """What the first ``samples`` alone would have shown."""
+        return Evidence(
+            self.scores[:samples],
+            self.answers[:samples],
+            self.step_scores[:samples],
+            self.completion_tokens[:samples],
+            self.finish_reasons[:samples],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,27 @@
+"""What to expect of queries before anything is generated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.outcome_table import Action
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """N queries by A actions.
+
+    ``right`` [N, A] is P(the action is right), calibrated. ``completion_tokens`` [N, A] are expected of one
+    answer of the action's model, NaN where nobody measured. ``familiarity`` [N] is a conformal p-value: the
+    share of held-out prompts of the fitted traffic that look at least as strange (small: an unseen kind).
+    """
+
+    actions: tuple[Action, ...]
+    right: Floats
+    completion_tokens: Floats
+    familiarity: Floats

@@ -1,0 +1,60 @@
+"""What a probe tells: from what was seen to the posterior that the small model is right, stage by stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtr
+
+Floats = NDArray[np.float64]
+
+_EDGE = 1e-4
+"""Probabilities are kept so far from 0 and 1, so that log-odds stay finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageModel:
+    """After ``samples`` samples in all. Everything is in log-odds.
+
+    The posterior that one sample is right is ``intercept + prior_weight * logit P(small | prompt) +
+    weights . features`` (:func:`router.features.evidence.evidence_features` of the first ``samples``
+    samples). Before the stage it is normal with mean ``arrive[0] + arrive[1] * before`` and deviation
+    ``arrive[2]``, where ``before`` is the posterior of the stage before; of the first, the prior. An action is
+    then right with ``right[a] . (1, logit P(a | prompt), posterior)`` [A, 3].
+    """
+
+    samples: int
+    intercept: float
+    prior_weight: float
+    weights: Floats
+    arrive: Floats
+    right: Floats
+
+    def posterior(self, prior: Floats, features: Floats) -> Floats:
+        """Log-odds [N] of N queries, from their prior's log-odds [N] and features [N, F]."""
+        return self.intercept + self.prior_weight * prior + features @ self.weights
+
+    def arrivals(self, before: Floats, edges: Floats) -> Floats:
+        """[N, K] how likely each of K levels is, before the stage; ``edges`` [K - 1] in log-odds, rising."""
+        mean = self.arrive[0] + self.arrive[1] * before
+        below = ndtr((edges[None, :] - mean[:, None]) / max(self.arrive[2], 1e-6))
+        padded = np.concatenate([np.zeros((len(mean), 1)), below, np.ones((len(mean), 1))], axis=1)
+        return np.diff(padded, axis=1)
+
+    def actions_right(self, prior: Floats, posterior: Floats) -> Floats:
+        """[N, K, A] from the actions' prior log-odds [N, A] and the posterior of K levels [K]."""
+        fixed = self.right[:, 0] + self.right[:, 1] * prior
+        return expit(fixed[:, None, :] + self.right[:, 2] * posterior[None, :, None])  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """The stages of a probe of one small model, scored by one verifier; samples rise."""
+
+    stages: tuple[StageModel, ...]
+
+
+def log_odds(probability: Floats) -> Floats:
+    return logit(np.clip(probability, _EDGE, 1 - _EDGE))  # type: ignore[no-any-return]
