@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A way to answer: ``small``, a search on the small model ("majority@16"), or another model by its name."""
+    """A way to answer: ``small``, a search on the small model ("majority@16"), or another model ("gpt")."""
 
     name: str
     route: Route

@@ -21,8 +21,8 @@ class StageModel:
     The posterior that one sample is right is ``intercept + prior_weight * logit P(small | prompt) +
     weights . features`` (:func:`router.features.evidence.evidence_features` of the first ``samples``
     samples). Before the stage it is normal with mean ``arrive[0] + arrive[1] * before`` and deviation
-    ``arrive[2]``, where ``before`` is the posterior of the stage before; of the first, the prior. An action is
-    then right with ``right[a] . (1, logit P(a | prompt), posterior)`` [A, 3].
+    ``arrive[2]``, where ``before`` is the posterior of the stage before; of the first, the prior. An action
+    is then right with ``right[a] . (1, logit P(a | prompt), posterior)`` [A, 3].
     """
 
     samples: int
