@@ -21,6 +21,7 @@ from router.config.models import (
 )
 from router.config.policies import Policy
 from router.config.problems import first_problem
+from router.config.rules import Condition, Rule
 from router.config.schema import Config, Server
 from router.config.source import read_yaml
 from router.config.verifiers import (
@@ -39,6 +40,7 @@ from router.errors import ConfigInvalid
 __all__ = [
     "REVISE",
     "CheckVerifier",
+    "Condition",
     "Config",
     "EnsembleVerifier",
     "JudgeVerifier",
@@ -51,6 +53,7 @@ __all__ = [
     "PrmVerifier",
     "Quality",
     "RemoteVerifier",
+    "Rule",
     "SearchedModel",
     "Server",
     "ThinkingMarks",

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
+from typing import Final, get_args
 
 from router.config.models import LiteLLMModel, Model, OpenAIModel
 from router.config.policies import Policy
 from router.config.schema import Config
 from router.config.verifiers import EnsembleVerifier
 from router.strategy import contradictions
+from router.types import StrategyName
 
 Problem = tuple[tuple[str, ...], str]
 """(path, what is wrong there)"""
+
+SEARCH_ACTION: Final = re.compile(rf"({'|'.join(get_args(StrategyName))})@[1-9]\d*")
+"""A search on the small model as an action of predictors: strategy@samples."""
+_OBJECTIVES: Final = (
+    "usd_per_right_answer",
+    "min_accuracy",
+    "min_share_of_large",
+    "max_mean_cost_usd",
+    "max_usd_per_day",
+)
 
 
 def inconsistencies(config: Config) -> Iterator[Problem]:
@@ -28,6 +41,12 @@ def inconsistencies(config: Config) -> Iterator[Problem]:
         yield from _of_small(config.models[policy.small], name, policy)
         for key, problem in _of_search(config, policy):
             yield ("policies", name, key), problem
+        for key, problem in _of_objective(config, policy):
+            yield ("policies", name, key) if key else ("policies", name), problem
+        for key, problem in _of_probe(policy):
+            yield ("policies", name, key), problem
+        for path, problem in _of_ways(config, policy):
+            yield ("policies", name, *path), problem
 
 
 def _of_ensembles(config: Config) -> Iterator[Problem]:
@@ -48,14 +67,16 @@ def _of_names(config: Config, name: str, policy: Policy) -> Iterator[Problem]:
     for key, named, section, known in (
         ("small", policy.small, "models", list(config.models)),
         ("verifier", policy.verifier, "verifiers", list(config.verifiers)),
-        ("large", policy.large, "models", list(config.models)),
+        *(("large", large, "models", list(config.models)) for large in policy.larges),
     ):
-        if named is not None and named not in known:
+        if named not in known:
             problem = f"names {named!r}, which is not in {section}; {_advice(named, known)}"
             yield ("policies", name, key), problem
-    if policy.large == policy.small:
+    if policy.small in policy.larges:
         problem = f"is the small model itself ({policy.small!r}); name another, or leave it out"
         yield ("policies", name, "large"), problem
+    for large in sorted({each for each in policy.larges if policy.larges.count(each) > 1}):
+        yield ("policies", name, "large"), f"names {large!r} twice; once is enough"
 
 
 def _of_small(small: Model, policy_name: str, policy: Policy) -> Iterator[Problem]:
@@ -88,6 +109,101 @@ def _of_search(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
             yield "strategy", f"{problem}; {policy.verifier!r} is of kind {kind}"
         else:  # whichever the file sets is at fault, and the default is not
             yield parameter if parameter in policy.model_fields_set else "search_samples", problem
+
+
+def _of_objective(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
+    """A policy wants one thing: what a right answer is worth, or what tunes that."""
+    given = [name for name in _OBJECTIVES if getattr(policy, name) is not None]
+    if policy.min_accuracy is not None and policy.confidence is None:
+        if given == ["usd_per_right_answer", "min_accuracy"]:
+            given.remove("min_accuracy")  # it refines the other, query by query
+        elif given == ["min_accuracy"]:
+            yield (
+                "min_accuracy",
+                (
+                    "needs a confidence (0.9: the cheapest way to be right so often on average, certified), or "
+                    "usd_per_right_answer (query by query, and what counts where no way is right so often)"
+                ),
+            )
+    if not given:
+        yield "", f"does not say what it wants; give one of {', '.join(_OBJECTIVES)}"
+        return
+    if len(given) > 1:
+        yield (
+            given[1],
+            (
+                f"is a second objective beside {given[0]}; keep one ({given[0]}: null takes back what a merge "
+                "brings in)"
+            ),
+        )
+    if policy.min_share_of_large is not None and policy.confidence is None:
+        yield "min_share_of_large", "needs a confidence, for example 0.9"
+    if policy.min_share_of_large is not None and policy.large is None:
+        yield "min_share_of_large", "compares with a large model, and this policy has none; give large"
+    if policy.confidence is not None and given[0] not in ("min_accuracy", "min_share_of_large"):
+        yield "confidence", f"certifies min_accuracy or min_share_of_large, not {given[0]}; leave it out"
+    if (policy.max_usd_per_day is None) != (policy.expected_queries_per_day is None):
+        there, missing = "max_usd_per_day", "expected_queries_per_day"
+        if policy.max_usd_per_day is None:
+            there, missing = missing, there
+        yield there, f"needs {missing} too: together they are what a query may cost on average"
+    if policy.is_tuned and config.predictor is None:
+        yield (
+            policy.objective,
+            (
+                "is tuned on the calibration questions of a predictor; name one (predictor: FOLDER beside "
+                "policies; `gradus fit` makes it), or give usd_per_right_answer"
+            ),
+        )
+    if policy.max_latency_s is not None and policy.max_latency_s > policy.deadline_s:
+        yield "max_latency_s", f"is above deadline_s ({policy.deadline_s:g}), when every answer has ended"
+
+
+def _of_probe(policy: Policy) -> Iterator[tuple[str, str]]:
+    given = policy.model_fields_set
+    if policy.probe == "always" and not policy.stages:
+        why = "strategy: direct uses one sample" if policy.probe_samples else "probe_samples is 0"
+        yield "probe", f"is always, but {why}; change one of them"
+    stages = policy.probe_stages
+    if stages is not None and (list(stages) != sorted(set(stages)) or stages[-1] != policy.probe_samples):
+        yield "probe_stages", f"must rise and end at probe_samples ({policy.probe_samples}), not {[*stages]}"
+    if policy.unseen == "large" and policy.large is None:
+        yield "unseen", "is large, and this policy has no large model; give large, or unseen: small"
+    if policy.unseen == "probe" and "unseen" in given and not policy.stages:
+        yield "unseen", "is probe, and this policy never probes; say large or small"
+
+
+def _of_ways(config: Config, policy: Policy) -> Iterator[Problem]:
+    """What ``allow`` and ``rules`` name must be a way to answer."""
+    own = ["small", "large", policy.small, *policy.larges]
+    for index, way in enumerate(policy.allow or ()):
+        if way not in own and not SEARCH_ACTION.fullmatch(way):
+            yield ("allow", str(index)), _no_way(way, own)
+        elif way == "large" and policy.large is None:
+            yield ("allow", str(index)), "is large, and this policy has no large model; give large"
+    for index, rule in enumerate(policy.rules):
+        path, use = ("rules", str(index), "use"), rule.use
+        if use is None:
+            continue
+        if use == "large" and policy.large is None:
+            yield path, "is large, and this policy has no large model; name a model"
+        elif use not in own and use not in config.models and not SEARCH_ACTION.fullmatch(use):
+            yield path, _no_way(use, ["small", "large", *config.models])
+        elif not is_allowed(policy, use):
+            yield path, f"is {use!r}, which allow leaves out; add it there"
+
+
+def is_allowed(policy: Policy, way: str) -> bool:
+    """Whether ``allow`` has it: "small" and "large" are the policy's models, by either name."""
+    if policy.allow is None:
+        return True
+    names = {"small": policy.small, "large": policy.large}
+    return names.get(way, way) in {names.get(each, each) for each in policy.allow}
+
+
+def _no_way(name: str, known: Iterable[str]) -> str:
+    ways = list(dict.fromkeys(known))
+    return f"is no way to answer: {name!r}; {_advice(name, ways)} (a search is written like majority@16)"
 
 
 def _advice(name: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from router.config.fields import ENTRY_POINT, REDIS_URL, URL
+from router.config.rules import LANGUAGE
 from router.config.source import Document
 from router.errors import ConfigInvalid
 
@@ -17,6 +18,7 @@ _PATTERNS: Final[dict[str, str]] = {
     URL: "a URL that starts with http:// or https://",
     REDIS_URL: "a URL that starts with redis://, rediss:// or unix://",
     ENTRY_POINT: "a function, as 'module:function'",
+    LANGUAGE: "a language by its two letters (ISO 639-1), as en or de",
 }
 
 
@@ -71,7 +73,7 @@ def _show(value: object) -> str:
 
 
 def _unknown_key(key: str, section: type[BaseModel]) -> str:
-    known = list(section.model_fields)
+    known = [field.alias or name for name, field in section.model_fields.items()]
     close = difflib.get_close_matches(key, known, n=1)
     advice = f"did you mean {close[0]!r}?" if close else f"known here are {', '.join(known)}"
     return f"is not a known key; {advice}"

@@ -29,6 +29,7 @@ class Config(Section):
     policies: Mapping[str, Policy] = Field(min_length=1)
     calibration: Name | None = None
     embedding: Name | None = None
+    predictor: Name | None = None
     server: Server = Server()
 
     def members(self, verifier: str) -> dict[str, SingleVerifier]:

@@ -13,6 +13,7 @@ from cost_model.flops import count_parameters
 from router.artifacts import load_calibration
 from router.config import (
     CheckVerifier,
+    Condition,
     Config,
     EnsembleVerifier,
     JudgeVerifier,
@@ -23,6 +24,7 @@ from router.config import (
     Policy,
     PrmVerifier,
     RemoteVerifier,
+    Rule,
     Server,
     TransformersModel,
     load_config,
@@ -52,6 +54,8 @@ SECTIONS: list[type[BaseModel]] = [
     ModelPrice,
     VerifierPrice,
     Policy,
+    Rule,
+    Condition,
     StoppingRule,
     Server,
 ]
@@ -59,7 +63,8 @@ SECTIONS: list[type[BaseModel]] = [
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
 def test_every_field_is_described(section: type[BaseModel]) -> None:
-    missing = [name for name in section.model_fields if not re.search(rf"\b{name}\b", DOCUMENT)]
+    names = [field.alias or name for name, field in section.model_fields.items()]
+    missing = [name for name in names if not re.search(rf"\b{name}\b", DOCUMENT)]
     assert not missing
 
 

@@ -283,9 +283,11 @@ OVERRIDES = {
     "unknown key": (
         {"GRADUS__POLICIES__DEFAULT__COLOUR": "8"},
         "$GRADUS__POLICIES__DEFAULT__COLOUR: policies.default.colour: is not a known key; "
-        "known here are small, verifier, large, strategy, task, probe_samples, search_samples, beam_width, "
-        "max_rounds, lookahead_steps, chain_length, max_drop, stopping, min_accuracy, "
-        "usd_per_right_answer, max_cost_usd, deadline_s",
+        "known here are small, verifier, large, allow, rules, strategy, task, probe, probe_samples, "
+        "probe_stages, unseen, unseen_below, search_samples, beam_width, max_rounds, lookahead_steps, "
+        "chain_length, max_drop, stopping, usd_per_right_answer, min_accuracy, min_share_of_large, "
+        "confidence, max_mean_cost_usd, max_usd_per_day, expected_queries_per_day, max_cost_usd, "
+        "max_latency_s, deadline_s",
     ),
     "key below a value": (
         {"GRADUS__MODELS__TINY__PATH__X": "8"},
