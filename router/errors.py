@@ -4,6 +4,7 @@
     ├── ConfigInvalid        the configuration file (or an environment variable over it) is wrong, and where
     ├── WireInvalid          a message between gateway and worker is not one that this version reads
     ├── ArtifactInvalid      a versioned file (calibration) cannot be read
+    ├── OutcomesInvalid      a file of outcomes or labels is wrong, and where
     └── Refused              this query cannot be planned: nothing was spent
         ├── UnknownPolicy    no such policy or model
         ├── CannotHonour     the query needs features that no allowed model offers
@@ -41,6 +42,12 @@ class WireInvalid(RouterError):
 
 class ArtifactInvalid(RouterError):
     code = "artifact_invalid"
+
+
+class OutcomesInvalid(RouterError):
+    """``str()`` is ``FILE:LINE: what is wrong; what would be right``."""
+
+    code = "outcomes_invalid"
 
 
 class Refused(RouterError):

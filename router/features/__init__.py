@@ -1,0 +1,1 @@
+"""From prompts, conversations and probes to numbers."""

@@ -1,0 +1,1 @@
+"""From outcomes to predictors. Heavy libraries are imported where fitting begins."""
