@@ -1,0 +1,1 @@
+"""How good routing is, on outcomes that are known: metrics, frontiers, cross-validation, intervals."""
