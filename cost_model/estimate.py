@@ -81,6 +81,21 @@ class Tokens:
             ),
         )
 
+    def most_usd(self, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:
+        """What up to so many tokens cost at most, whatever of them is cached or thinking.
+
+        ``None`` when a price that is needed is unknown.
+        """
+        return add_usd(
+            model.most_usd(self.prompt, self.completion),
+            *(
+                judge.price.most_usd(
+                    judge.read_tokens(self.judged, self.judged_tokens), judge.written_tokens(self.judged)
+                )
+                for judge in judges
+            ),
+        )
+
     def flops(self, parameters: int | None, judges: Sequence[Judge] = ()) -> float | None:
         """``None`` when a size that is needed is unknown."""
         done = [(parameters, self.prompt + self.completion)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -14,43 +15,122 @@ _MILLION = Decimal(1_000_000)
 _SECONDS_PER_HOUR = Decimal(3600)
 
 
-# Keys of litellm's price map: what every request costs, and what tools cost that a request may ask for.
+# Keys of litellm's price map: what tokens cost, in the order of Price's fields; what ends such a key where it
+# holds for longer prompts; what every request costs, and what tools cost that a request may ask for.
+_TOKEN_PRICES = (
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "output_cost_per_reasoning_token",
+)
+_TIER = re.compile(rf"({'|'.join(_TOKEN_PRICES)})(?P<suffix>_above_(?P<length>\d+)(?P<thousands>k?)_tokens)")
 _REQUEST_FEES = frozenset({"input_cost_per_request", "output_cost_per_request", "input_cost_per_query"})
 _TOOL_FEES = frozenset({"search_context_cost_per_query", "google_maps_grounding_cost_per_query"})
+
+
+Tokens = int | Decimal
+"""A count of tokens; a :class:`~decimal.Decimal` where it is a mean over many answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one token costs in USD, read (prompt) or generated (completion). ``None`` is unknown, 0 is free.
 
-    Raises :class:`ValueError` for a price that is negative or not finite.
+    Prompt tokens that the engine still held, and completion tokens that were thinking, may have prices of
+    their own. Without one they cost what prompt and completion cost, as litellm bills them too: of cached
+    tokens that is a bound, since reading from a cache is sold as a discount. ``tiers`` are the prices of
+    longer prompts, by ascending length.
+
+    Raises :class:`ValueError` for a price that is negative or not finite, or tiers out of order.
     """
 
     usd_per_prompt_token: Decimal | None
     usd_per_completion_token: Decimal | None
+    usd_per_cached_prompt_token: Decimal | None = None
+    usd_per_reasoning_token: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
 
     def __post_init__(self) -> None:
-        for usd in (self.usd_per_prompt_token, self.usd_per_completion_token):
+        for usd in (
+            self.usd_per_prompt_token,
+            self.usd_per_completion_token,
+            self.usd_per_cached_prompt_token,
+            self.usd_per_reasoning_token,
+        ):
             if usd is not None and not (usd.is_finite() and usd >= 0):
                 raise ValueError(f"a price is a finite number of USD, 0 or more; not {usd}")
+        lengths = [tier.above_prompt_tokens for tier in self.tiers]
+        if lengths != sorted(set(lengths)):
+            raise ValueError(f"tiers are of ascending lengths of the prompt, not {lengths}")
 
-    def cost_usd(self, prompt_tokens: int, completion_tokens: int = 0) -> Decimal | None:
-        """``None`` when a price that is needed is unknown; tokens there are none of need no price."""
-        read = _product(prompt_tokens, self.usd_per_prompt_token)
-        written = _product(completion_tokens, self.usd_per_completion_token)
-        return None if read is None or written is None else read + written
+    def cost_usd(
+        self,
+        prompt_tokens: Tokens,
+        completion_tokens: Tokens = 0,
+        cached_prompt_tokens: Tokens = 0,
+        reasoning_tokens: Tokens = 0,
+    ) -> Decimal | None:
+        """``None`` when a price that is needed is unknown; tokens there are none of need no price.
+
+        Cached tokens are some of the prompt's, reasoning tokens some of the completion's. The whole request
+        has the prices of the tier that its prompt reaches; of several requests in one count, the prompt is
+        taken for one, which costs no less as long as longer prompts are dearer.
+        """
+        price = [self, *self._reached(prompt_tokens)][-1]
+        cached = min(cached_prompt_tokens, prompt_tokens)
+        thought = min(reasoning_tokens, completion_tokens)
+        return add_usd(
+            _product(prompt_tokens - cached, price.usd_per_prompt_token),
+            _product(cached, _first(price.usd_per_cached_prompt_token, price.usd_per_prompt_token)),
+            _product(completion_tokens - thought, price.usd_per_completion_token),
+            _product(thought, _first(price.usd_per_reasoning_token, price.usd_per_completion_token)),
+        )
+
+    def most_usd(self, prompt_tokens: int, completion_tokens: int = 0) -> Decimal | None:
+        """The most that up to so many tokens cost: none or all cached, all or no thinking, in any tier.
+
+        ``None`` when a price that is needed is unknown.
+        """
+        costs = [
+            add_usd(
+                _product(
+                    prompt_tokens, _dearest(price.usd_per_prompt_token, price.usd_per_cached_prompt_token)
+                ),
+                _product(
+                    completion_tokens, _dearest(price.usd_per_completion_token, price.usd_per_reasoning_token)
+                ),
+            )
+            for price in (self, *self._reached(prompt_tokens))
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return max(known) if len(known) == len(costs) else None
+
+    def _reached(self, prompt_tokens: Tokens) -> list[Price]:
+        return [tier.price for tier in self.tiers if prompt_tokens > tier.above_prompt_tokens]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Other prices for every token of a request whose prompt is longer than so many tokens."""
+
+    above_prompt_tokens: int
+    price: Price
 
 
 UNKNOWN = Price(None, None)
 FREE = Price(Decimal(0), Decimal(0))
 
 
-def per_million(prompt_usd: Decimal | None, completion_usd: Decimal | None) -> Price:
+def per_million(
+    prompt_usd: Decimal | None,
+    completion_usd: Decimal | None,
+    cached_prompt_usd: Decimal | None = None,
+    reasoning_usd: Decimal | None = None,
+) -> Price:
     """From prices as providers list them: USD a million tokens."""
-    return Price(
-        None if prompt_usd is None else prompt_usd / _MILLION,
-        None if completion_usd is None else completion_usd / _MILLION,
-    )
+    listed = (prompt_usd, completion_usd, cached_prompt_usd, reasoning_usd)
+    read, written, cached, thought = (None if usd is None else usd / _MILLION for usd in listed)
+    return Price(read, written, cached, thought)
 
 
 def per_machine_hour(
@@ -81,7 +161,36 @@ def from_price_map(price_map: Mapping[str, Mapping[str, Any]], model: str) -> Pr
             return UNKNOWN
     if _has_other_fees(entry):
         return UNKNOWN
-    return Price(_usd(entry.get("input_cost_per_token")), _usd(entry.get("output_cost_per_token")))
+    if ranges := [each for each in entry.get("tiered_pricing", ()) if "range" in each]:
+        first, *longer = sorted(ranges, key=lambda listed: int(listed["range"][0]))
+        tiers = tuple(Tier(int(listed["range"][0]), _price(listed)) for listed in longer)
+        return replace(_price(first), tiers=tiers)
+    return replace(_price(entry), tiers=_tiers(entry, _price(entry)))
+
+
+def _price(listed: Mapping[str, Any]) -> Price:
+    read, written, cached, thought = (_usd(listed.get(name)) for name in _TOKEN_PRICES)
+    return Price(read, written, cached, thought)
+
+
+def _tiers(entry: Mapping[str, Any], price: Price) -> tuple[Tier, ...]:
+    """Of keys such as ``input_cost_per_token_above_200k_tokens``; what a tier does not list is as before."""
+    lengths: dict[int, str] = {}
+    for name in entry:
+        if found := _TIER.fullmatch(name):
+            lengths[int(found["length"]) * (1000 if found["thousands"] else 1)] = found["suffix"]
+    tiers: list[Tier] = []
+    for length in sorted(lengths):
+        listed = _price({name: entry.get(name + lengths[length]) for name in _TOKEN_PRICES})
+        price = Price(
+            _first(listed.usd_per_prompt_token, price.usd_per_prompt_token),
+            _first(listed.usd_per_completion_token, price.usd_per_completion_token),
+            _first(listed.usd_per_cached_prompt_token, price.usd_per_cached_prompt_token),
+            _first(listed.usd_per_reasoning_token, price.usd_per_reasoning_token),
+        )
+        # xAI's higher prices begin at the length, all others' above it.
+        tiers.append(Tier(length - (entry.get("litellm_provider") == "xai"), price))
+    return tuple(tiers)
 
 
 def _has_other_fees(entry: Mapping[str, Any]) -> bool:
@@ -113,7 +222,16 @@ def add_usd(*amounts: Decimal | None) -> Decimal | None:
     return total
 
 
-def _product(tokens: int, usd: Decimal | None) -> Decimal | None:
+def _first(usd: Decimal | None, otherwise: Decimal | None) -> Decimal | None:
+    return otherwise if usd is None else usd
+
+
+def _dearest(usd: Decimal | None, special_usd: Decimal | None) -> Decimal | None:
+    """``None`` where the usual price is unknown: a special one bounds nothing."""
+    return usd if usd is None or special_usd is None else max(usd, special_usd)
+
+
+def _product(tokens: Tokens, usd: Decimal | None) -> Decimal | None:
     if tokens < 0:
         raise ValueError(f"tokens are counted from 0 up, not {tokens}")
     if tokens == 0:

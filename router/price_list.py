@@ -17,10 +17,11 @@ def listed_prices(config: Config) -> Mapping[str, Mapping[str, Any]]:
     """The list, read only if a model or judge of litellm is configured without a price."""
     asked = [*config.models.values(), *config.verifiers.values()]
     wanted = any(isinstance(each, LiteLLMModel | JudgeVerifier) and each.price is None for each in asked)
-    return _price_map() if wanted else {}
+    return price_map() if wanted else {}
 
 
-def _price_map() -> Mapping[str, Mapping[str, Any]]:
+def price_map() -> Mapping[str, Mapping[str, Any]]:
+    """The whole list; nothing where litellm is not installed."""
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:
         return {}

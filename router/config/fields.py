@@ -33,26 +33,38 @@ class Section(BaseModel):
 
 
 class ModelPrice(Section):
-    """Either USD an hour of machine over measured throughput, or USD a million tokens."""
+    """Either USD an hour of machine over measured throughput, or USD a million tokens.
+
+    Of the latter, prompt tokens that were cached and completion tokens that were thinking may have prices of
+    their own; without, they cost what the others do.
+    """
 
     usd_per_hour: Usd | None = None
     prompt_tokens_per_second: Rate | None = None
     completion_tokens_per_second: Rate | None = None
     usd_per_million_prompt_tokens: Usd | None = None
     usd_per_million_completion_tokens: Usd | None = None
+    usd_per_million_cached_prompt_tokens: Usd | None = None
+    usd_per_million_reasoning_tokens: Usd | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> ModelPrice:
         machine = ("usd_per_hour", "prompt_tokens_per_second", "completion_tokens_per_second")
         tokens = ("usd_per_million_prompt_tokens", "usd_per_million_completion_tokens")
-        _exactly_one_way(self, machine, tokens)
+        special = ("usd_per_million_cached_prompt_tokens", "usd_per_million_reasoning_tokens")
+        _exactly_one_way(self, machine, tokens, optional=special)
         return self
 
     def price(self) -> Price:
         read, written = self.prompt_tokens_per_second, self.completion_tokens_per_second
         if self.usd_per_hour is not None and read is not None and written is not None:
             return per_machine_hour(self.usd_per_hour, read, written)
-        return per_million(self.usd_per_million_prompt_tokens, self.usd_per_million_completion_tokens)
+        return per_million(
+            self.usd_per_million_prompt_tokens,
+            self.usd_per_million_completion_tokens,
+            self.usd_per_million_cached_prompt_tokens,
+            self.usd_per_million_reasoning_tokens,
+        )
 
 
 class VerifierPrice(Section):
@@ -73,8 +85,9 @@ class VerifierPrice(Section):
         return per_million(self.usd_per_million_tokens, self.usd_per_million_tokens)
 
 
-def _exactly_one_way(section: Section, *ways: tuple[str, ...]) -> None:
+def _exactly_one_way(section: Section, *ways: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """The last of the ways may come with what is ``optional``."""
     given = {name for name, value in section if value is not None}
-    if given not in [set(way) for way in ways]:
+    if given not in [set(way) for way in ways] and given - set(optional) != set(ways[-1]):
         choice = ", or ".join(" and ".join(way) for way in ways)
         raise ValueError(f"must give either {choice}; found {', '.join(sorted(given)) or 'nothing'}")

@@ -96,3 +96,10 @@ def test_a_cost_is_unknown_as_soon_as_the_verifier_s_price_is() -> None:
     unpriced = replace(PRM, price=UNKNOWN)
     assert Tokens(1, 1, 1, 1).cost_usd(PRICE, [unpriced]) is None
     assert Tokens(1, 1).cost_usd(PRICE, [unpriced]) == 2
+
+
+def test_the_most_that_tokens_cost_counts_all_of_them_as_the_dearest_kind() -> None:
+    model = Price(Decimal(1), Decimal(2), Decimal("0.1"), Decimal(5))
+    asked = Judge(Price(Decimal(1), Decimal(3), None, Decimal(4)), None, context=512, written=20)
+    assert Tokens(10, 10, 2, 100).most_usd(model, [asked]) == 10 + 5 * 10 + 100 + 4 * 2 * 20
+    assert Tokens(1).most_usd(UNKNOWN) is None

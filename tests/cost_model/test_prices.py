@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_model.prices import FREE, UNKNOWN, Price, from_price_map, per_machine_hour, per_million
+from cost_model.prices import (
+    FREE,
+    UNKNOWN,
+    Price,
+    Tier,
+    add_usd,
+    from_price_map,
+    per_machine_hour,
+    per_million,
+)
 
 money = st.decimals(min_value=0, max_value=10_000, places=6)
 tokens = st.integers(0, 10**7)
@@ -54,6 +64,62 @@ def test_an_hour_of_work_costs_about_the_price_of_an_hour(
     assert abs(hour - usd_per_hour) < Decimal("0.00001")
 
 
+DISCOUNTED = per_million(Decimal(2), Decimal(8), Decimal("0.5"), Decimal(12))
+LONG = replace(DISCOUNTED, tiers=(Tier(1000, per_million(Decimal(4), Decimal(6))),))
+unit = st.none() | st.decimals(min_value=0, max_value=100, places=3)
+prices = st.builds(
+    lambda base, long, longest: replace(base, tiers=(Tier(1000, long), Tier(2000, longest))),
+    *[st.builds(per_million, unit, unit, unit, unit)] * 3,
+)
+counts = st.integers(0, 3000)
+
+
+def test_cached_and_reasoning_tokens_have_prices_of_their_own() -> None:
+    # 30 prompt tokens of which 10 were cached, 20 completion tokens of which 5 were thinking.
+    expected = (20 * Decimal(2) + 10 * Decimal("0.5") + 15 * Decimal(8) + 5 * Decimal(12)) / 1_000_000
+    assert DISCOUNTED.cost_usd(30, 20, 10, 5) == expected
+
+
+@given(money, money, tokens, tokens, tokens, tokens)
+def test_without_prices_of_their_own_they_cost_what_prompt_and_completion_cost(
+    read: Decimal, written: Decimal, p: int, c: int, cached: int, thought: int
+) -> None:
+    price = per_million(read, written)
+    assert price.cost_usd(p, c, cached, thought) == price.cost_usd(p, c)
+
+
+def test_no_more_is_cached_than_was_read_and_no_more_was_thinking_than_was_written() -> None:
+    assert DISCOUNTED.cost_usd(30, 20, 99, 99) == DISCOUNTED.cost_usd(30, 20, 30, 20)
+
+
+def test_a_longer_prompt_has_the_prices_of_its_tier_for_every_token() -> None:
+    assert LONG.cost_usd(1000, 10) == DISCOUNTED.cost_usd(1000, 10)
+    assert LONG.cost_usd(1001, 10, 500, 10) == (1001 * Decimal(4) + 10 * Decimal(6)) / 1_000_000
+
+
+def test_the_worst_case_takes_the_dearest_tier_and_the_dearest_kind_of_token() -> None:
+    assert DISCOUNTED.most_usd(100, 10) == (100 * Decimal(2) + 10 * Decimal(12)) / 1_000_000
+    assert LONG.most_usd(1001, 10) == (1001 * Decimal(4) + 10 * Decimal(6)) / 1_000_000
+    assert LONG.most_usd(1001, 10_000) == (1001 * Decimal(2) + 10_000 * Decimal(12)) / 1_000_000
+
+
+@given(prices, counts, counts, counts, counts, counts, counts)
+def test_nothing_used_within_the_worst_case_costs_more_than_it(
+    price: Price, p: int, c: int, cached: int, thought: int, more_read: int, more_written: int
+) -> None:
+    worst = price.most_usd(p + more_read, c + more_written)
+    cost = price.cost_usd(p, c, cached, thought)
+    if worst is not None and p and c:
+        assert cost is not None
+        assert cost <= worst
+
+
+@given(st.builds(per_million, money, money, money, money), counts, counts, counts, counts)
+def test_costs_of_parts_add_up_to_the_cost_of_the_whole(price: Price, p: int, c: int, q: int, d: int) -> None:
+    parts = add_usd(price.cost_usd(p, c, p // 2, c // 3), price.cost_usd(q, d, q // 2, d // 3))
+    assert parts == price.cost_usd(p + q, c + d, p // 2 + q // 2, c // 3 + d // 3)
+
+
 PRICE_MAP: dict[str, dict[str, Any]] = {
     "gpt-4o-mini": {
         "litellm_provider": "openai",
@@ -67,6 +133,29 @@ PRICE_MAP: dict[str, dict[str, Any]] = {
         "input_cost_per_token": 1e-06,
         "output_cost_per_token": 1e-06,
     },
+    "thinker": {
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 4e-06,
+        "cache_read_input_token_cost": 1e-07,
+        "output_cost_per_reasoning_token": 5e-06,
+        "input_cost_per_token_above_200k_tokens": 2e-06,
+        "input_cost_per_token_above_200k_tokens_batches": 9e-06,
+        "output_cost_per_token_above_200k_tokens": 6e-06,
+        "cache_read_input_token_cost_above_200k_tokens": 2e-07,
+    },
+    "xai/long": {
+        "litellm_provider": "xai",
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 4e-06,
+        "input_cost_per_token_above_128k_tokens": 2e-06,
+    },
+    "dashscope/ranges": {
+        "tiered_pricing": [
+            {"range": [32000.0, 64000.0], "input_cost_per_token": 3e-06, "output_cost_per_token": 9e-06},
+            {"range": [0, 32000.0], "input_cost_per_token": 1e-06, "output_cost_per_token": 5e-06},
+        ],
+    },
+    "searcher": {"tiered_pricing": [{"input_cost_per_query": 0.01, "max_results_range": [0, 25]}]},
     "embedder": {"input_cost_per_token": 1e-07},
     "free": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0, "search_context_cost_per_query": {}},
     "painter": {"input_cost_per_token": 0, "output_cost_per_token": 0, "output_cost_per_image": 0.04},
@@ -86,6 +175,28 @@ PRICE_MAP: dict[str, dict[str, Any]] = {
         ("gpt-4o-mini", Price(Decimal("0.00000015"), Decimal("0.0000006"))),
         ("openai/gpt-4o-mini", Price(Decimal("0.00000015"), Decimal("0.0000006"))),
         ("azure/gpt-4o", Price(Decimal("0.00000275"), Decimal("0.000011"))),
+        (
+            "thinker",
+            replace(
+                per_million(Decimal(1), Decimal(4), Decimal("0.1"), Decimal(5)),
+                tiers=(Tier(200_000, per_million(Decimal(2), Decimal(6), Decimal("0.2"), Decimal(5))),),
+            ),
+        ),
+        (
+            "xai/long",
+            replace(
+                per_million(Decimal(1), Decimal(4)),
+                tiers=(Tier(127_999, per_million(Decimal(2), Decimal(4))),),
+            ),
+        ),
+        (
+            "dashscope/ranges",
+            replace(
+                per_million(Decimal(1), Decimal(5)),
+                tiers=(Tier(32_000, per_million(Decimal(3), Decimal(9))),),
+            ),
+        ),
+        ("searcher", UNKNOWN),
         ("embedder", Price(Decimal("0.0000001"), None)),
         ("nobody/knows", UNKNOWN),
         ("groq/gpt-4o-mini", UNKNOWN),
@@ -111,3 +222,8 @@ def test_a_price_that_is_no_sum_of_money_is_refused(usd: str) -> None:
 def test_negative_tokens_are_refused() -> None:
     with pytest.raises(ValueError, match="counted from 0 up"):
         FREE.cost_usd(-1)
+
+
+def test_tiers_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="ascending"):
+        replace(FREE, tiers=(Tier(2, FREE), Tier(1, FREE)))
