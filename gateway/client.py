@@ -53,18 +53,31 @@ def explain(console: Console, url: str, model: str, question: str, options: Mapp
     if answer.is_error:
         raise _refused(answer)
     plan = answer.json()["plan"]
-    if plan["probe_samples"]:
+    stages = plan["stages"]
+    if stages[-1]["samples"]:
+        counts = ", then ".join(str(stage["samples"]) for stage in stages)
         console.print(
-            f"probe: {plan['probe_samples']} samples of {plan['small']} scored by {plan['verifier']}, "
-            f"about {_usd(plan['probe_cost_usd'])}; then, by difficulty:"
+            f"probe: {counts} samples of {plan['small']} scored by {plan['verifier']}, "
+            f"about {_usd(plan['probe_cost_usd'])}; then, by how likely one sample is right:"
         )
     table = Table(show_lines=False)
-    for heading in ("bin", "route", "model", "strategy", "P(right)", "expected cost", "worst case"):
+    for heading in (
+        "samples",
+        "difficulty",
+        "route",
+        "model",
+        "strategy",
+        "P(right)",
+        "expected cost",
+        "worst case",
+    ):
         table.add_column(heading, overflow="fold")
-    for branch in plan["branches"]:
+    branches = [(stage, branch) for stage in stages for branch in reversed(stage["branches"])]
+    for stage, branch in branches:
         chosen = branch["chosen"]
         table.add_row(
-            branch["difficulty_bin"] or "any",
+            str(stage["samples"]),
+            _difficulty(branch),
             chosen["route"],
             chosen["model"],
             f"{chosen['strategy']['name']} x{chosen['strategy']['samples']}",
@@ -73,12 +86,20 @@ def explain(console: Console, url: str, model: str, question: str, options: Mapp
             _usd(chosen["worst_case_cost_usd"]),
         )
     console.print(table)
-    for branch in plan["branches"]:
+    for _stage, branch in branches:
         console.print(branch["reason"], style="dim", highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
         "nothing was generated"
     )
+
+
+def _difficulty(branch: Mapping[str, Any]) -> str:
+    """The range of P(right), and the bin if it is one."""
+    if (branch["above"], branch["up_to"]) == (0, 1):
+        return "any"
+    name = branch["difficulty_bin"]
+    return f"{branch['above']:g} to {branch['up_to']:g}" + (f" ({name.replace('_', ' ')})" if name else "")
 
 
 def _request(model: str, question: str, options: Mapping[str, Any]) -> dict[str, Any]:

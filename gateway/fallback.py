@@ -9,7 +9,7 @@ from cost_model.prices import add_usd
 from router.errors import PromptTooLong, Refused
 from router.market import Market
 from router.policy import direct_plan
-from router.types import Branch, Plan, Query
+from router.types import Branch, Plan, ProbeStage, Query
 
 SCHEMA_NOT_MET = "schema_not_met"
 """A worker's failure: no candidate keeps to the JSON schema or the tools of the request."""
@@ -17,8 +17,8 @@ SCHEMA_NOT_MET = "schema_not_met"
 
 def plan_for_gave_up(decided: Plan, branch: Branch) -> Plan:
     """``branch`` alone, as it was priced, of a query whose search gave up."""
-    only = replace(branch, difficulty_bin=None, rejected=())
-    return replace(decided, small=None, verifier=None, probe_samples=0, branches=(only,))
+    only = replace(branch, difficulty_bin=None, rejected=(), above=0.0, up_to=1.0)
+    return replace(decided, small=None, verifier=None, stages=(ProbeStage(0, (only,)),))
 
 
 def plan_after(
@@ -65,4 +65,4 @@ def _by_large(
     if policy.max_cost_usd is not None and (worst_case_usd is None or worst_case_usd > policy.max_cost_usd):
         return None
     branch = replace(direct.branches[0], chosen=chosen, reason=f"{policy.large} answers, because {because}")
-    return replace(direct, policy=policy_name, branches=(branch,))
+    return replace(direct, policy=policy_name, stages=(ProbeStage(0, (branch,)),))

@@ -19,6 +19,7 @@ the large model answers directly, or else the small one; if that is too expensiv
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 
 from cost_model.prices import add_usd
@@ -27,9 +28,9 @@ from router.errors import CannotHonour, UnknownPolicy
 from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Expectation, Market, Outlook
 from router.pricing import Ask, ask_of, direct_answer, probe_price, search, vote
-from router.probe import difficulty_of
+from router.probe import difficulty_of, range_of
 from router.reasons import in_doubt, listed, nowhere_to_go, say, usd, why
-from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, Query
+from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, ProbeStage, Query
 from router.wish import Wish, grant
 
 BY_NAME = "direct"
@@ -126,13 +127,24 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
     return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
 
 
-def replan(plan: Plan, evidence: Evidence) -> Decision:
-    """The branch for the bin that the evidence falls in. Raises :class:`ValueError` for a plan without."""
-    difficulty = difficulty_of(evidence)
-    for branch in plan.branches:
-        if branch.difficulty_bin == difficulty.bin:
-            return Decision(difficulty, branch)
-    raise ValueError(f"the plan has no branch for {difficulty.bin} queries: it is one without a probe")
+def replan(plan: Plan, stage: int, evidence: Evidence) -> Decision | None:
+    """The branch that the evidence of a stage leads to; ``None``: the next stage is wanted.
+
+    What broke off before it had the stage's samples is all that there will be: the last stage's then.
+    """
+    found = plan.stages[stage]
+    last = stage == len(plan.stages) - 1 or len(evidence.scores) < found.samples
+    if last:
+        found = replace(plan.stages[-1], reading=found.reading)
+    difficulty = difficulty_of(evidence, found.reading)
+    for branch in found.branches:
+        if branch.above < difficulty.p_right <= branch.up_to or difficulty.p_right == branch.above == 0:
+            return Decision(difficulty, branch, evidence)
+    if last:
+        raise ValueError(
+            f"the plan has no branch for {difficulty.p_right}: its last stage must cover everything"
+        )
+    return None
 
 
 def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> Plan | None:
@@ -156,8 +168,7 @@ def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> P
         policy=policy_name,
         small=policy.small,
         verifier=policy.verifier,
-        probe_samples=policy.probe_samples,
-        branches=tuple(branches),
+        stages=(ProbeStage(policy.probe_samples, tuple(branches)),),
         probe_cost_usd=probe.expected_usd,
         expected_cost_usd=add_usd(probe.expected_usd, _mean_usd(outlooks, chosen)),
         worst_case_cost_usd=add_usd(probe.worst_case_usd, _max_usd(chosen)),
@@ -231,7 +242,8 @@ def _branch(
     reason = why(outlook.difficulty_bin, policy, chosen, rejected, cut)
     notices = (nowhere_to_go(policy_name, policy, outlook), in_doubt(market, policy, chosen))
     notice = "; ".join(each for each in notices if each)
-    return Branch(outlook.difficulty_bin, chosen, rejected, reason, notice or None)
+    above, up_to = (0.0, 1.0) if outlook.difficulty_bin is None else range_of(outlook.difficulty_bin)
+    return Branch(outlook.difficulty_bin, chosen, rejected, reason, notice or None, above, up_to)
 
 
 def _best(ways: Sequence[Alternative], policy: Policy, outlook: Outlook) -> Alternative:
@@ -253,8 +265,7 @@ def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) 
         policy=policy_name,
         small=policy.small if policy else None,
         verifier=policy.verifier if policy else None,
-        probe_samples=0,
-        branches=(branch,),
+        stages=(ProbeStage(0, (branch,)),),
         probe_cost_usd=Decimal(0),
         expected_cost_usd=branch.chosen.expected_cost_usd,
         worst_case_cost_usd=branch.chosen.worst_case_cost_usd,

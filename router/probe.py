@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import exp
 
-from router.types import Bin, Difficulty, Evidence
+from router.features.evidence import evidence_features
+from router.types import Bin, Difficulty, Evidence, Reading
 
 THRESHOLDS: tuple[tuple[float, Bin], ...] = ((0.6, Bin.EASY), (0.35, Bin.MEDIUM), (0.15, Bin.HARD))
 """A mean verifier score above the number belongs in the bin (Snell et al. 2024, Algorithm 6)."""
@@ -19,8 +21,18 @@ def bin_of(p_right: float) -> Bin:
     return Bin.VERY_HARD
 
 
-def difficulty_of(evidence: Evidence) -> Difficulty:
-    """The mean score of the samples, its bin, and how far the samples agree.
+def range_of(difficulty_bin: Bin) -> tuple[float, float]:
+    """(above, up to): the mean scores that belong in a bin."""
+    up_to = 1.0
+    for threshold, each in THRESHOLDS:
+        if each == difficulty_bin:
+            return threshold, up_to
+        up_to = threshold
+    return 0.0, up_to
+
+
+def difficulty_of(evidence: Evidence, reading: Reading | None = None) -> Difficulty:
+    """P(right) by the reading, or the mean score of the samples; its bin, and how far the samples agree.
 
     Raises :class:`ValueError` unless there is a sample, and as many scores as answers, each 0 to 1.
     """
@@ -29,8 +41,16 @@ def difficulty_of(evidence: Evidence) -> Difficulty:
         raise ValueError(f"a probe has a score and an answer a sample; got {len(scores)} and {len(answers)}")
     if not all(0.0 <= score <= 1.0 for score in scores):
         raise ValueError(f"a verifier scores from 0 to 1; got {min(scores)} to {max(scores)}")
-    p_right = sum(scores) / len(scores)
+    p_right = min(1.0, sum(scores) / len(scores)) if reading is None else _read(evidence, reading)
     return Difficulty(p_right, bin_of(p_right), len(scores), _agreement(answers))
+
+
+def _read(evidence: Evidence, reading: Reading) -> float:
+    features = evidence_features(evidence)
+    log_odds = reading.intercept + sum(
+        weight * float(feature) for weight, feature in zip(reading.weights, features, strict=True)
+    )
+    return 1 / (1 + exp(-log_odds)) if log_odds > 0 else exp(log_odds) / (1 + exp(log_odds))
 
 
 def _agreement(answers: Sequence[str | None]) -> float:

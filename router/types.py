@@ -183,11 +183,12 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What to do in one difficulty bin: the chosen alternative, what it was compared with, and why.
+    """What to do where P(right) is ``above`` to ``up_to``: what is chosen, compared with what, and why.
 
-    ``difficulty_bin`` is ``None`` in a plan that does not probe (a query that must go to the large model,
-    a model asked for by name). ``reason`` explains the choice, with its numbers; ``notice`` is what the
-    client should be told with the answer (a hard query had no large model to go to).
+    ``difficulty_bin`` is ``None`` where that is more than one bin, and in a plan that does not probe (a query
+    that must go to the large model, a model asked for by name). ``reason`` explains the choice, with its
+    numbers; ``notice`` is what the client should be told with the answer (a hard query had no large model to
+    go to).
     """
 
     difficulty_bin: Bin | None
@@ -195,24 +196,63 @@ class Branch:
     rejected: tuple[Alternative, ...]
     reason: str
     notice: str | None = None
+    above: float = 0.0
+    up_to: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the evidence of a probe is read: log-odds that one sample is right, linear in its features.
+
+    ``intercept`` holds what the prompt alone said. The features are those of
+    :func:`router.features.evidence.evidence_features`.
+    """
+
+    intercept: float
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStage:
+    """Sample until there are ``samples`` in all; where a branch covers their P(right), it is followed.
+
+    Where none does, the next stage comes; the branches of the last cover everything. Without a ``reading``
+    P(right) is the mean verifier score (Snell et al. 2024, section 3.2).
+    """
+
+    samples: int
+    branches: tuple[Branch, ...]
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything decided before anything is spent.
 
-    With ``probe_samples`` > 0 the worker samples the ``small`` model that often, scores the samples by the
-    ``verifier`` and follows the branch of the bin; else there is one branch. Costs include the probe.
+    The worker goes through ``stages``: it samples the ``small`` model, has the samples scored by the
+    ``verifier``, and follows the branch that it comes to. A plan that does not probe has one stage of 0
+    samples and one branch. ``familiarity`` is how usual the prompt is among those that the predictor was
+    fitted on (:class:`router.forecast.Forecast`); ``None`` without a predictor. Costs include the probe.
     """
 
     policy: str
     small: str | None
     verifier: str | None
-    probe_samples: int
-    branches: tuple[Branch, ...]
+    stages: tuple[ProbeStage, ...]
     probe_cost_usd: Decimal | None
     expected_cost_usd: Decimal | None
     worst_case_cost_usd: Decimal | None
+    familiarity: float | None = None
+
+    @property
+    def probe_samples(self) -> int:
+        """How many samples a probe takes at most; 0: nothing is probed."""
+        return self.stages[-1].samples
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """What may be done in the end; of a plan without a probe one."""
+        return self.stages[-1].branches
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +282,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The branch that was followed, and the difficulty that led there (``None`` without a probe)."""
+    """The branch that was followed, and the difficulty and what was seen that led there.
+
+    Both are ``None`` without a probe.
+    """
 
     difficulty: Difficulty | None
     branch: Branch
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

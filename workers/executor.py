@@ -1,7 +1,7 @@
 """One job from plan to outcome: probe, replan, search. The file to read first.
 
-    probe    sample the small model, all samples in one batch, and score them
-    replan   mean score -> difficulty bin -> the branch that the plan holds for it
+    probe    sample the small model, the samples of a stage in one batch, and score them
+    replan   the evidence -> P(right) -> the branch that the plan holds for it, or the next stage
     search   the branch's strategy; the probe's samples are its first candidates
              (or status "escalate": the gateway asks the large model)
 
@@ -19,7 +19,17 @@ from dataclasses import dataclass, field, replace
 from router.config import SearchedModel
 from router.policy import replan
 from router.strategy import BY_STEPS
-from router.types import Alternative, Decision, Evidence, Failure, Job, Outcome, StrategyName, StrategySpec
+from router.types import (
+    Alternative,
+    Decision,
+    Evidence,
+    Failure,
+    Job,
+    Outcome,
+    Plan,
+    StrategyName,
+    StrategySpec,
+)
 from router.wire import Event
 from workers.answers import Answers, Embed, answers_for
 from workers.errors import ModelUnavailable, NoAnswer, SearchImpossible, WorkerError
@@ -111,9 +121,8 @@ class _Execution:
         if not plan.probe_samples:
             self.decision = Decision(None, plan.branches[0])
             return self._search(plan.branches[0].chosen, ())
-        probes = self._probe()
-        evidence = Evidence(tuple(p.score for p in probes), tuple(p.answer for p in probes))
-        self.decision = self._possible(replan(plan, evidence))
+        probes, decision = self._probe(plan)
+        self.decision = self._possible(decision)
         chosen = self.decision.branch.chosen
         if chosen.route == "large":
             return replace(self._so_far(), status="escalate", samples=len(probes))
@@ -122,24 +131,29 @@ class _Execution:
     def failed(self, code: str, message: str) -> Outcome:
         return replace(self._so_far(), failure=Failure(code, message))
 
-    def _probe(self) -> tuple[Candidate, ...]:
-        samples = self.job.plan.probe_samples
+    def _probe(self, plan: Plan) -> tuple[tuple[Candidate, ...], Decision]:
+        """Stage by stage, until the plan says what to do."""
         with self._stage("probe"):
-            model = self._model(self.job.plan.small)
+            model = self._model(plan.small)
             generate = self.meter.generator(
                 model.engine,
                 "probe",
                 self._params(model),
                 steps=model.steps,
-                on_complete=self._progress("probe", samples),
+                on_complete=self._progress("probe", plan.probe_samples),
             )
             score = self.meter.scorer(self._verifier(), self.job.query.task, model.steps)
-            probes = sample(self._problem(model), samples, generate, score)
-        if self.meter.failure is not None:  # half a probe, or one that nobody judged, says nothing
-            raise self.meter.failure
-        if not probes:
-            raise NoAnswer("the deadline came before a sample of the probe was complete")
-        return probes
+            probes: tuple[Candidate, ...] = ()
+            for index, stage in enumerate(plan.stages):
+                probes += sample(self._problem(model), stage.samples - len(probes), generate, score)
+                if self.meter.failure is not None:  # half a probe, or one that nobody judged, says nothing
+                    raise self.meter.failure
+                if not probes:
+                    raise NoAnswer("the deadline came before a sample of the probe was complete")
+                decision = replan(plan, index, evidence_of(probes))
+                if decision is not None:
+                    return probes, decision
+        raise AssertionError("the last stage of a plan covers everything")
 
     def _search(self, chosen: Alternative, probes: Sequence[Candidate]) -> Outcome:
         spec = chosen.strategy
@@ -280,6 +294,18 @@ class _Execution:
             yield
         finally:
             self.stages_s[name] = time.monotonic() - started_s
+
+
+def evidence_of(probes: Sequence[Candidate]) -> Evidence:
+    """What a decision may look at, of the candidates of a probe."""
+    lengths = [each.completion_tokens for each in probes]
+    return Evidence(
+        scores=tuple(each.score for each in probes),
+        answers=tuple(each.answer for each in probes),
+        step_scores=tuple(each.step_scores for each in probes),
+        completion_tokens=tuple(each for each in lengths if each is not None),
+        finish_reasons=tuple(each.finish_reason for each in probes),
+    )
 
 
 def _unscored(_turns: Sequence[Prompt]) -> tuple[Scored, ...]:

@@ -217,6 +217,7 @@ class Candidate:
     step_scores: tuple[float, ...] = ()
     score: float = 0.0
     mean_logprob: float | None = None
+    completion_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,19 +122,27 @@ EXPLANATION: dict[str, Any] = {
         "policy": "default",
         "small": "abacus-small",
         "verifier": "abacus-prm",
-        "probe_samples": 16,
-        "branches": [
+        "stages": [
             {
-                "difficulty_bin": "easy",
-                "chosen": _ALTERNATIVE,
-                "rejected": [],
-                "reason": "a right answer costs less than with abacus-large",
-                "notice": None,
+                "samples": 16,
+                "branches": [
+                    {
+                        "difficulty_bin": "easy",
+                        "chosen": _ALTERNATIVE,
+                        "rejected": [],
+                        "reason": "a right answer costs less than with abacus-large",
+                        "notice": None,
+                        "above": 0.6,
+                        "up_to": 1.0,
+                    }
+                ],
+                "reading": None,
             }
         ],
         "probe_cost_usd": "0.00002",
         "expected_cost_usd": "0.00003",
         "worst_case_cost_usd": "0.0001",
+        "familiarity": None,
     },
 }
 

@@ -113,7 +113,7 @@ def test_explain_shows_a_priced_plan_for_every_bin(product: Product) -> None:
 
     plan = httpx.post(f"{product.url}/v1/gradus/explain", json=body, timeout=60).json()["plan"]
 
-    assert [branch["difficulty_bin"] for branch in plan["branches"]] == [
+    assert [branch["difficulty_bin"] for branch in plan["stages"][-1]["branches"]] == [
         "easy",
         "medium",
         "hard",

@@ -83,7 +83,10 @@ class Delivery:
 
     def decide(self, p_right: float) -> Decision:
         """What a probe with this mean score leads to."""
-        return replan(self.job.plan, Evidence((p_right,) * 4, ("7",) * 4))
+        last = len(self.job.plan.stages) - 1
+        decision = replan(self.job.plan, last, Evidence((p_right,) * 4, ("7",) * 4))
+        assert decision is not None
+        return decision
 
     def wait_for_cancel(self) -> None:
         until(lambda: self._client.exists(wire.cancel_key(self.job.id)))

@@ -43,17 +43,17 @@ def test_explain_prices_every_bin_and_generates_nothing(url: str, redis_url: str
 
     plan = answer.json()["plan"]
     assert answer.status_code == 200
-    assert (plan["policy"], plan["small"], plan["verifier"], plan["probe_samples"]) == (
+    assert (plan["policy"], plan["small"], plan["verifier"], plan["stages"][-1]["samples"]) == (
         "default",
         "small",
         "prm",
         4,
     )
-    bins = [branch["difficulty_bin"] for branch in plan["branches"]]
+    bins = [branch["difficulty_bin"] for branch in plan["stages"][-1]["branches"]]
     assert bins == ["easy", "medium", "hard", "very_hard"]
-    assert plan["branches"][0]["chosen"]["model"] == "small"
-    assert plan["branches"][3]["chosen"]["model"] == "big"
-    assert all(branch["rejected"] and branch["reason"] for branch in plan["branches"])
+    assert plan["stages"][-1]["branches"][0]["chosen"]["model"] == "small"
+    assert plan["stages"][-1]["branches"][3]["chosen"]["model"] == "big"
+    assert all(branch["rejected"] and branch["reason"] for branch in plan["stages"][-1]["branches"])
     assert Decimal(plan["worst_case_cost_usd"]) >= Decimal(plan["expected_cost_usd"]) > 0
     assert "e" not in plan["probe_cost_usd"].lower()
     with redis.Redis.from_url(redis_url) as client:
@@ -83,8 +83,8 @@ def _fields(node: Any) -> list[tuple[str, Any]]:
 def test_explain_of_an_unpriced_model_says_null_not_zero(url: str) -> None:
     plan = httpx.post(f"{url}/v1/gradus/explain", json={"model": "lite", **HELLO}).json()["plan"]
 
-    assert plan["probe_samples"] == 0
-    assert [branch["chosen"]["model"] for branch in plan["branches"]] == ["lite"]
+    assert plan["stages"][-1]["samples"] == 0
+    assert [branch["chosen"]["model"] for branch in plan["stages"][-1]["branches"]] == ["lite"]
     assert plan["expected_cost_usd"] is None
 
 

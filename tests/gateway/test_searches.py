@@ -193,7 +193,7 @@ def test_a_model_that_no_policy_searches_on_has_no_verifier_for_it(gateway: str)
 
 def test_explain_prices_the_search_that_is_asked_for(gateway: str) -> None:
     plan = _post(gateway, {"strategy": "dvts", "budget": 16}, "gradus/explain").json()["plan"]
-    (branch,) = plan["branches"]
+    (branch,) = plan["stages"][-1]["branches"]
     assert (branch["chosen"]["strategy"]["name"], branch["chosen"]["strategy"]["samples"]) == ("dvts", 16)
     assert float(plan["worst_case_cost_usd"]) > float(plan["expected_cost_usd"]) > 0
 

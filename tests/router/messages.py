@@ -11,11 +11,14 @@ from router.types import (
     Branch,
     Decision,
     Difficulty,
+    Evidence,
     Failure,
     Job,
     Outcome,
     Plan,
+    ProbeStage,
     Query,
+    Reading,
     Sampling,
     Stopping,
     StrategySpec,
@@ -64,17 +67,25 @@ branches = st.builds(
     st.lists(alternatives, max_size=1).map(tuple),
     texts,
     st.none() | texts,
+    shares,
+    shares,
+)
+stages = st.builds(
+    ProbeStage,
+    st.integers(0, 64),
+    st.lists(branches, min_size=1, max_size=2).map(tuple),
+    st.none() | st.builds(Reading, numbers, st.lists(numbers, max_size=2).map(tuple)),
 )
 plans = st.builds(
     Plan,
     texts,
     st.none() | texts,
     st.none() | texts,
-    st.integers(0, 64),
-    st.lists(branches, min_size=1, max_size=2).map(tuple),
+    st.lists(stages, min_size=1, max_size=2).map(tuple),
     usd,
     usd,
     usd,
+    st.none() | shares,
 )
 queries = st.builds(
     Query,
@@ -86,11 +97,19 @@ queries = st.builds(
 )
 jobs = st.builds(Job, texts, texts, queries, plans, numbers, st.booleans(), st.booleans())
 difficulties = st.builds(Difficulty, shares, st.sampled_from(Bin), st.integers(1, 99), shares)
+evidence = st.builds(
+    Evidence,
+    st.lists(shares, max_size=2).map(tuple),
+    st.lists(st.none() | texts, max_size=2).map(tuple),
+    st.lists(st.lists(shares, max_size=2).map(tuple), max_size=2).map(tuple),
+    st.lists(st.integers(0, 999), max_size=2).map(tuple),
+    st.lists(st.sampled_from(["stop", "length"]), max_size=2).map(tuple),
+)
 outcomes = st.builds(
     Outcome,
     texts,
     st.sampled_from(["answered", "escalate", "failed"]),
-    st.none() | st.builds(Decision, st.none() | difficulties, branches),
+    st.none() | st.builds(Decision, st.none() | difficulties, branches, st.none() | evidence),
     texts,
     st.sampled_from(["stop", "length", "tool_calls"]),
     st.lists(st.dictionaries(texts, json_values, max_size=2), max_size=2).map(tuple),

@@ -20,11 +20,14 @@ from router.types import (
     Branch,
     Decision,
     Difficulty,
+    Evidence,
     Failure,
     Job,
     Outcome,
     Plan,
+    ProbeStage,
     Query,
+    Reading,
     Sampling,
     Stopping,
     StrategySpec,
@@ -44,7 +47,8 @@ SEARCH = Alternative(
     token_cap=1600,
 )
 BRANCH = Branch(Bin.HARD, SEARCH, (), "hard: worth it", "told to the client")
-PLAN = Plan("default", "tiny", "prm", 16, (BRANCH,), Decimal("1E-7"), Decimal("0.00002"), None)
+STAGE = ProbeStage(16, (BRANCH,), Reading(-0.5, (1.25, 0.0)))
+PLAN = Plan("default", "tiny", "prm", (STAGE,), Decimal("1E-7"), Decimal("0.00002"), None, 0.4)
 JOB = Job(
     id="j1",
     reply_to="gradus:events:g1",
@@ -62,7 +66,11 @@ JOB = Job(
 OUTCOME = Outcome(
     "j1",
     "answered",
-    Decision(Difficulty(0.25, Bin.HARD, 16, 0.5), BRANCH),
+    Decision(
+        Difficulty(0.25, Bin.HARD, 16, 0.5),
+        BRANCH,
+        Evidence((0.25, 0.5), ("4", None), ((0.5, 0.25), ()), (12, 30), ("stop", "length")),
+    ),
     text="The answer is 4.",
     samples=16,
     confidence=0.9,
@@ -100,7 +108,7 @@ def test_the_snapshot_can_be_read(name: str) -> None:
 
 
 def test_money_travels_as_text() -> None:
-    chosen = json.loads(wire.dump_job(JOB))["job"]["plan"]["branches"][0]["chosen"]
+    chosen = json.loads(wire.dump_job(JOB))["job"]["plan"]["stages"][0]["branches"][0]["chosen"]
     assert chosen["expected_cost_usd"] == "0.000020"
     assert chosen["worst_case_cost_usd"] is None
 
@@ -111,11 +119,11 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> str:
     return json.dumps(message)
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, "3", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "4", None])
 def test_another_version_is_refused_and_says_what_to_do(version: object) -> None:
     message = _changed(lambda job: job.update(version=version))
     with pytest.raises(
-        WireInvalid, match="this process reads version 3: run gateway and workers from the same"
+        WireInvalid, match="this process reads version 4: run gateway and workers from the same"
     ):
         wire.load_job(message)
 
@@ -124,15 +132,19 @@ REFUSED: dict[str, Callable[[dict[str, Any]], object]] = {
     "no version": lambda m: m.pop("version"),
     "an unknown field beside the job": lambda m: m.update(extra=1),
     "an unknown field of the job": lambda m: m["job"].update(priority=1),
-    "an unknown field deep inside": lambda m: m["job"]["plan"]["branches"][0]["chosen"].update(luck=1),
+    "an unknown field deep inside": lambda m: m["job"]["plan"]["stages"][0]["branches"][0]["chosen"].update(
+        luck=1
+    ),
     "a missing field": lambda m: m["job"].pop("query"),
     "a number as text": lambda m: m["job"].update(deadline_unix_s="1"),
     "a truth as number": lambda m: m["job"].update(stream=1),
-    "an unknown bin": lambda m: m["job"]["plan"]["branches"][0].update(difficulty_bin="trivial"),
-    "an unknown route": lambda m: m["job"]["plan"]["branches"][0]["chosen"].update(route="medium"),
-    "an impossible strategy": lambda m: m["job"]["plan"]["branches"][0]["chosen"]["strategy"].update(
-        samples=0
+    "an unknown bin": lambda m: m["job"]["plan"]["stages"][0]["branches"][0].update(difficulty_bin="trivial"),
+    "an unknown route": lambda m: m["job"]["plan"]["stages"][0]["branches"][0]["chosen"].update(
+        route="medium"
     ),
+    "an impossible strategy": lambda m: m["job"]["plan"]["stages"][0]["branches"][0]["chosen"][
+        "strategy"
+    ].update(samples=0),
 }
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from router.config import REVISE, ThinkingMarks, TransformersModel
+from router.probe import range_of
 from router.types import (
     Alternative,
     Bin,
@@ -13,6 +14,7 @@ from router.types import (
     Job,
     Outcome,
     Plan,
+    ProbeStage,
     Query,
     Route,
     Sampling,
@@ -40,13 +42,21 @@ def probing_plan(
 ) -> Plan:
     """A plan that follows ``chosen`` in every bin, or in each bin its own."""
     by_bin = chosen if isinstance(chosen, Mapping) else dict.fromkeys(Bin, chosen)
-    branches = tuple(Branch(each, by_bin[each], (), "as the test says") for each in Bin)
-    return Plan("default", "tiny", verifier, probe_samples, branches, None, None, None)
+    branches = tuple(
+        Branch(each, by_bin[each], (), "as the test says", None, *range_of(each)) for each in Bin
+    )
+    return Plan("default", "tiny", verifier, (ProbeStage(probe_samples, branches),), None, None, None)
 
 
 def direct_plan(model: str = "tiny", token_cap: int | None = None) -> Plan:
     only = alternative(StrategySpec("direct"), model=model, token_cap=token_cap)
-    return Plan("direct", None, None, 0, (Branch(None, only, (), "by name"),), None, None, None)
+    return plan_of(only)
+
+
+def plan_of(only: Alternative, *, policy: str = "direct", verifier: str | None = None) -> Plan:
+    """A plan that does one thing, and probes nothing."""
+    stage = ProbeStage(0, (Branch(None, only, (), "as the test says"),))
+    return Plan(policy, "tiny", verifier, (stage,), None, None, None)
 
 
 def job(

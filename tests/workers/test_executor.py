@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from router.types import Bin, Branch, Plan, Sampling, Stopping, StrategyName, StrategySpec
+from router.types import Bin, Sampling, Stopping, StrategyName, StrategySpec
 from router.wire import Event
 from tests.workers.jobs import (
     MESSAGES,
@@ -15,6 +15,7 @@ from tests.workers.jobs import (
     job,
     judge,
     model,
+    plan_of,
     play,
     probing_plan,
     purposes,
@@ -192,15 +193,14 @@ def test_one_that_stopped_because_nothing_could_change_has_nothing_to_say() -> N
 
 def test_a_vote_needs_no_verifier() -> None:
     only = alternative(StrategySpec("majority", 3))
-    plan = Plan("vote", "tiny", None, 0, (Branch(None, only, (), "as asked"),), None, None, None)
-    outcome, _ = play(job(plan), ScriptedEngine([RIGHT]))
+    outcome, _ = play(job(plan_of(only)), ScriptedEngine([RIGHT]))
     assert (outcome.status, outcome.text, purposes(outcome)) == ("answered", RIGHT, ["candidate"])
 
 
 def test_revisions_are_asked_for_in_the_words_of_the_model_s_configuration() -> None:
     engine = ScriptedEngine([WRONG, RIGHT])
     only = alternative(StrategySpec("revisions", 2, chain_length=2))
-    plan = Plan("chain", "tiny", "judge", 0, (Branch(None, only, (), "as asked"),), None, None, None)
+    plan = plan_of(only, verifier="judge")
     asked = model(engine, revise_prompt="Correct it.")
     run(job(plan), {"tiny": asked}, {"judge": judge()}, lambda _: None, Cancellation())
     assert [prompt.messages[-1]["content"] for prompts, _ in engine.calls for prompt in prompts] == [

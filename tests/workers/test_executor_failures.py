@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from tests.workers.jobs import (
     direct_plan,
     job,
     judge,
+    plan_of,
     play,
     probing_plan,
     purposes,
@@ -108,7 +108,7 @@ def test_a_defect_is_a_failure_not_a_lost_job() -> None:
 @pytest.mark.parametrize("name", sorted(BY_STEPS))
 def test_a_search_by_steps_refuses_an_engine_that_cannot_continue_a_turn(name: StrategyName) -> None:
     engine = ScriptedEngine([RIGHT], continues_turns=False)
-    plan = replace(probing_plan(alternative(StrategySpec(name, 8))), probe_samples=0)
+    plan = plan_of(alternative(StrategySpec(name, 8)), verifier="judge")
     outcome, _ = play(job(plan), engine)
     assert outcome.failure is not None
     assert outcome.failure.code == "unsupported_strategy"

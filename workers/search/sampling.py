@@ -20,7 +20,9 @@ def sample(problem: Problem, count: int, generate: Generate, score: Score) -> tu
     texts = complete(generate([problem.turn()] * count))
     judgements = score([problem.turn(one.text) for one in texts]) if texts else ()
     return tuple(
-        as_candidate(problem, one.text, one.ended, judgement)
+        replace(
+            as_candidate(problem, one.text, one.ended, judgement), completion_tokens=one.completion_tokens
+        )
         for one, judgement in zip(texts, judgements, strict=True)
     )
 

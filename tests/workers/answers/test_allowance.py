@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from router.types import Branch, Plan, Stopping, StrategySpec, Task, TaskKind
-from tests.workers.jobs import alternative, job, play
+from router.types import Stopping, StrategySpec, Task, TaskKind
+from tests.workers.jobs import alternative, job, plan_of, play
 from workers.answers import allowance, answers_for, bounded, maths
 from workers.answers.allowance import Allowance
 from workers.answers.bounded import TooMuch
@@ -156,7 +156,7 @@ def test_a_job_of_hostile_answers_ends_about_at_its_deadline(kind: TaskKind) -> 
         ),
     }[kind]
     chosen = alternative(StrategySpec("majority", 64, stopping=Stopping("beta")))
-    plan = Plan("default", "tiny", None, 0, (Branch(None, chosen, (), "by name"),), None, None, None)
+    plan = plan_of(chosen)
     started_s = time.monotonic()
 
     outcome, _ = play(job(plan, task=task), ScriptedEngine(said), cancellation=Cancellation(started_s + 2))
