@@ -1,7 +1,7 @@
 """A conversation as the text that says how hard it is: a "yes" after a hard question is as hard as that.
 
 The last turn of the user is what has to be answered, but "why?", "go on" or "and for 12 of them?" mean
-nothing without what they follow. Such turns bring the user's earlier turns along, back to one that stands by itself.
+nothing without what they follow. Such turns bring the earlier ones along, back to one that stands by itself.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _content(content: Any) -> str:
 
 def _leans(turn: str) -> bool:
     """Whether the turn means little without the one before it."""
-    words = _WORD.findall(turn[:400].lower())
+    words = [word.lower() for word in _WORD.findall(turn[:400])]
     if len(words) <= _SHORT_WORDS:
         return sum(word.isdecimal() for word in words) < 2
     return len(words) <= _FOLLOWING_WORDS and not (
