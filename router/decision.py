@@ -71,13 +71,15 @@ class Stage:
     """One stage of a probe, for N queries, K levels of the posterior and A actions.
 
     ``arrive`` is how likely each level is: of the first stage [N, K], of the others from each level of the
-    stage before [1 or N, K, K]. ``right`` [N, K, A] and ``cost_usd`` [N, A] (of the action, beyond the probe)
-    hold once the stage is done, ``probe_usd`` [N] is what the stage itself costs.
+    stage before [1 or N, K, K]. ``right`` [N, K, A] and ``cost_usd`` [N, 1 or K, A] (of the action, beyond
+    the probe) hold once the stage is done, ``allowed`` [1 or N, 1 or K, A] says what may be done then, and
+    ``probe_usd`` [N] is what the stage itself costs.
     """
 
     arrive: Floats
     right: Floats
     cost_usd: Floats
+    allowed: Bools
     probe_usd: Floats
 
 
@@ -95,23 +97,20 @@ class Tree:
     cost_usd: Floats
 
 
-def solve(stages: Sequence[Stage], allowed: Bools, objective: Objective, hard: Bools) -> Tree:
-    """The best tree of decisions, by backward induction; ``allowed`` [N, A] or [A], ``hard`` [K].
+def solve(stages: Sequence[Stage], objective: Objective, hard: Bools) -> Tree:
+    """The best tree of decisions, by backward induction; ``hard`` [K] as in :func:`choose`.
 
     A stage is followed by the next only where that is worth more than what it costs: so never where every
-    level that it may lead to ends in the same action. Costs must be known.
+    level that it may lead to ends in the same action. With an unknown cost (NaN) nothing can be weighed: no
+    stage is then followed by another. Where nothing is allowed a query is worth nothing, and costs nothing.
     """
     actions, going = [], []
     later: tuple[Floats, Floats] | None = None  # P(right) and cost [N, K] of going on from the stage at hand
     for index in range(len(stages) - 1, -1, -1):
         stage = stages[index]
-        mask = np.broadcast_to(allowed, (stage.cost_usd.shape[0], stage.cost_usd.shape[1]))
-        action = choose(stage.right, stage.cost_usd[:, None, :], mask[:, None, :], objective, hard)
-        taken = np.maximum(action, 0)[..., None]
-        right = np.take_along_axis(stage.right, taken, axis=-1)[..., 0]
-        cost_usd = np.take_along_axis(
-            np.broadcast_to(stage.cost_usd[:, None, :], stage.right.shape), taken, axis=-1
-        )[..., 0]
+        action = choose(stage.right, stage.cost_usd, stage.allowed, objective, hard)
+        right = _of(action, stage.right)
+        cost_usd = _of(action, np.broadcast_to(stage.cost_usd, stage.right.shape))
         go_on = np.zeros(action.shape, dtype=np.bool_)
         if later is not None:
             go_on = objective.utility(*later) > objective.utility(right, cost_usd)
@@ -134,6 +133,12 @@ def solve(stages: Sequence[Stage], allowed: Bools, objective: Objective, hard: B
         right_first,
         cost_first,
     )
+
+
+def _of(action: Indices, values: Floats) -> Floats:
+    """[N, K] the value [N, K, A] of the action; 0 of none."""
+    taken = np.take_along_axis(values, np.maximum(action, 0)[..., None], axis=-1)[..., 0]
+    return np.where(action == NOTHING, 0.0, taken)
 
 
 def follow(tree: Tree, levels: Indices) -> tuple[Indices, Indices]:

@@ -1,0 +1,141 @@
+"""What a policy's ways to answer promise, query by query: before a probe, and after each stage of one.
+
+From a fitted predictor (:class:`Predicted`), or from measured or assumed accuracies by difficulty bin
+(:class:`Tabled`). :mod:`router.policy` weighs the two alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from router.config import Policy
+from router.forecast import Forecast
+from router.outcome_table import Action
+from router.probing import Probing, StageModel, log_odds
+from router.types import Bin, Reading, Route, StrategySpec
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+Source = Literal["measured", "assumed", "predicted"]
+
+LEVELS = np.array([0.05, 0.1, 0.15, 0.25, 0.35, 0.45, 0.6, 0.7, 0.8, 0.9, 0.95])
+"""Where posteriors are told apart. Those of Algorithm 6 are among them, so a level lies in one bin."""
+BINS = np.array([0.15, 0.35, 0.6])
+"""Snell et al. 2024, Algorithm 6."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to answer that a policy has; ``name`` is that of its action in outcomes."""
+
+    name: str
+    route: Route
+    model: str
+    spec: StrategySpec
+
+
+@dataclass(frozen=True, slots=True)
+class ProspectStage:
+    """Once ``samples`` were seen: for N queries, K levels of the posterior and A ways.
+
+    ``arrive`` and ``right`` are as in :class:`router.decision.Stage`, ``offered`` [1, 1 or K, A] says which
+    ways a level has. ``completion_tokens`` [N, 1 or K, A] are of one answer; NaN where nobody knows.
+    """
+
+    samples: int
+    arrive: Floats
+    right: Floats
+    offered: Bools
+    completion_tokens: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """N queries by A ways. ``right``, ``completion_tokens`` [N, A] and ``offered`` [A] hold without a probe.
+
+    ``edges`` [K - 1] part the levels of the posterior, in probability. ``familiarity`` [N] as in
+    :class:`router.forecast.Forecast`, NaN without a predictor.
+    """
+
+    ways: tuple[Way, ...]
+    right: Floats
+    completion_tokens: Floats
+    offered: Bools
+    edges: Floats
+    stages: tuple[ProspectStage, ...]
+    familiarity: Floats
+    sources: tuple[tuple[Source, ...], ...]
+    """A row a level, a column a way: where P(right) comes from."""
+
+
+class Guide(Protocol):
+    """What tells the prospects of a policy's queries."""
+
+    @property
+    def ways(self) -> tuple[Way, ...]: ...
+
+    def prospect(self, texts: Sequence[str]) -> Prospect: ...
+
+    def reading(self, prospect: Prospect, stage: int) -> Reading | None:
+        """How a worker reads the evidence of a stage, of a prospect of one query; ``None``: the mean score."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tabled:
+    """The same for every query: accuracies by difficulty bin (hardest first), and how often a bin occurs."""
+
+    ways: tuple[Way, ...]
+    shares: Floats
+    right: Floats
+    offered: Bools
+    average_offered: Bools
+    completion_tokens: Floats
+    sources: tuple[tuple[Source, ...], ...]
+    samples: int
+
+    def prospect(self, texts: Sequence[str]) -> Prospect:
+        count = len(texts)
+        lengths = np.nansum(self.shares[:, None] * self.completion_tokens, axis=0)
+        held = np.isnan(self.completion_tokens[self.shares > 0]).any(axis=0)
+        stages = (
+            ProspectStage(
+                self.samples,
+                np.broadcast_to(self.shares, (count, len(self.shares))),
+                np.broadcast_to(self.right, (count, *self.right.shape)),
+                self.offered[None],
+                np.broadcast_to(self.completion_tokens, (count, *self.completion_tokens.shape)),
+            ),
+        )
+        return Prospect(
+            self.ways,
+            np.broadcast_to(self.shares @ self.right, (count, len(self.ways))),
+            np.broadcast_to(np.where(held, np.nan, lengths), (count, len(self.ways))),
+            self.average_offered,
+            BINS,
+            stages if self.samples else (),
+            np.full(count, np.nan),
+            self.sources,
+        )
+
+    def reading(self, prospect: Prospect, stage: int) -> Reading | None:
+        return None
+
+
+class Forecaster(Protocol):
+    """A fitted predictor, as far as planning needs it (:class:`router.predictor.predictor.Predictor`)."""
+
+    @property
+    def actions(self) -> tuple[Action, ...]: ...
+
+    @property
+    def probing(self) -> Probing | None: ...
+
+    def forecast(self, texts: Sequence[str]) -> Forecast: ...
