@@ -75,12 +75,12 @@ def _content(content: Any) -> str:
 
 def _leans(turn: str) -> bool:
     """Whether the turn means little without the one before it."""
-    words = [word.lower() for word in _WORD.findall(turn[:400])]
+    words: list[str] = [word.lower() for word in _WORD.findall(turn[:400])]
     if len(words) <= _SHORT_WORDS:
         return sum(word.isdecimal() for word in words) < 2
-    return len(words) <= _FOLLOWING_WORDS and not (
-        _GOES_ON.isdisjoint(words[:1]) and _LEANS.isdisjoint(words[:6])
-    )
+    if len(words) > _FOLLOWING_WORDS:
+        return False
+    return words[0] in _GOES_ON or any(word in _LEANS for word in words[:6])
 
 
 def _bounded(text: str) -> str:

@@ -168,11 +168,13 @@ def _padded(values: Sequence[Sequence[float]], there: Bools, unknown: float) -> 
     padded = np.full(there.shape, unknown)
     known = np.arange(there.shape[1]) < _lengths(values)
     padded[known] = np.fromiter(chain.from_iterable(values), dtype=np.float64)
-    return np.where(np.isnan(padded), unknown, padded)
+    padded[np.isnan(padded)] = unknown
+    return padded
 
 
 def _mean(values: Floats, there: Bools) -> Floats:
-    return np.where(there, values, 0.0).sum(axis=1) / there.sum(axis=1)
+    mean: Floats = np.where(there, values, 0.0).sum(axis=1) / there.sum(axis=1)
+    return mean
 
 
 def _deviation(values: Floats, there: Bools) -> Floats:

@@ -1,4 +1,4 @@
-"""Texts as sparse rows: hashed words and pairs of words, weighted by how rare they are, and what texts look like.
+"""Texts as sparse rows: hashed words and pairs of words by how rare they are, and what texts look like.
 
 The words are hashed by scikit-learn's HashingVectorizer (Weinberger et al. 2009): nothing but the weights of
 the buckets has to be kept, and words never seen before cost nothing.
@@ -18,10 +18,10 @@ from router.features.lexical import LEXICAL, lexical_features
 
 
 class TextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Rows [N, buckets + len(LEXICAL)] of float32: tf-idf of hashed n-grams of length 1, then standardised looks.
+    """float32 [N, buckets + len(LEXICAL)]: tf-idf of hashed n-grams, each row of length 1, and looks.
 
     ``ngrams`` are the shortest and longest runs of words (``analyzer`` "word") or characters ("char_wb").
-    ``looks`` is the weight of the second part; 0 leaves it out of account.
+    ``looks`` is the weight of the second part; they are standardised, and 0 drops them.
     """
 
     def __init__(

@@ -1,0 +1,34 @@
+"""From a model's raw scores to probabilities that come true as often as they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+Floats = NDArray[np.float64]
+
+EDGE = 0.002
+"""No prompt alone makes an answer surer than this; isotonic regression would say 0 and 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """Of one action: P = expit(``intercept`` + ``slope`` * raw), as Platt 1999 has it.
+
+    With ``knots`` [2, K] (raw scores, rising, and probabilities) by lines between those instead: isotonic
+    regression.
+    """
+
+    intercept: float
+    slope: float
+    knots: Floats | None = None
+
+    def __call__(self, raw: Floats) -> Floats:
+        if self.knots is None:
+            right: Floats = expit(self.intercept + self.slope * raw)
+        else:
+            right = np.interp(raw, self.knots[0], self.knots[1])
+        return np.clip(right, EDGE, 1 - EDGE)

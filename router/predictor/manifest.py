@@ -1,0 +1,91 @@
+"""What a predictor's folder says of itself: ``manifest.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from router.outcome_table import Action
+from router.types import Route, StrategyName
+
+VERSION = 1
+
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ActionEntry(_Part):
+    name: str
+    route: Route
+    model: str
+    strategy: StrategyName
+    samples: Annotated[int, Field(ge=1)]
+
+    def action(self) -> Action:
+        return Action(self.name, self.route, self.model, self.strategy, self.samples)
+
+
+class ActionMetrics(_Part):
+    """Of one action on the calibration split; what cannot be said (one class only) is ``None``.
+
+    ``base_rate`` is how often it was right where the predictor was fitted, and ``baseline_brier`` the error
+    of saying that of every prompt. ``reliability`` has rows of (mean predicted, share right, questions).
+    """
+
+    questions: _Count
+    base_rate: float
+    calibration: Literal["platt", "isotonic"]
+    auc: float | None
+    brier: float
+    baseline_brier: float
+    log_loss: float
+    ece: float
+    reliability: tuple[tuple[float, float, int], ...]
+
+
+class StageMetrics(_Part):
+    """Of the posterior that one sample of the small model is right, after ``samples`` samples of a probe."""
+
+    samples: int
+    questions: _Count
+    auc: float | None
+    brier: float
+    prior_brier: float
+    log_loss: float
+    ece: float
+
+
+class Data(_Part):
+    """``sha256`` is of the files in the order given, ``fitted`` and ``calibration`` count questions."""
+
+    sha256: str
+    files: tuple[str, ...]
+    questions: _Count
+    groups: _Count
+    fitted: _Count
+    calibration: _Count
+    seed: int
+
+
+class Manifest(_Part):
+    """``weights`` are SHA-256 by the name of a model or verifier, ``files`` those of the folder's files."""
+
+    version: Literal[1]
+    created_by: Mapping[str, str]
+    data: Data
+    method: str
+    text_buckets: int | None = None
+    actions: tuple[ActionEntry, ...]
+    small: str | None
+    verifier: str | None
+    weights: Mapping[str, str] = {}
+    embedding: str | None = None
+    evidence_features: tuple[str, ...]
+    metrics: Mapping[str, ActionMetrics]
+    probe: tuple[StageMetrics, ...] = ()
+    files: Mapping[str, str] = {}
