@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.routing.groups import groups_of
+from router.evaluation.groups import groups_of
 from router.outcome_table import Action, OutcomeTable
 from router.types import Evidence
 

@@ -47,3 +47,16 @@ def groups_of(prompts: Sequence[str]) -> tuple[str, ...]:
     near.eliminate_zeros()
     _, component = connected_components(near, directed=False)
     return tuple(f"g{component[place[template]]}" for template in templates)
+
+
+def united(groups: Sequence[str], prompts: Sequence[str]) -> tuple[str, ...]:
+    """A name of the group of each question: questions of one given group, or of one story, are together."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    given = np.unique(np.asarray(groups), return_inverse=True)[1]
+    alike = np.unique(np.asarray(groups_of(prompts)), return_inverse=True)[1] + given.max() + 1
+    nodes = int(alike.max()) + 1
+    edges = coo_array((np.ones(len(given)), (given, alike)), shape=(nodes, nodes))
+    _, component = connected_components(edges, directed=False)
+    return tuple(f"g{component[each]}" for each in given)
