@@ -1,13 +1,16 @@
-"""Floating-point operations of dense transformers: how much work, before anybody says what it costs."""
+"""Floating-point operations of transformers: how much work, before anybody says what it costs.
+
+Two grains. By parameters alone, ``2 N`` a token forward and ``6 N`` in training; of a mixture of experts N
+are the *active* parameters. From an :class:`~cost_model.architecture.Architecture`, with attention, which
+grows with the context, and without the table of embeddings, which nothing is multiplied with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-_BIASED_ATTENTION = {"qwen2"}
-_NORMED_HEADS = {"qwen3"}
-_DENSE = {"llama", "mistral", *_BIASED_ATTENTION, *_NORMED_HEADS}
+from cost_model.architecture import Architecture, architecture
 
 
 def inference_flops(parameters: int, tokens: float) -> float:
@@ -23,42 +26,54 @@ def training_flops(parameters: int, tokens: float) -> float:
     return 6.0 * parameters * tokens
 
 
-def attention_flops(config: Mapping[str, Any], tokens: float, context_tokens: float) -> float:
-    """What ``2 N`` leaves out: ``2 n_layer n_ctx d_attn`` a token (Kaplan et al. 2020, table 1).
+def prefill_flops(model: Architecture, tokens: int) -> float:
+    """Reading a prompt of so many tokens: ``2 N n + sum over t = 1..n of 2 t w``, in closed form.
 
-    ``config`` is a Hugging Face ``config.json``. It matters once ``context_tokens`` nears 12 x the width.
+    The t-th token is compared with t keys and averages t values, ``w`` wide in all (over layers): ``2 t w``
+    operations. Summed this is Kaplan et al. 2020, table 1, ``2 n_layer n_ctx d_attn`` a token: there keys and
+    values are each ``d_attn`` wide, and a token looks at half the context on average.
     """
-    layers, heads = int(config["num_hidden_layers"]), int(config["num_attention_heads"])
-    return 2.0 * layers * context_tokens * heads * _head_width(config) * tokens
+    return decode_flops(model, 0, tokens)
+
+
+def decode_flops(model: Architecture, prompt_tokens: int, completion_tokens: int) -> float:
+    """Generating a completion token by token behind a prompt that was read before; a pass for each.
+
+    ``2 N m + sum over t = n+1..n+m of 2 t w`` = ``2 N m + w m (2 n + m + 1)``. Samples of one prompt share
+    its prefill, and each is decoded on its own.
+    """
+    looked_at = completion_tokens * (2 * prompt_tokens + completion_tokens + 1)
+    return 2.0 * model.multiplied * completion_tokens + float(model.attention_width) * looked_at
+
+
+def sampling_flops(
+    model: Architecture, prompt_tokens: int, completion_tokens: int, samples: int = 1
+) -> float:
+    """One batch: the prompt is read once, and every sample is decoded."""
+    return prefill_flops(model, prompt_tokens) + samples * decode_flops(
+        model, prompt_tokens, completion_tokens
+    )
+
+
+def verifier_flops(
+    model: Architecture, prompt_tokens: int, completion_tokens: int, samples: int = 1
+) -> float:
+    """Judging every sample in one pass over prompt and completion: the verifier generates nothing.
+
+    A process reward model scores all steps in that pass. Its small head is
+    counted as that of the language model it was made from, which is too much by a little.
+    """
+    return samples * prefill_flops(model, prompt_tokens + completion_tokens)
+
+
+def sequence_training_flops(model: Architecture, sequence_tokens: int, sequences: int = 1) -> float:
+    """Training on sequences of so many tokens: three forward passes (Kaplan et al. 2020, section 2.1)."""
+    return 3.0 * sequences * prefill_flops(model, sequence_tokens)
 
 
 def count_parameters(config: Mapping[str, Any]) -> int:
-    """Parameters of the model that a Hugging Face ``config.json`` describes: dense and Llama-like.
+    """Parameters of the model that a Hugging Face ``config.json`` describes, active or not.
 
-    Raises :class:`ValueError` for other architectures, where the count would be a guess.
+    Raises :class:`ValueError` for architectures that :func:`cost_model.architecture.architecture` knows not.
     """
-    kind = config.get("model_type")
-    if kind not in _DENSE:
-        raise ValueError(
-            f"cannot count the parameters of a {kind!r} model; known are {', '.join(sorted(_DENSE))}"
-        )
-    width, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-    queries = heads * _head_width(config)
-    keys = int(config.get("num_key_value_heads") or heads) * _head_width(config)
-    attention = 2 * width * queries + 2 * width * keys
-    if kind in _BIASED_ATTENTION:
-        attention += queries + 2 * keys
-    elif config.get("attention_bias"):
-        attention += queries + 2 * keys + width
-    if kind in _NORMED_HEADS:
-        attention += 2 * _head_width(config)
-    gated_mlp = 3 * width * int(config["intermediate_size"])
-    if config.get("mlp_bias"):
-        gated_mlp += 2 * int(config["intermediate_size"]) + width
-    layer = attention + gated_mlp + 2 * width
-    embeddings = int(config["vocab_size"]) * width * (1 if config.get("tie_word_embeddings") else 2)
-    return embeddings + int(config["num_hidden_layers"]) * layer + width
-
-
-def _head_width(config: Mapping[str, Any]) -> int:
-    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+    return architecture(config).parameters
