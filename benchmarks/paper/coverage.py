@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmarks.paper.samples import samples
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.statistics import Values, mean_interval
 from benchmarks.paper.tables import cell, table
-from cost_model.scaling import pass_at_k
+from cost_model.scaling import fit_log_linear, fit_power_law, pass_at_k
 
 TITLE = "Coverage"
 
@@ -61,16 +62,15 @@ def fits(coverage: Mapping[int, float]) -> dict[str, Any]:
     """
     k = np.array(list(coverage), dtype=float)
     found = np.array(list(coverage.values()))
-    slope, start = np.polyfit(np.log2(k), found, 1)
-    line = start + slope * np.log2(k)
+    law, power_law = fit_log_linear(list(coverage), found), fit_power_law(list(coverage), found)
+    line = law.start + law.per_doubling * np.log2(k)
     at = int(np.abs(found - line).argmax())
     power = None
-    if found.min() > 0 and found.max() < 1:
-        b, log_a = np.polyfit(np.log(k), np.log(-np.log(found)), 1)
-        curve = np.exp(-np.exp(log_a) * k**b)
-        power = {"a": float(-np.exp(log_a)), "b": float(-b), "r2": _r2(found, curve)}
+    if power_law is not None:
+        curve = np.exp(power_law.a * k**power_law.b)
+        power = {"a": power_law.a, "b": -power_law.b, "r2": _r2(found, curve)}
     return {
-        "log": {"start": float(start), "per_doubling": float(slope), "r2": _r2(found, line)},
+        "log": {**asdict(law), "r2": _r2(found, line)},
         "farthest": {"k": int(k[at]), "off": float(found[at] - line[at])},
         "power": power,
     }
