@@ -118,28 +118,23 @@ def _of_objective(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
         if given == ["usd_per_right_answer", "min_accuracy"]:
             given.remove("min_accuracy")  # it refines the other, query by query
         elif given == ["min_accuracy"]:
-            yield (
-                "min_accuracy",
-                (
-                    "needs a confidence (0.9: the cheapest way to be right so often on average, certified), or "
-                    "usd_per_right_answer (query by query, and what counts where no way is right so often)"
-                ),
+            problem = (
+                "needs a confidence (0.9: the cheapest way to be right so often on average, certified) or "
+                "usd_per_right_answer (query by query, and what counts where no way is right so often)"
             )
+            yield "min_accuracy", problem
     if not given:
         yield "", f"does not say what it wants; give one of {', '.join(_OBJECTIVES)}"
         return
     if len(given) > 1:
-        yield (
-            given[1],
-            (
-                f"is a second objective beside {given[0]}; keep one ({given[0]}: null takes back what a merge "
-                "brings in)"
-            ),
-        )
+        take_back = f"{given[0]}: null takes back what a merge brings in"
+        yield given[1], f"is a second objective beside {given[0]}; keep one ({take_back})"
     if policy.min_share_of_large is not None and policy.confidence is None:
         yield "min_share_of_large", "needs a confidence, for example 0.9"
     if policy.min_share_of_large is not None and policy.large is None:
         yield "min_share_of_large", "compares with a large model, and this policy has none; give large"
+    elif policy.min_share_of_large is not None and not is_allowed(policy, "large"):
+        yield "min_share_of_large", "compares with the large model, which allow leaves out; add it there"
     if policy.confidence is not None and given[0] not in ("min_accuracy", "min_share_of_large"):
         yield "confidence", f"certifies min_accuracy or min_share_of_large, not {given[0]}; leave it out"
     if (policy.max_usd_per_day is None) != (policy.expected_queries_per_day is None):
@@ -148,13 +143,11 @@ def _of_objective(config: Config, policy: Policy) -> Iterator[tuple[str, str]]:
             there, missing = missing, there
         yield there, f"needs {missing} too: together they are what a query may cost on average"
     if policy.is_tuned and config.predictor is None:
-        yield (
-            policy.objective,
-            (
-                "is tuned on the calibration questions of a predictor; name one (predictor: FOLDER beside "
-                "policies; `gradus fit` makes it), or give usd_per_right_answer"
-            ),
+        problem = (
+            "is tuned on the calibration questions of a predictor; name one (predictor: FOLDER beside "
+            "policies; `gradus fit` makes it), or give usd_per_right_answer"
         )
+        yield policy.objective, problem
     if policy.max_latency_s is not None and policy.max_latency_s > policy.deadline_s:
         yield "max_latency_s", f"is above deadline_s ({policy.deadline_s:g}), when every answer has ended"
 
