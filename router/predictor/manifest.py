@@ -31,15 +31,16 @@ class ActionEntry(_Part):
 
 
 class ActionMetrics(_Part):
-    """Of one action on the calibration split; what cannot be said (one class only) is ``None``.
+    """Of one action on the calibration split.
 
-    ``base_rate`` is how often it was right where the predictor was fitted, and ``baseline_brier`` the error
-    of saying that of every prompt. ``reliability`` has rows of (mean predicted, share right, questions).
+    ``base_rate`` is how often it was right where the predictor was fitted, ``baseline_brier`` the error of
+    saying that of every prompt, ``right`` how often it was right on the split. ``auc`` is ``None`` where that
+    is always or never. ``reliability`` has rows of (mean predicted, share right, questions).
     """
 
     questions: _Count
     base_rate: float
-    calibration: Literal["platt", "isotonic"]
+    right: float
     auc: float | None
     brier: float
     baseline_brier: float
@@ -79,7 +80,6 @@ class Manifest(_Part):
     created_by: Mapping[str, str]
     data: Data
     method: str
-    text_buckets: int | None = None
     actions: tuple[ActionEntry, ...]
     small: str | None
     verifier: str | None

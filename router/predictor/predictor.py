@@ -35,7 +35,8 @@ class Unseen(Protocol):
 class Lengths:
     """Completion tokens of one answer of a model: exp(raw) * ``scale`` (Duan 1983), kept within the bounds.
 
-    ``columns`` [A] say which of the models' lengths [M] an action has; all others are [M].
+    ``columns`` [A] say which of the models' lengths [M] an action has, -1 that nobody measured; all others
+    are [M].
     """
 
     columns: NDArray[np.intp]
@@ -46,7 +47,8 @@ class Lengths:
     def __call__(self, raw: Floats) -> Floats:
         """[N, A] from raw scores [N, M]."""
         tokens = np.clip(np.exp(np.minimum(raw, 20.0)) * self.scale, self.least, self.most)
-        return tokens[:, self.columns]
+        unknown = np.full((len(raw), 1), np.nan)
+        return np.concatenate([tokens, unknown], axis=1)[:, self.columns]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,184 @@
+"""From outcomes to a predictor: `gradus fit`.
+
+A part of the questions is held out of everything (the calibration split); on the others the text model
+predicts out of fold, and calibrators, lengths and probes are fitted to those predictions, since predictions
+for prompts that were fitted are surer than any that will be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.errors import OutcomesInvalid
+from router.evaluation.crossval import folds
+from router.fitting import text_models
+from router.fitting.calibrating import fit_calibrator
+from router.fitting.embedding_fit import fit_embedding
+from router.fitting.measuring import Identities, first_manifest, with_metrics
+from router.fitting.probing_fit import fit_probing, posteriors
+from router.outcome_table import OutcomeTable
+from router.outcomes import SMALL
+from router.predictor.predictor import CalibrationSplit, Lengths, Predictor
+from router.probing import log_odds
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+AUTO = "auto"
+MIN_OUTCOMES = 20
+"""An action known for fewer questions than these, fitted or held out, is refused."""
+
+_FOLDS = 5
+
+
+def fit_predictor(
+    table: OutcomeTable,
+    *,
+    method: str = AUTO,
+    calibration_share: float = 0.3,
+    seed: int = 0,
+    identities: Identities | None = None,
+    embeddings: Floats | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Predictor:
+    """Fit to a part of ``table``; all else is its calibration split.
+
+    ``method`` is one of :func:`router.fitting.text_models.candidates`, or chosen among them by inner
+    cross-validation. ``embeddings`` [N, D] of the prompts refine it. ``on_step`` is told what begins. Raises
+    :class:`OutcomesInvalid` for too few outcomes.
+    """
+    identities = identities or Identities()
+    fitted, held_out = split(table, calibration_share, seed)
+    for part, rows in (("to fit", fitted), ("held out", held_out)):
+        _check_enough(table.take(rows), part)
+    train = table.take(fitted)
+    vectors = None if embeddings is None else embeddings[fitted]
+
+    on_step("choosing the text model")
+    targets, lengths_of = _targets(train)
+    name = method
+    if method == AUTO:
+        name = text_models.choose(train.prompts, train.right, train.groups, seed)[0]
+    estimators = text_models.candidates(seed)
+    if name not in estimators:
+        raise OutcomesInvalid(f"--method {name}: there are {AUTO}, {', '.join(estimators)}")
+
+    on_step(f"predicting out of fold by {name}")
+    raw = _out_of_fold(estimators[name], train, targets, seed)
+    embedding = None
+    if vectors is not None:
+        embedding, addition = fit_embedding(vectors, targets - raw, train.groups, seed)
+        raw = raw + addition
+
+    on_step("calibrating")
+    actions = len(table.actions)
+    calibrators = tuple(
+        fit_calibrator(raw[:, action], train.right[:, action], train.groups, seed)
+        for action in range(actions)
+    )
+    right = np.stack([each(raw[:, action]) for action, each in enumerate(calibrators)], axis=1)
+    on_step("fitting what probes tell")
+    probing = fit_probing(train, right, seed)
+
+    on_step(f"fitting {name}")
+    from sklearn.base import clone
+
+    text = clone(estimators[name]).fit(train.prompts, targets)
+    predictor = Predictor(
+        actions=table.actions,
+        text=text,
+        calibrators=calibrators,
+        lengths=_lengths(raw[:, actions:], targets[:, actions:], lengths_of),
+        manifest=first_manifest(table, train, name, seed, identities),
+        embedding=embedding,
+        probing=probing,
+    )
+    on_step("measuring on what was held out")
+    rest = table.take(held_out)
+    calibration = _calibration(predictor, rest, None if embeddings is None else embeddings[held_out])
+    manifest = with_metrics(predictor.manifest, train, calibration, probing)
+    return replace(predictor, calibration=calibration, manifest=manifest)
+
+
+def split(table: OutcomeTable, calibration_share: float, seed: int) -> tuple[Indices, Indices]:
+    """Which questions to fit to, and which to hold out; no group is in both."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    if len(set(table.groups)) < 2 * _FOLDS:
+        raise OutcomesInvalid(f"{len(set(table.groups))} groups of questions are too few to hold some out")
+    splitter = GroupShuffleSplit(1, test_size=calibration_share, random_state=seed)
+    fitted, held_out = next(splitter.split(table.right, groups=np.asarray(table.groups)))
+    return fitted, held_out
+
+
+def _check_enough(table: OutcomeTable, part: str) -> None:
+    for action, count in zip(table.actions, np.isfinite(table.right).sum(axis=0), strict=True):
+        if count < MIN_OUTCOMES:
+            raise OutcomesInvalid(
+                f"action {action.name!r}: right or wrong is known of {count} questions {part}; at least "
+                f"{MIN_OUTCOMES} are needed, so leave the action out or collect more"
+            )
+
+
+def _targets(table: OutcomeTable) -> tuple[Floats, Indices]:
+    """[N, A + M] right by action, then the log length of an answer by model; and which of M an action has.
+
+    Those of models whose lengths nobody knows are -1. A search's length is that of all its samples, so it
+    counts only where its model has no direct action, and by steps not even then exactly.
+    """
+    of_model: dict[str, Floats] = {}
+    for column, action in sorted(enumerate(table.actions), key=lambda each: each[1].samples):
+        tokens = table.completion_tokens[:, column] / action.samples
+        if np.isfinite(tokens).sum() >= MIN_OUTCOMES:
+            of_model.setdefault(action.model, np.log(np.maximum(tokens, 1.0)))
+    models = list(of_model)
+    columns = [models.index(action.model) if action.model in of_model else -1 for action in table.actions]
+    return np.column_stack([table.right, *of_model.values()]), np.array(columns)
+
+
+def _out_of_fold(estimator: Any, table: OutcomeTable, targets: Floats, seed: int) -> Floats:
+    from sklearn.base import clone
+
+    raw = np.empty_like(targets)
+    for training, test in folds(table.groups, _FOLDS, seed):
+        texts = [table.prompts[row] for row in training]
+        fitted = clone(estimator).fit(texts, targets[training])
+        raw[test] = fitted.predict([table.prompts[row] for row in test])
+    return raw
+
+
+def _lengths(raw: Floats, known: Floats, columns: Indices) -> Lengths:
+    """The exponential of a mean of logarithms is below the mean; Duan 1983 measures by how much."""
+    tokens, predicted = np.exp(known), np.where(np.isfinite(known), np.exp(raw), np.nan)
+    return Lengths(
+        columns,
+        scale=np.nansum(tokens, axis=0) / np.nansum(predicted, axis=0),
+        least=np.nanmin(tokens, axis=0),
+        most=np.nanmax(tokens, axis=0),
+    )
+
+
+def _calibration(predictor: Predictor, table: OutcomeTable, embeddings: Floats | None) -> CalibrationSplit:
+    forecast = predictor.forecast(table.prompts, embeddings)
+    stages = np.empty((len(table), 0))
+    if predictor.probing is not None:
+        prior = log_odds(forecast.right[:, table.column(SMALL)])
+        stages = posteriors(predictor.probing, table, prior)
+    return CalibrationSplit(
+        forecast_right=forecast.right,
+        forecast_tokens=forecast.completion_tokens,
+        familiarity=forecast.familiarity,
+        right=table.right,
+        cost_usd=table.cost_usd,
+        after_probe_usd=table.after_probe_usd,
+        completion_tokens=table.completion_tokens,
+        prompt_tokens=table.prompt_tokens,
+        probe_usd=table.probe_usd,
+        posterior=stages,
+        groups=np.unique(table.groups, return_inverse=True)[1],
+    )

@@ -1,0 +1,149 @@
+"""Fitting what a probe tells: logistic regressions on its evidence and the prompt's prior, by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.evaluation.crossval import folds
+from router.features.evidence import evidence_matrix
+from router.fitting.calibrating import log_loss, shares_as_labels
+from router.outcome_table import OutcomeTable
+from router.outcomes import SMALL
+from router.probing import Probing, StageModel, log_odds
+
+Floats = NDArray[np.float64]
+
+STAGES = (4, 8, 16)
+"""Samples after which a probe may stop."""
+MIN_PROBES = 50
+"""Fewer probes than these teach nothing."""
+
+_PENALTIES = (0.003, 0.03, 0.3, 3.0)
+"""Inverse strengths of L2, as scikit-learn's C; features are standardised."""
+_FOLDS = 5
+
+
+def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing | None:
+    """Stages of :data:`STAGES` that the evidence of ``table`` reaches, or one of all its samples.
+
+    ``prior_right`` [N, A] is P(right) from the prompt, predicted out of fold: predictions for prompts that
+    were fitted would look surer than they will be. ``None`` without an action "small" or enough probes.
+    """
+    if not any(action.name == SMALL for action in table.actions):
+        return None
+    small = table.column(SMALL)
+    rows = np.flatnonzero([seen is not None for seen in table.evidence] & np.isfinite(table.right[:, small]))
+    if len(rows) < MIN_PROBES:
+        return None
+    table, priors = table.take(rows), log_odds(prior_right[rows])
+    prior, right = priors[:, small], table.right[:, small]
+    if right.min() == right.max():
+        return None
+    before = prior
+    stages = []
+    for samples in stage_sizes(table):
+        features = stage_features(table, samples)
+        penalty = _best_penalty(prior, features, right, table.groups, seed)
+        out_of_fold = np.empty(len(table))
+        for training, test in _folds(table.groups, seed):
+            weights = _posterior(prior[training], features[training], right[training], penalty)
+            out_of_fold[test] = _apply(weights, prior[test], features[test])
+        weights = _posterior(prior, features, right, penalty)
+        stages.append(
+            StageModel(
+                samples=samples,
+                intercept=float(weights[0]),
+                prior_weight=float(weights[1]),
+                weights=weights[2:],
+                arrive=_arrivals(before, out_of_fold),
+                right=_actions_right(priors, out_of_fold, table.right),
+            )
+        )
+        before = out_of_fold
+    return Probing(tuple(stages))
+
+
+def stage_sizes(table: OutcomeTable) -> tuple[int, ...]:
+    """Stages that every probe reaches."""
+    reached = min(len(seen.answers) for seen in table.evidence if seen is not None)
+    return tuple(size for size in STAGES if size <= reached) or (reached,)
+
+
+def stage_features(table: OutcomeTable, samples: int) -> Floats:
+    """[N, F] of the first ``samples`` samples of the probes, which must all be there."""
+    return evidence_matrix([seen.first(samples) for seen in table.evidence if seen is not None])
+
+
+def posteriors(probing: Probing, table: OutcomeTable, prior: Floats) -> Floats:
+    """[N, S] log-odds after each stage, for prior log-odds [N]; NaN where there was no such probe."""
+    found = np.full((len(table), len(probing.stages)), np.nan)
+    for column, stage in enumerate(probing.stages):
+        rows = np.array(
+            [seen is not None and len(seen.answers) >= stage.samples for seen in table.evidence],
+            dtype=np.bool_,
+        )
+        if rows.any():
+            features = stage_features(table.take(rows), stage.samples)
+            found[rows, column] = stage.posterior(prior[rows], features)
+    return found
+
+
+def _folds(groups: Sequence[str], seed: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    return folds(groups, min(_FOLDS, len(set(groups))), seed)
+
+
+def _best_penalty(prior: Floats, features: Floats, right: Floats, groups: Sequence[str], seed: int) -> float:
+    loss = dict.fromkeys(_PENALTIES, 0.0)
+    for training, test in _folds(groups, seed):
+        for penalty in _PENALTIES:
+            weights = _posterior(prior[training], features[training], right[training], penalty)
+            predicted = 1 / (1 + np.exp(-_apply(weights, prior[test], features[test])))
+            loss[penalty] += log_loss(np.clip(predicted, 1e-4, 1 - 1e-4), right[test]) * len(test)
+    return min(loss, key=loss.__getitem__)
+
+
+def _apply(weights: Floats, prior: Floats, features: Floats) -> Floats:
+    log_odds_: Floats = weights[0] + weights[1] * prior + features @ weights[2:]
+    return log_odds_
+
+
+def _posterior(prior: Floats, features: Floats, right: Floats, penalty: float) -> Floats:
+    """Intercept, weight of the prior and weights of the features, for features as they come."""
+    return _logistic(np.column_stack([prior, features]), right, penalty)
+
+
+def _logistic(columns: Floats, right: Floats, penalty: float) -> Floats:
+    """[1 + K] log-odds of ``right`` (shares) by ``columns`` [N, K]; one that never varies has weight 0."""
+    from sklearn.linear_model import LogisticRegression
+
+    middle, scale = columns.mean(axis=0), columns.std(axis=0)
+    scale = np.where(scale > 1e-9, scale, np.inf)
+    rows, labels, weights = shares_as_labels(right)
+    if labels.min() == labels.max():
+        share = (right.sum() + 1) / (len(right) + 2)
+        return np.concatenate([[log_odds(share)], np.zeros(columns.shape[1])])
+    model = LogisticRegression(C=penalty, max_iter=1000)
+    model.fit(((columns - middle) / scale)[rows], labels, sample_weight=weights)
+    slopes = model.coef_[0] / scale
+    return np.concatenate([model.intercept_ - slopes @ middle, slopes])
+
+
+def _arrivals(before: Floats, posterior: Floats) -> Floats:
+    """Mean a + b * ``before`` and the deviation from it, by least squares."""
+    spread = before.std()
+    slope = np.mean((before - before.mean()) * (posterior - posterior.mean())) / spread**2 if spread else 0.0
+    intercept = posterior.mean() - slope * before.mean()
+    return np.array([intercept, slope, np.std(posterior - intercept - slope * before)])
+
+
+def _actions_right(priors: Floats, posterior: Floats, right: Floats) -> Floats:
+    """[A, 3] of each action, from its own prior and the posterior."""
+    found = np.zeros((right.shape[1], 3))
+    for action in range(right.shape[1]):
+        known = np.isfinite(right[:, action])
+        columns = np.column_stack([priors[known, action], posterior[known]])
+        found[action] = _logistic(columns, right[known, action], 1.0)
+    return found
