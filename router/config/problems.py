@@ -53,6 +53,8 @@ def _in_our_words(error: Any, schema: type[BaseModel]) -> tuple[tuple[str, ...],
             return path, f"must be a whole number, not {_show(value)}"
         case "decimal_parsing" | "decimal_type" | "float_parsing" | "float_type":
             return path, f"must be a number, not {_show(value)}"
+        case "tuple_type":
+            return path, f"must be a list, not {_show(value)}"
         case "too_short" if context["actual_length"] == 0:
             return path, "is empty; give at least one"
         case "string_too_short":
