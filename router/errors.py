@@ -5,6 +5,7 @@
     ├── WireInvalid          a message between gateway and worker is not one that this version reads
     ├── ArtifactInvalid      a versioned file (calibration) cannot be read
     ├── OutcomesInvalid      a file of outcomes or labels is wrong, and where
+    ├── CannotTune           a policy's objective cannot be weighed on the calibration questions there are
     └── Refused              this query cannot be planned: nothing was spent
         ├── UnknownPolicy    no such policy or model
         ├── CannotHonour     the query needs features that no allowed model offers
@@ -48,6 +49,10 @@ class OutcomesInvalid(RouterError):
     """``str()`` is ``FILE:LINE: what is wrong; what would be right``."""
 
     code = "outcomes_invalid"
+
+
+class CannotTune(RouterError):
+    code = "cannot_tune"
 
 
 class Refused(RouterError):
