@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from router.guarantees import Floats, betting, hoeffding_bentkus
+from router.guarantees import Floats, betting, fixed_sequence, hoeffding_bentkus
 
 _MOST_UNITS = 1_000_000
 _PRECISION = 1e-4
@@ -26,6 +26,17 @@ class Promise:
         if self.large is None:
             return hoeffding_bentkus(1 - right, 1 - self.target)
         return betting(self.target * self.large - right, delta)
+
+    def certified(self, right: Floats, rules: int, delta: float) -> set[int]:
+        """Which of G rules [G, M] keep it, all of them together with probability 1 - ``delta``.
+
+        The first ``rules`` are a sequence, safest first; the others, in no order, are tested by Holm's
+        method. Each part gets half of delta (Bonferroni). So any that is certified may be chosen.
+        """
+        p_values = self.p_values(right, delta / 2)
+        last = fixed_sequence(p_values[:rules], delta / 2)
+        others = rules + np.flatnonzero(holm(p_values[rules:], delta / 2))
+        return {*range(0 if last is None else last + 1), *others.tolist()}
 
     def kept(self, right: Floats) -> bool:
         """Whether these units [M] keep it, sure or not."""

@@ -187,11 +187,14 @@ def _of_ways(config: Config, policy: Policy) -> Iterator[Problem]:
 
 
 def is_allowed(policy: Policy, way: str) -> bool:
-    """Whether ``allow`` has it: "small" and "large" are the policy's models, by either name."""
+    """Whether ``allow`` has it, by any of its names; the name of a model allows all that it does."""
     if policy.allow is None:
         return True
-    names = {"small": policy.small, "large": policy.large}
-    return names.get(way, way) in {names.get(each, each) for each in policy.allow}
+    names = {way, policy.small} if SEARCH_ACTION.fullmatch(way) else {way}
+    for role, model in (("small", policy.small), ("large", policy.large)):
+        if way in (role, model):
+            names |= {role, model or role}
+    return bool(names & set(policy.allow))
 
 
 def _no_way(name: str, known: Iterable[str]) -> str:
