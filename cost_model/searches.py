@@ -14,7 +14,7 @@ from typing import Final
 from cost_model.estimate import Size, Tokens, Workload, parallel
 
 # Only expectations rest on these; the worst case does not.
-_TOKENS_A_STEP: Final = 16  # a step is a line of a solution
+TOKENS_A_STEP: Final = 16  # a step is a line of a solution
 _TRIES_A_STEP: Final = 2  # of backtracking
 _ATTEMPTS_SHOWN: Final = 4  # in the prompt of a revision (Snell et al. 2024, section 6.1)
 
@@ -209,7 +209,7 @@ def _attempts(search: Search) -> tuple[bool, int]:
 
 
 def _rounds_and_step(search: Search, size: Size) -> tuple[int, int]:
-    rounds = min(search.max_rounds, max(1, ceil(size.completion / _TOKENS_A_STEP)))
+    rounds = min(search.max_rounds, max(1, ceil(size.completion / TOKENS_A_STEP)))
     return rounds, ceil(size.completion / rounds)
 
 

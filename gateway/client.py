@@ -72,7 +72,7 @@ def explain(console: Console, url: str, model: str, question: str, options: Mapp
         "worst case",
     ):
         table.add_column(heading, overflow="fold")
-    branches = [(stage, branch) for stage in stages for branch in reversed(stage["branches"])]
+    branches = [(stage, branch) for stage in stages for branch in stage["branches"]]
     for stage, branch in branches:
         chosen = branch["chosen"]
         table.add_row(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from math import inf
+from typing import Any
 
 from cost_model.estimate import Judge
 from cost_model.flops import inference_flops
 from cost_model.prices import UNKNOWN, Price, from_price_map
 from cost_model.usage import Usage
-from router.artifacts import Calibration, MeasuredBin, weights_sha256
+from router.artifacts import Calibration, weights_sha256
 from router.config import (
     CheckVerifier,
     Config,
@@ -27,48 +28,12 @@ from router.config import (
     Policy,
     Verifier,
 )
-from router.strategy import search_strategy
-from router.types import Bin, StrategySpec
+from router.decision import Objective
+from router.guides import predicted, tabled
+from router.outlooks import Outlook, average_of, outlooks_of
+from router.prospects import Forecaster, Predicted, Tabled
 
 log = logging.getLogger(__name__)
-
-Source = Literal["measured", "assumed"]
-
-ASSUMED_RIGHT: Final[Mapping[Bin, tuple[float, float]]] = {
-    Bin.EASY: (0.90, 0.92),
-    Bin.MEDIUM: (0.65, 0.80),
-    Bin.HARD: (0.35, 0.65),
-    Bin.VERY_HARD: (0.10, 0.45),
-}
-"""P(right) of (search on the small model, one answer of the large one) where nothing was measured.
-
-Rough by intent: the shape of Snell et al. 2024, figures 3 and 9 (search helps in the middle, next to nothing
-in the hardest bin, where 14 times the parameters do). Calibrate to replace them.
-"""
-ASSUMED_COMPLETION_SHARE: Final = 0.5
-"""Expected length of a completion as a share of its limit, where nothing was measured."""
-ASSUMED_COMPLETION_TOKENS: Final = 400
-"""The same where there is no limit either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """Of one way to answer in one bin. ``completion_tokens`` is the mean of one completion, if measured."""
-
-    right: float
-    source: Source
-    completion_tokens: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """One policy in one difficulty bin (``None``: difficulty unknown); ``share`` of queries fall in it."""
-
-    difficulty_bin: Bin | None
-    share: float
-    search: StrategySpec
-    small: Expectation
-    large: Expectation
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +41,8 @@ class Market:
     """A configuration, priced. A policy has an outlook a bin, easiest first, and the average of them.
 
     ``shortfalls`` says of which verifiers, and why, nobody should trust the scores: searches then vote.
+    ``tables`` guide policies by difficulty bin, and ``guides`` those that a predictor was fitted for.
+    ``objectives`` say what a right answer is worth to each.
     """
 
     config: Config
@@ -85,16 +52,25 @@ class Market:
     shortfalls: Mapping[str, str]
     outlooks: Mapping[str, tuple[Outlook, ...]]
     average: Mapping[str, Outlook]
+    tables: Mapping[str, Tabled]
+    guides: Mapping[str, Predicted]
+    objectives: Mapping[str, Objective]
+    predictor: Forecaster | None
 
     def with_policy(self, name: str, policy: Policy) -> Market:
         """The same with another policy of that name: what one request wants."""
         config = self.config.model_copy(update={"policies": {**self.config.policies, name: policy}})
-        outlooks = _outlooks(config, policy, self.calibration, self.shortfalls)
+        outlooks = outlooks_of(config, policy, self.calibration, self.shortfalls)
+        average = average_of(config, policy, outlooks, self.shortfalls)
+        guide = _guide(config, policy, self.predictor, self.shortfalls)
+        others = {each: found for each, found in self.guides.items() if each != name}
         return replace(
             self,
             config=config,
             outlooks={**self.outlooks, name: outlooks},
-            average={**self.average, name: _average(config, policy, outlooks, self.shortfalls)},
+            average={**self.average, name: average},
+            tables={**self.tables, name: tabled(policy, outlooks, average)},
+            guides=others if guide is None else {**others, name: guide},
         )
 
     def judges_of(self, verifier: str) -> tuple[Judge, ...]:
@@ -134,19 +110,25 @@ def open_market(
     calibration: Calibration | None = None,
     price_map: Mapping[str, Mapping[str, Any]] | None = None,
     shortfalls: Mapping[str, str] | None = None,
+    predictor: Forecaster | None = None,
 ) -> Market:
     """Price a configuration.
 
     ``calibration`` holds for the policies that use its models and verifier, with the weights that it
     measured. ``price_map`` (litellm's form) prices the litellm models that have no price of their own.
-    ``shortfalls`` are those of :func:`router.quality.load_shortfalls`.
+    ``shortfalls`` are those of :func:`router.quality.load_shortfalls`. ``predictor`` guides the policies that
+    it was fitted for.
     """
     shortfalls = shortfalls or {}
     if calibration is not None:
         calibration = _of_these_weights(config, calibration)
     outlooks = {
-        name: _outlooks(config, policy, calibration, shortfalls) for name, policy in config.policies.items()
+        name: outlooks_of(config, policy, calibration, shortfalls) for name, policy in config.policies.items()
     }
+    average = {
+        name: average_of(config, config.policies[name], each, shortfalls) for name, each in outlooks.items()
+    }
+    guides = {name: _guide(config, policy, predictor, shortfalls) for name, policy in config.policies.items()}
     return Market(
         config=config,
         model_prices={name: _price(model, price_map or {}) for name, model in config.models.items()},
@@ -158,10 +140,27 @@ def open_market(
         calibration=calibration,
         shortfalls=shortfalls,
         outlooks=outlooks,
-        average={
-            name: _average(config, config.policies[name], each, shortfalls) for name, each in outlooks.items()
+        average=average,
+        tables={
+            name: tabled(policy, outlooks[name], average[name]) for name, policy in config.policies.items()
         },
+        guides={name: guide for name, guide in guides.items() if guide is not None},
+        objectives={name: _objective(policy) for name, policy in config.policies.items()},
+        predictor=predictor,
     )
+
+
+def _guide(
+    config: Config, policy: Policy, predictor: Forecaster | None, shortfalls: Mapping[str, str]
+) -> Predicted | None:
+    return None if predictor is None else predicted(config, policy, predictor, shortfalls)
+
+
+def _objective(policy: Policy) -> Objective:
+    """As the policy says; one that has to be tuned takes the most accurate way until it is."""
+    if policy.is_tuned or policy.usd_per_right_answer is None:
+        return Objective(inf)
+    return Objective(float(policy.usd_per_right_answer), policy.min_accuracy)
 
 
 def _price(model: Model | JudgeVerifier, price_map: Mapping[str, Mapping[str, Any]]) -> Price:
@@ -188,13 +187,6 @@ def _judge(verifier: Verifier, price_map: Mapping[str, Mapping[str, Any]]) -> Ju
     return Judge(verifier.token_price(), verifier.parameters, verifier.context_tokens)
 
 
-def _outlooks(
-    config: Config, policy: Policy, calibration: Calibration | None, shortfalls: Mapping[str, str]
-) -> tuple[Outlook, ...]:
-    measured = calibration if calibration is not None and _fits(policy, calibration) else None
-    return tuple(_outlook(config, policy, each, measured, shortfalls) for each in Bin)
-
-
 def _of_these_weights(config: Config, calibration: Calibration) -> Calibration | None:
     """What still holds of a calibration: nothing once the small model or the verifier has other weights."""
     changed = [name for name in calibration.models if _is_changed(config, calibration, name)]
@@ -211,73 +203,3 @@ def _is_changed(config: Config, calibration: Calibration, name: str) -> bool:
     path = getattr(configured, "path", None)
     found = None if path is None else weights_sha256(path)
     return found is not None and found != calibration.models[name]
-
-
-def _fits(policy: Policy, calibration: Calibration) -> bool:
-    """Whether the measured search is this policy's, or a smaller one (then it is right at least as often)."""
-    same = (policy.small, policy.verifier) == (calibration.small, calibration.verifier)
-    return same and policy.search_samples >= calibration.search_samples
-
-
-def _outlook(
-    config: Config,
-    policy: Policy,
-    difficulty_bin: Bin,
-    measured: Calibration | None,
-    shortfalls: Mapping[str, str],
-) -> Outlook:
-    search = _search(config, policy, difficulty_bin, shortfalls)
-    seen: MeasuredBin | None = measured.bins.get(difficulty_bin) if measured else None
-    small_right, large_right = ASSUMED_RIGHT[difficulty_bin]
-    small = Expectation(small_right, "assumed", None)
-    large = Expectation(large_right, "assumed", None)
-    share = 1 / len(Bin)
-    if measured and seen:
-        # Measured was weighted best-of-N. It stands for Algorithm 6; of any other search it is a guess.
-        stands = search.name == "best_of_n_weighted" or search == _auto(config, policy, difficulty_bin)
-        source: Source = "measured" if stands else "assumed"
-        small = Expectation(seen.small_right, source, seen.small_completion_tokens)
-        if measured.large == policy.large and seen.large_right is not None:
-            large = Expectation(seen.large_right, "measured", seen.large_completion_tokens)
-    if measured:
-        total = sum(each.questions for each in measured.bins.values())
-        share = seen.questions / total if seen else 0.0
-    return Outlook(difficulty_bin, share, search, small, large)
-
-
-def _search(
-    config: Config, policy: Policy, difficulty_bin: Bin | None, shortfalls: Mapping[str, str]
-) -> StrategySpec:
-    budget = policy.budget()
-    if policy.verifier in shortfalls and policy.strategy != "direct":
-        return replace(budget, name="majority")
-    if policy.strategy == "auto":
-        return _auto(config, policy, difficulty_bin)
-    return StrategySpec("direct") if policy.strategy == "direct" else replace(budget, name=policy.strategy)
-
-
-def _auto(config: Config, policy: Policy, difficulty_bin: Bin | None) -> StrategySpec:
-    return search_strategy(difficulty_bin, policy.budget(), config.judging(policy.verifier))
-
-
-def _average(
-    config: Config, policy: Policy, by_bin: tuple[Outlook, ...], shortfalls: Mapping[str, str]
-) -> Outlook:
-    """What to expect of a query whose difficulty nobody looks at."""
-    return Outlook(
-        None,
-        1.0,
-        _search(config, policy, None, shortfalls),
-        _mean([(each.share, each.small) for each in by_bin]),
-        _mean([(each.share, each.large) for each in by_bin]),
-    )
-
-
-def _mean(weighted: list[tuple[float, Expectation]]) -> Expectation:
-    held = [(share, each) for share, each in weighted if share > 0]
-    lengths = [share * each.completion_tokens for share, each in held if each.completion_tokens is not None]
-    return Expectation(
-        right=min(1.0, sum(share * each.right for share, each in held)),
-        source="measured" if all(each.source == "measured" for _, each in held) else "assumed",
-        completion_tokens=sum(lengths) if len(lengths) == len(held) else None,
-    )

@@ -1,42 +1,54 @@
-"""Decides: :func:`plan` before anything is spent, :func:`replan` after the probe, by looking the bin up.
+"""Decides: :func:`plan` before anything is spent, :func:`replan` after the probe, by looking it up.
 
-Each bin compares what Algorithm 6 would search on the small model with one answer of the large model, by
+Every way to answer that the policy has (one answer of the small model, searches on it, one answer of a large
+model) is weighed by
 
     usd_per_right_answer * P(right) - expected cost
 
-and takes the better one; a policy with ``min_accuracy`` first takes the cheapest way that is right so often
-(as BEST-Route does, 2506.22716). What the probe costs is spent in either case, so it enters no comparison,
-but every cost of the plan. A cost that nobody knows cannot be weighed: where a price is missing, the large
-model is taken for hard and very hard queries if it is right more often, and the small one for the others.
+and the best one is taken; a policy with ``min_accuracy`` first takes the cheapest way that is right so often
+(as BEST-Route does, 2506.22716). P(right) is what a predictor says of this prompt, and after a probe of this
+prompt and what was seen; without a predictor it is measured or assumed by difficulty bin, and only a probe
+tells the bin. A cost that nobody knows cannot be weighed: where a price is missing, the most accurate way is
+taken for hard queries, and the small model for the others.
 
-Where the large model wins in every bin, nothing is probed: there is nothing to decide.
+A probe is taken where what it may change is worth more than it costs (:mod:`router.decision`), and in stages,
+so that it ends as soon as nothing is left to decide. Tables know no query from another: with them it is taken
+unless every bin ends in a large model.
 
 Under a cap (``max_cost_usd``) an alternative whose worst case is unknown or too high is not allowed. If that
-leaves nothing in a bin, the probe's samples vote without further search; if even the probe is too expensive,
-the large model answers directly, or else the small one; if that is too expensive too, the query is refused.
+leaves nothing after a probe, its samples vote without further search; if even the probe is too expensive, the
+best way without one is taken, or else one answer of the small model; if that is too expensive too, the query
+is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
+from math import isnan
 
 from cost_model.prices import add_usd
+from router.branches import direct_branch, explained, probing_stages, worst_usd
 from router.config import Policy
+from router.decision import NOTHING
 from router.errors import CannotHonour, UnknownPolicy
+from router.features.conversation import text_of
 from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
-from router.market import Expectation, Market, Outlook
-from router.pricing import Ask, ask_of, direct_answer, probe_price, search, vote
-from router.probe import difficulty_of, range_of
-from router.reasons import in_doubt, listed, nowhere_to_go, say, usd, why
-from router.types import Alternative, Bin, Branch, Decision, Evidence, Plan, ProbeStage, Query
+from router.market import Market
+from router.outlooks import Expectation
+from router.pricing import Ask, ask_of, direct_answer, search
+from router.probe import difficulty_of
+from router.prospects import Guide
+from router.reasons import in_doubt, listed, say, usd
+from router.table import Table, lay_out
+from router.types import Branch, Decision, Evidence, Plan, ProbeStage, Query
+from router.weighing import Weighed, weigh
 from router.wish import Wish, grant
 
 BY_NAME = "direct"
 """``Plan.policy`` of a query that asks for a model by its name."""
 
-_FEMTODOLLAR = Decimal("1e-15")
 _UNMEASURED = Expectation(0.5, "assumed", None)
 
 
@@ -58,18 +70,11 @@ def plan(
     market = grant(market, policy_name, wish)
     policy = market.config.policies[policy_name]
     ask = ask_of(query, prompt_tokens)
-    readers = readers_of(market, [name for name in (policy.small, policy.large) if name], ask)
+    readers = readers_of(market, [policy.small, *policy.larges], ask)
     needs = unmet_needs(query, market.config.models[policy.small])
     if needs or policy.small not in readers:
         return _only_large(query, policy_name, market, ask, needs)
-    large = policy.large if policy.large in readers else None
-    if _probes(policy):
-        probing = _probing(policy_name, market, ask, large)
-        if probing is not None and any(branch.chosen.route == "small" for branch in probing.branches):
-            return probing
-        if probing is not None and large:
-            return _without_asking(policy_name, market, ask, large, probing)
-    return _without_probe(policy_name, market, ask, large)
+    return _weighed(query, policy_name, market, ask, readers)
 
 
 def search_plan(
@@ -93,7 +98,7 @@ def search_plan(
     if is_direct:
         way = direct_answer(market, "small", policy.small, outlook.small, ask)
     else:
-        way = search(market, policy_name, outlook, ask, probes=0)
+        way = search(market, policy_name, outlook.search, outlook.small, ask, probes=0)
     if not allowed(way.worst_case_cost_usd, policy.max_cost_usd):
         over_cap(policy_name, policy.max_cost_usd, [way])
     branch = Branch(None, way, (), f"asked for: {say(way)}", in_doubt(market, policy, way))
@@ -147,57 +152,67 @@ def replan(plan: Plan, stage: int, evidence: Evidence) -> Decision | None:
     return None
 
 
-def _probing(policy_name: str, market: Market, ask: Ask, large: str | None) -> Plan | None:
-    """Probe, then one branch a bin; ``None`` if the cap does not even allow the probe."""
-    policy, outlooks = market.config.policies[policy_name], market.outlooks[policy_name]
-    probe = probe_price(market, policy_name, ask)
-    if not allowed(probe.worst_case_usd, policy.max_cost_usd):
-        return None
-    left_usd = None
-    if policy.max_cost_usd is not None and probe.worst_case_usd is not None:
-        left_usd = policy.max_cost_usd - probe.worst_case_usd
-    branches = []
-    for outlook in outlooks:
-        ways = [search(market, policy_name, outlook, ask, probes=policy.probe_samples)]
-        if large:
-            ways.append(direct_answer(market, "large", large, outlook.large, ask))
-        spare = vote(market, policy_name, outlook)
-        branches.append(_branch(policy_name, market, outlook, ways, left_usd, spare))
-    chosen = [branch.chosen for branch in branches]
+def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: Collection[str]) -> Plan:
+    """What the prospects of this query and their prices lead to."""
+    policy, text = market.config.policies[policy_name], text_of(query.messages)
+    tables = market.tables[policy_name]
+    guide: Guide = market.guides.get(policy_name, tables)
+    prospect = guide.prospect([text])
+    familiarity = None if isnan(prospect.familiarity[0]) else float(prospect.familiarity[0])
+    unseen = familiarity is not None and familiarity < policy.unseen_below
+    if unseen:  # what a predictor says of a prompt that is like none it was fitted on is worth nothing
+        guide, prospect = tables, tables.prospect([text])
+        if policy.unseen != "probe":
+            wanted = policy.larges if policy.unseen == "large" else (policy.small,)
+            readers = [name for name in readers if name in wanted] or readers
+    table = lay_out(policy_name, market, ask, guide, prospect, readers)
+    weighed = weigh(table.prospect, table.costs, table.objective)
+    decided = _decided(table, weighed, must_probe=unseen and policy.unseen == "probe")
+    return replace(decided, familiarity=familiarity)
+
+
+def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:
+    policy = table.market.config.policies[table.policy_name]
+    if weighed.tree is None:
+        return _unprobed(table, weighed)
+    stages, probe_usd, rest_usd = probing_stages(table, weighed.tree)
+    last = stages[-1].branches
+    if table.guide.predicts:
+        probes = bool(weighed.probes[0])
+    else:  # a table knows no query from another: probe, unless every bin ends in a large model
+        probes = any(branch.chosen.route == "small" for branch in last)
+    if not (probes or must_probe or policy.probe == "always"):
+        saved = f"not probed, which saves {usd(table.probe_usd)}"
+        return _unprobed(table, weighed, saved if table.guide.predicts else f"{saved}: {_in_every_bin(last)}")
     return Plan(
-        policy=policy_name,
+        policy=table.policy_name,
         small=policy.small,
         verifier=policy.verifier,
-        stages=(ProbeStage(policy.probe_samples, tuple(branches)),),
-        probe_cost_usd=probe.expected_usd,
-        expected_cost_usd=add_usd(probe.expected_usd, _mean_usd(outlooks, chosen)),
-        worst_case_cost_usd=add_usd(probe.worst_case_usd, _max_usd(chosen)),
+        stages=stages,
+        probe_cost_usd=probe_usd,
+        expected_cost_usd=add_usd(probe_usd, rest_usd),
+        worst_case_cost_usd=worst_usd(stages, table.probe_prices),
     )
 
 
-def _without_probe(policy_name: str, market: Market, ask: Ask, large: str | None) -> Plan:
-    """One branch, of a policy that does not probe or whose cap does not allow it."""
-    policy, outlook = market.config.policies[policy_name], market.average[policy_name]
-    ways = [] if _probes(policy) else [search(market, policy_name, outlook, ask, probes=0)]
-    if large:
-        ways.append(direct_answer(market, "large", large, outlook.large, ask))
-    spare = direct_answer(market, "small", policy.small, outlook.small, ask)
-    cap_usd = policy.max_cost_usd
-    if not any(allowed(way.worst_case_cost_usd, cap_usd) for way in [*ways, spare]):
-        over_cap(policy_name, cap_usd, [*ways, spare])
-    branch = _branch(policy_name, market, outlook, ways, cap_usd, spare)
-    return _one_branch(policy_name, branch, policy)
+def _unprobed(table: Table, weighed: Weighed, saved: str | None = None) -> Plan:
+    """One branch: the best way without a probe, else one answer of the small model, else a refusal."""
+    policy, way = table.market.config.policies[table.policy_name], int(weighed.direct[0])
+    if way != NOTHING:
+        branch = direct_branch(table, way)
+    else:
+        outlook = table.market.average[table.policy_name]
+        spare = direct_answer(table.market, "small", policy.small, outlook.small, table.ask)
+        if not allowed(spare.worst_case_cost_usd, policy.max_cost_usd):
+            over_cap(table.policy_name, policy.max_cost_usd, [*table.offers(), spare])
+        branch = explained(table, spare, table.offers(), 0.0, 1.0, cut=True)
+    reason = branch.reason if saved is None else f"{saved}; {branch.reason}"
+    return _one_branch(table.policy_name, replace(branch, reason=reason), policy)
 
 
-def _without_asking(policy_name: str, market: Market, ask: Ask, large: str, probing: Plan) -> Plan:
-    """One branch, of a query whose difficulty changes nothing: a probe would be spent for no decision."""
-    answer = direct_answer(market, "large", large, market.average[policy_name].large, ask)
-    reason = (
-        f"not probed, which saves {usd(probing.probe_cost_usd)}: {large} is better in every bin "
-        f"({probing.branches[0].reason})"
-    )
-    branch = Branch(None, answer, (), reason)
-    return _one_branch(policy_name, branch, market.config.policies[policy_name])
+def _in_every_bin(branches: Sequence[Branch]) -> str:
+    first = branches[0]
+    return f"{first.chosen.model} is better in every bin ({first.reason})"
 
 
 def _only_large(query: Query, policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
@@ -225,41 +240,6 @@ def _only_large(query: Query, policy_name: str, market: Market, ask: Ask, needs:
     return _one_branch(policy_name, Branch(None, answer, (), reason), policy)
 
 
-def _branch(
-    policy_name: str,
-    market: Market,
-    outlook: Outlook,
-    ways: Sequence[Alternative],
-    cap_usd: Decimal | None,
-    spare: Alternative,
-) -> Branch:
-    """The best of ``ways`` that the cap allows; ``spare`` if it allows none of them."""
-    policy = market.config.policies[policy_name]
-    affordable = [way for way in ways if allowed(way.worst_case_cost_usd, cap_usd)]
-    chosen = _best(affordable, policy, outlook) if affordable else spare
-    rejected = tuple(way for way in ways if way is not chosen)
-    cut = len(affordable) < len(ways)
-    reason = why(outlook.difficulty_bin, policy, chosen, rejected, cut)
-    notices = (nowhere_to_go(policy_name, policy, outlook), in_doubt(market, policy, chosen))
-    notice = "; ".join(each for each in notices if each)
-    above, up_to = (0.0, 1.0) if outlook.difficulty_bin is None else range_of(outlook.difficulty_bin)
-    return Branch(outlook.difficulty_bin, chosen, rejected, reason, notice or None, above, up_to)
-
-
-def _best(ways: Sequence[Alternative], policy: Policy, outlook: Outlook) -> Alternative:
-    """The cheapest way that is right often enough, else the most valuable; of equal ones the first."""
-    costs = [way.expected_cost_usd for way in ways]
-    if None in costs:
-        hard = outlook.difficulty_bin in (Bin.HARD, Bin.VERY_HARD)
-        return max(ways, key=_accuracy) if hard else ways[0]
-    if policy.min_accuracy is not None:
-        enough = [way for way in ways if way.accuracy >= policy.min_accuracy]
-        if enough:
-            return min(enough, key=_cost_usd)
-    worth = policy.usd_per_right_answer
-    return max(ways, key=lambda way: worth * Decimal(way.accuracy) - _cost_usd(way))
-
-
 def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) -> Plan:
     return Plan(
         policy=policy_name,
@@ -270,34 +250,3 @@ def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) 
         expected_cost_usd=branch.chosen.expected_cost_usd,
         worst_case_cost_usd=branch.chosen.worst_case_cost_usd,
     )
-
-
-def _mean_usd(outlooks: Sequence[Outlook], chosen: Sequence[Alternative]) -> Decimal | None:
-    """Expected over the bins; one that no query falls into needs no price."""
-    costs = [
-        None if way.expected_cost_usd is None else Decimal(outlook.share) * way.expected_cost_usd
-        for outlook, way in zip(outlooks, chosen, strict=True)
-        if outlook.share > 0
-    ]
-    total = add_usd(*costs)
-    return None if total is None else total.quantize(_FEMTODOLLAR, ROUND_DOWN)
-
-
-def _max_usd(chosen: Sequence[Alternative]) -> Decimal | None:
-    costs = [way.worst_case_cost_usd for way in chosen]
-    known = [cost for cost in costs if cost is not None]
-    return max(known) if len(known) == len(costs) else None
-
-
-def _probes(policy: Policy) -> bool:
-    """Not where one unjudged answer is all that it may lead to: N samples would be paid for, and one used."""
-    return policy.probe_samples > 0 and policy.strategy != "direct"
-
-
-def _accuracy(way: Alternative) -> float:
-    return way.accuracy
-
-
-def _cost_usd(way: Alternative) -> Decimal:
-    assert way.expected_cost_usd is not None, "an unknown cost is not compared"
-    return way.expected_cost_usd

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from math import ceil
+from functools import lru_cache
+from math import ceil, isnan
 
 from cost_model.estimate import Judge, Size, Workload, direct, parallel
 from cost_model.prices import Price
-from cost_model.searches import Search, workload
+from cost_model.searches import TOKENS_A_STEP, Search, workload
 from router.config import LiteLLMModel, Model, SearchedModel
-from router.market import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation, Market, Outlook
+from router.market import Market
+from router.outlooks import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation
 from router.prompts import PromptSize, prompt_size
+from router.prospects import Way
+from router.strategy import BY_CHAINS, BY_STEPS
 from router.types import Alternative, Query, Route, StrategyName, StrategySpec
 
-_DIRECT = StrategySpec("direct")
+DIRECT = StrategySpec("direct")
+
+_workload = lru_cache(maxsize=65_536)(workload)
+"""What a search takes is asked again and again, for the same sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +46,34 @@ def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
 
 @dataclass(frozen=True, slots=True)
 class ProbePrice:
-    """What the probe costs in USD; ``None`` is unknown."""
+    """What some samples of a probe cost in USD; ``None`` is unknown."""
 
     expected_usd: Decimal | None
     worst_case_usd: Decimal | None
+
+
+def way_usd(
+    market: Market, policy_name: str, way: Way, mean_tokens: float | None, ask: Ask, probes: int
+) -> float:
+    """The expected cost, beyond ``probes`` samples, as a number to compare; NaN where it is unknown."""
+    price = market.model_prices[way.model]
+    if way.spec.name == "direct":
+        load = _direct_load(market, way.model, mean_tokens, ask)
+        judges: Sequence[Judge] = ()
+    else:
+        load = _search_load(market, policy_name, way.spec, mean_tokens, ask, probes)
+        judges = market.judges_of(market.config.policies[policy_name].verifier)
+    usd = load.expected.cost_usd(price, judges)
+    return float("nan") if usd is None else float(usd)
+
+
+def priced(
+    market: Market, policy_name: str, way: Way, expectation: Expectation, ask: Ask, probes: int
+) -> Alternative:
+    """The way as an alternative, beyond ``probes`` samples."""
+    if way.spec.name == "direct":
+        return direct_answer(market, way.route, way.model, expectation, ask)
+    return search(market, policy_name, way.spec, expectation, ask, probes=probes)
 
 
 def direct_answer(
@@ -50,27 +81,87 @@ def direct_answer(
 ) -> Alternative:
     """One call of a model: one completion, or as many as the request's ``n``."""
     model = market.config.models[model_name]
-    load = direct(_size(model, ask, expectation.completion_tokens), ask.answers)
+    load = _direct_load(market, model_name, expectation.completion_tokens, ask)
     price = market.model_prices[model_name]
     return Alternative(
         route=route,
         model=model_name,
-        strategy=_DIRECT,
+        strategy=DIRECT,
         accuracy=expectation.right,
         accuracy_source=expectation.source,
         expected_cost_usd=load.expected.cost_usd(price),
         worst_case_cost_usd=_worst_usd(load, price),
         expected_flops=load.expected.flops(model.parameters),
         token_cap=load.token_cap if model.engine == "transformers" else None,
+        expected_latency_s=_latency_s(
+            model, DIRECT, _size(model, ask, expectation.completion_tokens).completion
+        ),
     )
 
 
-def search(market: Market, policy_name: str, outlook: Outlook, ask: Ask, *, probes: int) -> Alternative:
-    """The outlook's search on the small model, beyond the ``probes`` samples that it starts from."""
-    spec = outlook.search
-    size = _small_size(market, policy_name, ask, outlook.small.completion_tokens)
+def search(
+    market: Market, policy_name: str, spec: StrategySpec, expectation: Expectation, ask: Ask, *, probes: int
+) -> Alternative:
+    """A search on the small model, beyond the ``probes`` samples that it starts from."""
+    if probes > spec.samples and spec.name not in BY_STEPS:
+        spec = replace(spec, samples=probes)  # they are there: what is chosen among more is right more often
+    load = _search_load(market, policy_name, spec, expectation.completion_tokens, ask, probes)
+    return _on_small(market, policy_name, spec, expectation, load, ask)
+
+
+def vote(
+    market: Market, policy_name: str, like: StrategySpec, expectation: Expectation, ask: Ask, probes: int
+) -> Alternative:
+    """Choose among the probe's samples and search no further: free, since they are paid for."""
+    name: StrategyName = "majority" if like.name == "majority" else "best_of_n_weighted"
+    small = Expectation(expectation.right, "assumed", None)
+    return _on_small(market, policy_name, StrategySpec(name, probes), small, Workload.nothing(), ask)
+
+
+def probe_price(
+    market: Market, policy_name: str, mean_tokens: float | None, ask: Ask, samples: int
+) -> ProbePrice:
+    """Sampling the small model ``samples`` times in one batch, and judging every sample."""
+    policy = market.config.policies[policy_name]
+    load = parallel(samples, _size(_small(market, policy_name), ask, mean_tokens))
+    price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
+    return ProbePrice(load.expected.cost_usd(price, judges), _worst_usd(load, price, judges))
+
+
+def _latency_s(model: Model, spec: StrategySpec, completion: int) -> float | None:
+    """Seconds on an idle machine; ``None`` where the model's speed is not configured.
+
+    What a search generates side by side takes as long as one of it: only what follows one another adds up.
+    """
+    if model.latency is None:
+        return None
+    batches, tokens = 1, completion
+    if spec.name in BY_CHAINS:
+        batches = spec.chain_length * (2 if spec.name == "reflect" else 1)
+        tokens = batches * completion
+    elif spec.name in BY_STEPS:
+        batches = min(spec.max_rounds, ceil(completion / TOKENS_A_STEP))
+        tokens = completion * (1 + spec.lookahead_steps if spec.name == "lookahead" else 1)
+    return batches * model.latency.first_token_s + tokens / model.latency.completion_tokens_per_second
+
+
+def _direct_load(market: Market, model_name: str, mean_tokens: float | None, ask: Ask) -> Workload:
+    return direct(_size(market.config.models[model_name], ask, mean_tokens), ask.answers)
+
+
+def _search_load(
+    market: Market, policy_name: str, spec: StrategySpec, mean_tokens: float | None, ask: Ask, probes: int
+) -> Workload:
+    return _workload(
+        spec.name,
+        _search(market, policy_name, spec, probes),
+        _size(_small(market, policy_name), ask, mean_tokens),
+    )
+
+
+def _search(market: Market, policy_name: str, spec: StrategySpec, probes: int) -> Search:
     thinking = _small(market, policy_name).thinking
-    done = Search(
+    return Search(
         spec.samples,
         probes,
         spec.beam_width,
@@ -81,31 +172,20 @@ def search(market: Market, policy_name: str, outlook: Outlook, ask: Ask, *, prob
         thinks_first=thinking is not None and thinking.steps == "after",
         judged_together=market.config.compares_turns(market.config.policies[policy_name].verifier),
     )
-    return _on_small(market, policy_name, spec, outlook.small, workload(spec.name, done, size))
-
-
-def vote(market: Market, policy_name: str, outlook: Outlook) -> Alternative:
-    """Choose among the probe's samples and search no further: free, since they are paid for."""
-    name: StrategyName = "majority" if outlook.search.name == "majority" else "best_of_n_weighted"
-    spec = StrategySpec(name, market.config.policies[policy_name].probe_samples)
-    small = Expectation(outlook.small.right, "assumed", None)
-    return _on_small(market, policy_name, spec, small, Workload.nothing())
-
-
-def probe_price(market: Market, policy_name: str, ask: Ask) -> ProbePrice:
-    """Sampling the small model ``probe_samples`` times in one batch, and judging every sample."""
-    policy = market.config.policies[policy_name]
-    size = _small_size(market, policy_name, ask, market.average[policy_name].small.completion_tokens)
-    load = parallel(policy.probe_samples, size)
-    price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
-    return ProbePrice(load.expected.cost_usd(price, judges), _worst_usd(load, price, judges))
 
 
 def _on_small(
-    market: Market, policy_name: str, spec: StrategySpec, expectation: Expectation, load: Workload
+    market: Market,
+    policy_name: str,
+    spec: StrategySpec,
+    expectation: Expectation,
+    load: Workload,
+    ask: Ask,
 ) -> Alternative:
     policy = market.config.policies[policy_name]
     price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
+    small = _small(market, policy_name)
+    completion = _size(small, ask, expectation.completion_tokens).completion
     return Alternative(
         route="small",
         model=policy.small,
@@ -114,17 +194,14 @@ def _on_small(
         accuracy_source=expectation.source,
         expected_cost_usd=load.expected.cost_usd(price, judges),
         worst_case_cost_usd=_worst_usd(load, price, judges),
-        expected_flops=load.expected.flops(market.config.models[policy.small].parameters, judges),
+        expected_flops=load.expected.flops(small.parameters, judges),
         token_cap=load.token_cap,
+        expected_latency_s=0.0 if load.token_cap == 0 else _latency_s(small, spec, completion),
     )
 
 
 def _worst_usd(load: Workload, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:
     return None if load.worst is None else load.worst.cost_usd(model, judges)
-
-
-def _small_size(market: Market, policy_name: str, ask: Ask, mean_tokens: float | None) -> Size:
-    return _size(_small(market, policy_name), ask, mean_tokens)
 
 
 def _small(market: Market, policy_name: str) -> SearchedModel:
@@ -135,7 +212,7 @@ def _small(market: Market, policy_name: str) -> SearchedModel:
 
 def _size(model: Model, ask: Ask, mean_tokens: float | None) -> Size:
     limit = model.completion_limit(ask.max_tokens)
-    if mean_tokens is not None:
+    if mean_tokens is not None and not isnan(mean_tokens):
         completion = ceil(mean_tokens)
     elif limit is not None:
         completion = ceil(limit * ASSUMED_COMPLETION_SHARE)

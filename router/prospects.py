@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from router.config import Policy
 from router.forecast import Forecast
 from router.outcome_table import Action
 from router.probing import Probing, StageModel, log_odds
-from router.types import Bin, Reading, Route, StrategySpec
+from router.types import Reading, Route, StrategySpec
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -61,7 +59,9 @@ class Prospect:
     """N queries by A ways. ``right``, ``completion_tokens`` [N, A] and ``offered`` [A] hold without a probe.
 
     ``edges`` [K - 1] part the levels of the posterior, in probability. ``familiarity`` [N] as in
-    :class:`router.forecast.Forecast`, NaN without a predictor.
+    :class:`router.forecast.Forecast`, NaN without a predictor. ``sources`` say where P(right) comes from: a
+    row a level, a column a way. ``prior`` [N] are the log-odds that one answer of the small model is right;
+    empty where no reading needs them.
     """
 
     ways: tuple[Way, ...]
@@ -72,7 +72,7 @@ class Prospect:
     stages: tuple[ProspectStage, ...]
     familiarity: Floats
     sources: tuple[tuple[Source, ...], ...]
-    """A row a level, a column a way: where P(right) comes from."""
+    prior: Floats
 
 
 class Guide(Protocol):
@@ -81,10 +81,15 @@ class Guide(Protocol):
     @property
     def ways(self) -> tuple[Way, ...]: ...
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it knows one query from another. Levels that end alike are then told as one."""
+        ...
+
     def prospect(self, texts: Sequence[str]) -> Prospect: ...
 
     def reading(self, prospect: Prospect, stage: int) -> Reading | None:
-        """How a worker reads the evidence of a stage, of a prospect of one query; ``None``: the mean score."""
+        """How a worker reads the evidence of a stage, of one query. ``None``: the mean score."""
         ...
 
 
@@ -100,6 +105,10 @@ class Tabled:
     completion_tokens: Floats
     sources: tuple[tuple[Source, ...], ...]
     samples: int
+
+    @property
+    def predicts(self) -> bool:
+        return False
 
     def prospect(self, texts: Sequence[str]) -> Prospect:
         count = len(texts)
@@ -123,9 +132,10 @@ class Tabled:
             stages if self.samples else (),
             np.full(count, np.nan),
             self.sources,
+            np.zeros(0),
         )
 
-    def reading(self, prospect: Prospect, stage: int) -> Reading | None:
+    def reading(self, prospect: Prospect, stage: int) -> Reading | None:  # noqa: ARG002  (a Guide)
         return None
 
 
@@ -139,3 +149,90 @@ class Forecaster(Protocol):
     def probing(self) -> Probing | None: ...
 
     def forecast(self, texts: Sequence[str]) -> Forecast: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """By a predictor: for each prompt its own.
+
+    ``columns`` [A] are the ways among the predictor's actions, ``small`` is that of one answer of the small
+    model (the prior of the posterior). ``offered`` and ``offered_later`` [A] say which ways there are without
+    a probe and after one, ``sizes`` the stages that a probe may have (fitted ones, fewest samples first).
+    """
+
+    predictor: Forecaster
+    ways: tuple[Way, ...]
+    columns: NDArray[np.intp]
+    small: int
+    offered: Bools
+    offered_later: Bools
+    sizes: tuple[int, ...]
+
+    @property
+    def predicts(self) -> bool:
+        return True
+
+    def prospect(self, texts: Sequence[str]) -> Prospect:
+        return self.of_forecast(self.predictor.forecast(texts))
+
+    def of_forecast(self, forecast: Forecast) -> Prospect:
+        """The same from what was forecast before: of a calibration split, of records."""
+        prior = log_odds(forecast.right[:, self.small]) if self.sizes else np.zeros(0)
+        right = forecast.right[:, self.columns]
+        lengths = forecast.completion_tokens[:, self.columns]
+        edges = log_odds(LEVELS)
+        posterior = log_odds(middles(LEVELS))
+        stages: list[ProspectStage] = []
+        for stage in self.stages():
+            arrive = stage.arrivals(posterior, edges)[None] if stages else stage.arrivals(prior, edges)
+            by_level = stage.actions_right(log_odds(right), posterior)
+            stages.append(
+                ProspectStage(
+                    stage.samples, arrive, by_level, self.offered_later[None, None], lengths[:, None]
+                )
+            )
+        source: Source = "predicted"
+        return Prospect(
+            self.ways,
+            right,
+            lengths,
+            self.offered,
+            LEVELS,
+            tuple(stages),
+            forecast.familiarity,
+            ((source,) * len(self.ways),) * (len(LEVELS) + 1),
+            prior,
+        )
+
+    def stages(self) -> tuple[StageModel, ...]:
+        """Those of ``sizes``; what lies between two of them is left out of both arrivals."""
+        found: list[StageModel] = []
+        probing = self.predictor.probing
+        assert probing is not None or not self.sizes
+        arrive = None
+        for stage in probing.stages if probing and self.sizes else ():
+            arrive = stage.arrive if arrive is None else _after(arrive, stage.arrive)
+            if stage.samples in self.sizes:
+                found.append(replace(stage, arrive=arrive, right=stage.right[self.columns]))
+                arrive = None
+        return tuple(found)
+
+    def reading(self, prospect: Prospect, stage: int) -> Reading | None:
+        found = self.stages()[stage]
+        intercept = found.intercept + found.prior_weight * float(prospect.prior[0])
+        return Reading(intercept, tuple(float(weight) for weight in found.weights))
+
+
+def middles(edges: Floats) -> Floats:
+    """The probability in the middle of each of K levels."""
+    ends = np.concatenate([[0.0], edges, [1.0]])
+    found: Floats = (ends[:-1] + ends[1:]) / 2
+    return found
+
+
+def _after(first: Floats, second: Floats) -> Floats:
+    """Two linear steps with normal noise, one after the other, as one."""
+    shift, slope, deviation = second
+    return np.array(
+        [shift + slope * first[0], slope * first[1], float(np.hypot(deviation, slope * first[2]))]
+    )

@@ -4,39 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from math import isinf
 
 from router.config import Policy
-from router.market import Market, Outlook
+from router.decision import HARD, Objective
+from router.market import Market
+from router.probe import bin_of
 from router.types import Alternative, Bin
 
 
 def why(
     difficulty_bin: Bin | None,
+    p_right: tuple[float, float],
     policy: Policy,
+    objective: Objective,
     chosen: Alternative,
     rejected: Sequence[Alternative],
     cut: bool,
 ) -> str:
-    """Why ``chosen`` was taken and not ``rejected``; ``cut`` if the cap had a say in it."""
-    reason = f"{_words(difficulty_bin)}: {say(chosen)}"
+    """Why ``chosen`` was taken and not ``rejected``, where P(right) of a sample is in the range ``p_right``.
+
+    ``cut``: the cap, or the ceiling of the latency, had a say in it.
+    """
+    reason = f"{_words(difficulty_bin, p_right)}: {say(chosen)}"
     if rejected:
         reason += f"; rather than {' or '.join(map(say, rejected))}"
-        if policy.min_accuracy is not None and chosen.accuracy >= policy.min_accuracy:
-            reason += f"; {policy.min_accuracy:.0%} is enough"
+        if objective.min_accuracy is not None and chosen.accuracy >= objective.min_accuracy:
+            reason += f"; {objective.min_accuracy:.0%} is enough"
         else:
-            reason += f"; a right answer is worth {usd(policy.usd_per_right_answer)}"
+            reason += f"; a right answer is worth {_worth(policy, objective)}"
     else:
         reason += "; there is no other way"
-    return reason + (f"; the cap is {usd(policy.max_cost_usd)}" if cut else "")
+    if cut and policy.max_cost_usd is not None:
+        reason += f"; the cap is {usd(policy.max_cost_usd)}"
+    if cut and policy.max_latency_s is not None:
+        reason += f"; the ceiling is {policy.max_latency_s:g} s"
+    return reason
 
 
-def nowhere_to_go(policy_name: str, policy: Policy, outlook: Outlook) -> str | None:
+def nowhere_to_go(policy_name: str, policy: Policy, p_right_up_to: float) -> str | None:
     """What the client of a hard query is told where there is no large model."""
-    if policy.large is not None or outlook.difficulty_bin not in (Bin.HARD, Bin.VERY_HARD):
+    if policy.large is not None or p_right_up_to > HARD:
         return None
     return (
-        f"this query looks {_words(outlook.difficulty_bin)} for {policy.small}, and had nowhere to go: "
-        f"policy {policy_name!r} has no large model (GRADUS_LARGE_MODEL names one)"
+        f"this query looks {_words(bin_of(p_right_up_to), (0.0, 1.0))} for {policy.small}, and had nowhere "
+        f"to go: policy {policy_name!r} has no large model (GRADUS_LARGE_MODEL names one)"
     )
 
 
@@ -59,8 +71,18 @@ def say(way: Alternative) -> str:
     spec = way.strategy
     how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
     cost = usd(way.expected_cost_usd)
-    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}"
+    wait = "" if way.expected_latency_s is None else f" in {way.expected_latency_s:.2g} s"
+    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}{wait}"
 
 
-def _words(difficulty_bin: Bin | None) -> str:
-    return "any difficulty" if difficulty_bin is None else difficulty_bin.replace("_", " ")
+def _worth(policy: Policy, objective: Objective) -> str:
+    if isinf(objective.usd_per_right_answer):
+        return "any sum"
+    worth = usd(Decimal(repr(objective.usd_per_right_answer)))
+    return f"{worth} (tuned for {policy.objective})" if policy.is_tuned else worth
+
+
+def _words(difficulty_bin: Bin | None, p_right: tuple[float, float]) -> str:
+    if difficulty_bin is not None:
+        return difficulty_bin.replace("_", " ")
+    return "any difficulty" if p_right == (0, 1) else f"P(right) {p_right[0]:g} to {p_right[1]:g}"

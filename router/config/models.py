@@ -16,8 +16,16 @@ REVISE: Final = (
 """What revisions ask after each earlier attempt of a model that was not trained with other words."""
 
 
+class Latency(Section):
+    """Of one answer on an idle machine; searches sample side by side, so they take little longer."""
+
+    first_token_s: Real = Field(ge=0)
+    completion_tokens_per_second: Real = Field(gt=0)
+
+
 class _AnyModel(Section):
     price: ModelPrice | None = None
+    latency: Latency | None = None
 
     def token_price(self) -> Price:
         return UNKNOWN if self.price is None else self.price.price()

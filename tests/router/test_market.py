@@ -12,7 +12,8 @@ from cost_model.prices import Price
 from cost_model.usage import Usage
 from router.artifacts import weights_sha256
 from router.config import load_config
-from router.market import ASSUMED_RIGHT, open_market
+from router.market import open_market
+from router.outlooks import ASSUMED_RIGHT
 from router.types import Bin
 from tests.router.examples import calibration, config, market
 

@@ -1,0 +1,150 @@
+"""The branches of a plan: what is done after each stage of a probe, or without one, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_model.prices import add_usd
+from router.decision import NOTHING, Tree
+from router.outlooks import Expectation
+from router.pricing import ProbePrice, vote
+from router.probe import bin_of
+from router.reasons import in_doubt, nowhere_to_go, why
+from router.table import Table
+from router.types import Alternative, Bin, Branch, ProbeStage
+from router.weighing import reached
+
+Floats = NDArray[np.float64]
+
+_RIVALS = 3
+"""So many of the ways that were not chosen are told of."""
+_FEMTODOLLAR = Decimal("1e-15")
+
+
+def direct_branch(table: Table, way: int) -> Branch:
+    """Without a probe."""
+    right = table.prospect.right[0]
+    offered = table.prospect.offered
+    utility = table.objective.utility(right, table.costs.direct_usd[0])
+    chosen = table.alternative(way, float(right[way]), 0, None)
+    rivals = _rivals(offered, utility, way)
+    rejected = tuple(table.alternative(each, float(right[each]), 0, None) for each in rivals)
+    cut = bool((offered & ~table.costs.affordable).any())
+    return explained(table, chosen, rejected, 0.0, 1.0, cut)
+
+
+def probing_stages(table: Table, tree: Tree) -> tuple[tuple[ProbeStage, ...], Decimal | None, Decimal | None]:
+    """The stages with their branches; the expected cost of the whole probe, and of what follows it."""
+    arrivals = reached(tree, [stage.arrive for stage in table.prospect.stages], 0)
+    found: list[ProbeStage] = []
+    probe_usd: Decimal | None = Decimal(0)
+    rest_usd: Decimal | None = Decimal(0)
+    for index, stage in enumerate(table.prospect.stages):
+        share = Decimal(float(arrivals[index].sum()))
+        probe_usd = add_usd(probe_usd, _times(share, table.probe_prices[index].expected_usd))
+        branches = []
+        for levels in _runs(tree, index, predicts=table.guide.predicts):
+            if tree.goes_on[index, 0, levels[0]]:
+                continue
+            branch = _branch(table, tree, index, levels, arrivals[index])
+            branches.append(branch)
+            weight = Decimal(float(arrivals[index][levels].sum()))
+            if weight:
+                rest_usd = add_usd(rest_usd, _times(weight, branch.chosen.expected_cost_usd))
+        easiest_first = tuple(reversed(branches))
+        found.append(ProbeStage(stage.samples, easiest_first, table.guide.reading(table.prospect, index)))
+        if not tree.goes_on[index, 0].any():
+            break
+    return tuple(found), _rounded(probe_usd), _rounded(rest_usd)
+
+
+def worst_usd(stages: Sequence[ProbeStage], prices: Sequence[ProbePrice]) -> Decimal | None:
+    """The most that any way through the stages may cost; ``None`` where a price is unknown."""
+    spent: Decimal | None = Decimal(0)
+    found: list[Decimal | None] = []
+    for stage, price in zip(stages, prices, strict=False):
+        spent = add_usd(spent, price.worst_case_usd)
+        found += [add_usd(spent, branch.chosen.worst_case_cost_usd) for branch in stage.branches]
+    known = [usd for usd in found if usd is not None]
+    return max(known) if len(known) == len(found) else None
+
+
+def explained(
+    table: Table,
+    chosen: Alternative,
+    rejected: Sequence[Alternative],
+    above: float,
+    up_to: float,
+    cut: bool,
+) -> Branch:
+    policy = table.market.config.policies[table.policy_name]
+    name = _bin(above, up_to)
+    reason = why(name, (above, up_to), policy, table.objective, chosen, rejected, cut)
+    notices = (
+        nowhere_to_go(table.policy_name, policy, up_to),
+        in_doubt(table.market, policy, chosen),
+    )
+    notice = "; ".join(each for each in notices if each)
+    return Branch(name, chosen, tuple(rejected), reason, notice or None, above, up_to)
+
+
+def _branch(table: Table, tree: Tree, index: int, levels: list[int], arrivals: Floats) -> Branch:
+    """Of neighbouring levels that end in the same way: P(right) is their mean, by how often they occur."""
+    stage = table.prospect.stages[index]
+    ends = np.concatenate([[0.0], table.prospect.edges, [1.0]])
+    above, up_to = float(ends[levels[0]]), float(ends[levels[-1] + 1])
+    weights = arrivals[levels] if arrivals[levels].sum() > 0 else np.ones(len(levels))
+    right = np.average(stage.right[0][levels], axis=0, weights=weights)
+    level = levels[0]
+    offered = stage.offered[0, min(level, stage.offered.shape[1] - 1)]
+    way = int(tree.action[index, 0, level])
+    after = table.costs.after_usd[index][0]
+    utility = table.objective.utility(right, after[min(level, len(after) - 1)])
+    if way == NOTHING:
+        like = next(each.spec for each in table.prospect.ways if each.route == "small")
+        expectation = Expectation(float(right[0]), "assumed", None)
+        chosen = vote(table.market, table.policy_name, like, expectation, table.ask, stage.samples)
+    else:
+        chosen = table.alternative(way, float(right[way]), level, index)
+    rivals = _rivals(offered, utility, way)
+    rejected = [table.alternative(each, float(right[each]), level, index) for each in rivals]
+    cut = bool((offered & ~table.costs.affordable_after[index]).any())
+    return explained(table, chosen, rejected, above, up_to, cut)
+
+
+def _runs(tree: Tree, index: int, *, predicts: bool) -> Iterator[list[int]]:
+    """Levels that end alike, next to one another."""
+    ends = [
+        (bool(going), int(action))
+        for going, action in zip(tree.goes_on[index, 0], tree.action[index, 0], strict=True)
+    ]
+    run: list[int] = []
+    for level, end in enumerate(ends):
+        if run and (not predicts or (end != ends[run[-1]] and not (end[0] and ends[run[-1]][0]))):
+            yield run
+            run = []
+        run.append(level)
+    yield run
+
+
+def _rivals(offered: NDArray[np.bool_], utility: Floats, chosen: int) -> list[int]:
+    """The best of the others."""
+    others = [int(way) for way in np.flatnonzero(offered) if way != chosen]
+    return sorted(others, key=lambda way: -np.nan_to_num(utility[way], nan=-np.inf))[:_RIVALS]
+
+
+def _bin(above: float, up_to: float) -> Bin | None:
+    """The bin that holds the whole range, if one does."""
+    return bin_of(up_to) if bin_of(np.nextafter(above, 1)) == bin_of(up_to) else None
+
+
+def _times(share: Decimal, usd: Decimal | None) -> Decimal | None:
+    return None if usd is None else share * usd
+
+
+def _rounded(usd: Decimal | None) -> Decimal | None:
+    return None if usd is None else usd.quantize(_FEMTODOLLAR)

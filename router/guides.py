@@ -1,0 +1,122 @@
+"""What guides a policy: a predictor that was fitted for its models, or a table by difficulty bin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from router.config import Config, Policy
+from router.outcome_table import Action
+from router.outcomes import LARGE, SMALL
+from router.outlooks import Expectation, Outlook
+from router.prospects import Forecaster, Predicted, Source, Tabled, Way
+from router.strategy import BY_STEPS
+from router.types import StrategySpec
+
+
+def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tabled:
+    """From outlooks, easiest bin first: each bin has its search, and every large model."""
+    hardest_first = list(reversed(outlooks))
+    specs = list(dict.fromkeys([*(each.search for each in hardest_first), average.search]))
+    ways = [Way(action_name(spec), "small", policy.small, spec) for spec in specs]
+    ways += [Way(name, "large", name, StrategySpec("direct")) for name in policy.larges]
+    rows: list[list[Expectation]] = []
+    for outlook in hardest_first:
+        large = [outlook.large if name == policy.large else outlook.assumed_large for name in policy.larges]
+        rows.append([outlook.small] * len(specs) + large)
+    lengths = [[_or_nan(each.completion_tokens) for each in row] for row in rows]
+    sources: tuple[tuple[Source, ...], ...] = tuple(tuple(each.source for each in row) for row in rows)
+    allowed = np.array([is_allowed(policy, way) for way in ways])
+    return Tabled(
+        ways=tuple(ways),
+        shares=np.array([outlook.share for outlook in hardest_first]),
+        right=np.array([[each.right for each in row] for row in rows]),
+        offered=np.array(
+            [
+                [way.route == "large" or way.spec == outlook.search for way in ways]
+                for outlook in hardest_first
+            ]
+        )
+        & allowed,
+        average_offered=np.array([way.route == "large" or way.spec == average.search for way in ways])
+        & allowed,
+        completion_tokens=np.array(lengths),
+        sources=sources,
+        samples=policy.stages[-1] if policy.stages else 0,
+    )
+
+
+def predicted(
+    config: Config, policy: Policy, predictor: Forecaster, shortfalls: Mapping[str, str]
+) -> Predicted | None:
+    """``None`` where the predictor knows no way to answer that the policy has."""
+    judged = policy.verifier not in shortfalls
+    found: list[tuple[int, Way]] = []
+    for column, action in enumerate(predictor.actions):
+        way = _way(config, policy, action, judged=judged)
+        if way is not None:
+            found.append((column, way))
+    names = [action.name for action in predictor.actions]
+    if not found or not set(policy.larges) <= {way.model for _, way in found}:
+        return None
+    ways = tuple(way for _, way in found)
+    allowed = np.array([is_allowed(policy, way) for way in ways])
+    later = allowed & np.array([way.name != SMALL for way in ways])  # a vote of the probe is free, and better
+    probing = predictor.probing if judged and SMALL in names and later.any() else None
+    sizes = () if probing is None else tuple(stage.samples for stage in probing.stages)
+    return Predicted(
+        predictor,
+        ways,
+        np.array([column for column, _ in found], dtype=np.intp),
+        names.index(SMALL) if SMALL in names else 0,
+        allowed,
+        later,
+        _stages(config, policy, sizes),
+    )
+
+
+def is_allowed(policy: Policy, way: Way) -> bool:
+    """By the policy's allow-list: of models, of actions, "small" and "large"."""
+    if policy.allow is None:
+        return True
+    names = {way.name, way.model}
+    if way.model == policy.large:
+        names.add(LARGE)
+    return bool(names & set(policy.allow))
+
+
+def action_name(spec: StrategySpec) -> str:
+    return SMALL if spec.name == "direct" else f"{spec.name}@{spec.samples}"
+
+
+def _way(config: Config, policy: Policy, action: Action, *, judged: bool) -> Way | None:
+    """The policy's way to do the action; ``None`` where it has none."""
+    if action.route == "large":
+        known = action.model in policy.larges
+        return Way(action.model, "large", action.model, StrategySpec("direct")) if known else None
+    if action.model != policy.small:
+        return None
+    if action.strategy == "direct":
+        return Way(SMALL, "small", policy.small, StrategySpec("direct"))
+    wanted = policy.strategy in ("auto", action.strategy) and action.samples <= policy.search_samples
+    if not wanted or not (judged or action.strategy == "majority"):
+        return None
+    if action.strategy in BY_STEPS and config.judging(policy.verifier) != "steps":
+        return None
+    spec = replace(policy.budget(), name=action.strategy, samples=action.samples)
+    return Way(action.name, "small", policy.small, spec)
+
+
+def _stages(config: Config, policy: Policy, fitted: Sequence[int]) -> tuple[int, ...]:
+    """The fitted stages that the policy wants; else its last one. Scores that compare samples have one."""
+    if not policy.stages:
+        return ()
+    found = [samples for samples in fitted if samples in policy.stages]
+    found = found or [samples for samples in fitted if samples <= policy.stages[-1]][-1:]
+    return tuple(found[-1:] if config.compares_turns(policy.verifier) else found)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,91 @@
+"""Weighs the ways of a prospect against their costs: the step between forecasts and plans.
+
+The arrays are those of :mod:`router.decision`. Online there is one query; calibration splits and replayed
+traffic go through the same functions by the thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.decision import HARD, Objective, Stage, Tree, choose, solve
+from router.prospects import Prospect, middles
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Of the ways of a prospect, in USD; NaN is unknown.
+
+    ``direct_usd`` [N, A] without a probe, ``after_usd`` [N, 1 or K, A] beyond each stage of one,
+    ``probe_usd`` [N] of each stage itself. ``affordable`` [A], and ``affordable_after`` [A] of each stage,
+    say what caps allow.
+    """
+
+    direct_usd: Floats
+    after_usd: tuple[Floats, ...]
+    probe_usd: tuple[Floats, ...]
+    affordable: Bools
+    affordable_after: tuple[Bools, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """For N queries: the best action [N] without a probe, what it is worth, and the tree of one.
+
+    ``probes`` [N]: the tree is worth more. ``tree`` is ``None`` where nothing can be probed.
+    """
+
+    direct: Indices
+    direct_value: Floats
+    tree: Tree | None
+    probes: Bools
+
+
+def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
+    """By expected value: a probe where what it may change is worth more than what it costs."""
+    allowed = prospect.offered & costs.affordable
+    direct = choose(prospect.right, costs.direct_usd, allowed, objective, _hard(prospect))
+    rows = np.arange(len(direct))
+    taken = np.maximum(direct, 0)
+    value = objective.utility(prospect.right[rows, taken], costs.direct_usd[rows, taken])
+    value = np.where(direct < 0, -np.inf, value)
+    if not prospect.stages:
+        return Weighed(direct, value, None, np.zeros(len(direct), dtype=np.bool_))
+    stages = [
+        Stage(stage.arrive, stage.right, after, stage.offered & affordable, probe)
+        for stage, after, affordable, probe in zip(
+            prospect.stages, costs.after_usd, costs.affordable_after, costs.probe_usd, strict=True
+        )
+    ]
+    tree = solve(stages, objective, middles(prospect.edges) <= HARD)
+    return Weighed(direct, value, tree, tree.value > value)
+
+
+def levels_of(edges: Floats, p_right: Floats) -> Indices:
+    """The level of each posterior: a probability on an edge belongs below it."""
+    return np.searchsorted(edges, p_right, side="left")
+
+
+def reached(tree: Tree, arrivals: Sequence[Floats], query: int) -> list[Floats]:
+    """How likely one query comes to each level [K] of each stage."""
+    found = [arrivals[0][query]]
+    for stage, arrive in enumerate(arrivals[1:], start=1):
+        going = found[-1] * tree.goes_on[stage - 1, query]
+        found.append(going @ arrive[query if len(arrive) > 1 else 0])
+    return found
+
+
+def _hard(prospect: Prospect) -> Bools:
+    """Where one answer of the small model is right too seldom, as far as anybody knows before a probe."""
+    if not len(prospect.prior):
+        return np.zeros(len(prospect.right), dtype=np.bool_)
+    limit = np.log(HARD / (1 - HARD))
+    return prospect.prior <= limit  # type: ignore[no-any-return]
