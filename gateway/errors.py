@@ -158,6 +158,8 @@ TABLE: dict[str, Row] = {
     # Ours
     "config_invalid": _SERVER,
     "artifact_invalid": _SERVER,
+    "outcomes_invalid": _SERVER,
+    "cannot_tune": _SERVER,
     "router_error": _SERVER,
     "internal_error": _SERVER,
 }

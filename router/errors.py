@@ -10,6 +10,7 @@
         ├── UnknownPolicy    no such policy or model
         ├── CannotHonour     the query needs features that no allowed model offers
         ├── CannotSearch     the query wants a search that cannot be done so
+        ├── RefusedByRule    a rule of the policy says so
         ├── PromptTooLong    longer than the context of every model
         └── CapExceeded      every way to answer may cost more than the cap (or nobody knows what it costs)
 
@@ -81,6 +82,10 @@ class CannotSearch(Refused):
     def __init__(self, message: str, parameter: str) -> None:
         self.parameter = parameter
         super().__init__(message)
+
+
+class RefusedByRule(Refused):
+    code = "refused_by_rule"
 
 
 class PromptTooLong(Refused):

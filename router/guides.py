@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from router.outcomes import LARGE, SMALL
 from router.outlooks import Expectation, Outlook
 from router.prospects import Forecaster, Predicted, Source, Tabled, Way
 from router.strategy import BY_STEPS
-from router.types import StrategySpec
+from router.types import StrategyName, StrategySpec
 
 
 def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tabled:
@@ -85,6 +86,18 @@ def is_allowed(policy: Policy, way: Way) -> bool:
     if way.model == policy.large:
         names.add(LARGE)
     return bool(names & set(policy.allow))
+
+
+def way_named(name: str, policy: Policy) -> Way:
+    """The way that a rule names: "small", "large", a model, or a search ("majority@16")."""
+    strategy, _, samples = name.partition("@")
+    if samples:
+        spec = replace(policy.budget(), name=cast(StrategyName, strategy), samples=int(samples))
+        return Way(name, "small", policy.small, spec)
+    if name in (SMALL, policy.small):
+        return Way(SMALL, "small", policy.small, StrategySpec("direct"))
+    model = policy.large if name == LARGE and policy.large else name
+    return Way(model, "large", model, StrategySpec("direct"))
 
 
 def action_name(spec: StrategySpec) -> str:

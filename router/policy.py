@@ -30,17 +30,19 @@ from math import isnan
 
 from cost_model.prices import add_usd
 from router.branches import direct_branch, explained, probing_stages, worst_usd
-from router.config import Policy
+from router.config import Policy, Rule
 from router.decision import NOTHING
-from router.errors import CannotHonour, UnknownPolicy
+from router.errors import CannotHonour, RefusedByRule, UnknownPolicy
 from router.features.conversation import text_of
+from router.guides import way_named
 from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Market
 from router.outlooks import Expectation
-from router.pricing import Ask, ask_of, direct_answer, search
+from router.pricing import Ask, ask_of, direct_answer, priced, search
 from router.probe import difficulty_of
 from router.prospects import Guide
 from router.reasons import in_doubt, listed, say, usd
+from router.rules import first_rule
 from router.table import Table, lay_out
 from router.types import Branch, Decision, Evidence, Plan, ProbeStage, Query
 from router.weighing import Weighed, weigh
@@ -64,12 +66,15 @@ def plan(
 
     ``prompt_tokens`` is the length of the prompt where the caller knows it; else it is estimated. ``wish`` is
     what the request itself says of its search.
-    Raises :class:`UnknownPolicy`, :class:`CannotHonour`, :class:`CannotSearch`, :class:`PromptTooLong` or
-    :class:`CapExceeded`.
+    Raises :class:`UnknownPolicy`, :class:`CannotHonour`, :class:`CannotSearch`, :class:`RefusedByRule`,
+    :class:`PromptTooLong` or :class:`CapExceeded`.
     """
     market = grant(market, policy_name, wish)
     policy = market.config.policies[policy_name]
     ask = ask_of(query, prompt_tokens)
+    rule = first_rule(query, policy, ask.prompt.expected)
+    if rule is not None:
+        return _ruled(query, policy_name, market, ask, rule)
     readers = readers_of(market, [policy.small, *policy.larges], ask)
     needs = unmet_needs(query, market.config.models[policy.small])
     if needs or policy.small not in readers:
@@ -213,6 +218,28 @@ def _unprobed(table: Table, weighed: Weighed, saved: str | None = None) -> Plan:
 def _in_every_bin(branches: Sequence[Branch]) -> str:
     first = branches[0]
     return f"{first.chosen.model} is better in every bin ({first.reason})"
+
+
+def _ruled(query: Query, policy_name: str, market: Market, ask: Ask, rule: Rule) -> Plan:
+    """One branch: what the rule says, whatever a predictor would."""
+    policy, average = market.config.policies[policy_name], market.average[policy_name]
+    name = f"rule {rule.name!r}" if rule.name else "a rule"
+    if rule.use is None:
+        raise RefusedByRule(f"{name} of policy {policy_name!r} refuses this request: {rule.refuse}")
+    way = way_named(rule.use, policy)
+    model = market.config.models[way.model]
+    needs = unmet_needs(query, model)
+    if needs and (way.spec.name != "direct" or model.engine == "transformers"):
+        raise CannotHonour(
+            f"{listed(needs)}: {way.model} cannot honour that, and {name} sends this there", needs
+        )
+    if not readers_of(market, [way.model], ask):
+        too_long(market, ask, [way.model])
+    expectation = average.small if way.route == "small" else average.large
+    chosen = priced(market, policy_name, way, expectation, ask, probes=0)
+    if not allowed(chosen.worst_case_cost_usd, policy.max_cost_usd):
+        over_cap(policy_name, policy.max_cost_usd, [chosen])
+    return _one_branch(policy_name, Branch(None, chosen, (), f"{name} says so: {say(chosen)}"), policy)
 
 
 def _only_large(query: Query, policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
