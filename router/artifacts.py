@@ -105,7 +105,7 @@ def read_artifact(reference: str, shape: type[M], what: str, command: str) -> M:
     Raises :class:`FileNotFoundError`, or :class:`router.errors.ArtifactInvalid` for a file that is wrong.
     """
     try:
-        raw = json.loads(_file(reference).read_text("utf-8"))
+        raw = json.loads(artifact_path(reference).read_text("utf-8"))
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -129,12 +129,13 @@ def weights_sha256(reference: str) -> str | None:
     if not reference.startswith(EMBEDDED):
         return None
     try:
-        return sha256((_file(reference) / "model.safetensors").read_bytes()).hexdigest()
+        return sha256((artifact_path(reference) / "model.safetensors").read_bytes()).hexdigest()
     except OSError:
         return None
 
 
-def _file(reference: str) -> Traversable:
+def artifact_path(reference: str) -> Traversable:
+    """A file or folder by its path, or ``embedded:<name>`` of what comes with the embedded models."""
     # A resource of the package by its name, not an import: the router knows of no worker.
     if reference.startswith(EMBEDDED):
         return resources.files("workers") / "models" / reference.removeprefix(EMBEDDED)

@@ -7,7 +7,7 @@ for prompts that were fitted are surer than any that will be made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 
 from router.errors import OutcomesInvalid
 from router.evaluation.crossval import folds
+from router.features.text import TextFeatures
 from router.fitting import text_models
 from router.fitting.calibrating import fit_calibrator
 from router.fitting.embedding_fit import fit_embedding
-from router.fitting.measuring import Identities, first_manifest, with_metrics
+from router.fitting.measuring import first_manifest, with_metrics
 from router.fitting.probing_fit import fit_probing, posteriors
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
+from router.predictor.manifest import Identities
 from router.predictor.predictor import CalibrationSplit, Lengths, Predictor
 from router.probing import log_odds
+from router.unseen import Unseen, fit_unseen
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -89,13 +92,16 @@ def fit_predictor(
     from sklearn.base import clone
 
     text = clone(estimators[name]).fit(train.prompts, targets)
+    features = _features(text, train.prompts)
     predictor = Predictor(
         actions=table.actions,
         text=text,
+        features=features,
         calibrators=calibrators,
         lengths=_lengths(raw[:, actions:], targets[:, actions:], lengths_of),
         manifest=first_manifest(table, train, name, seed, identities),
         embedding=embedding,
+        unseen=_unseen(features, table, fitted, held_out),
         probing=probing,
     )
     on_step("measuring on what was held out")
@@ -150,6 +156,18 @@ def _out_of_fold(estimator: Any, table: OutcomeTable, targets: Floats, seed: int
         fitted = clone(estimator).fit(texts, targets[training])
         raw[test] = fitted.predict([table.prompts[row] for row in test])
     return raw
+
+
+def _features(text: Any, prompts: Sequence[str]) -> TextFeatures:
+    """The text model's own, so that a prompt is read once; else fitted here."""
+    own = getattr(text, "features_", None)
+    return own if isinstance(own, TextFeatures) else TextFeatures().fit(prompts)
+
+
+def _unseen(features: TextFeatures, table: OutcomeTable, fitted: Indices, held_out: Indices) -> Unseen:
+    """What prompts are familiar: learned where the predictor is fitted, calibrated on what is held out."""
+    known, new = (features.transform([table.prompts[row] for row in rows]) for rows in (fitted, held_out))
+    return fit_unseen(known, new)
 
 
 def _lengths(raw: Floats, known: Floats, columns: Indices) -> Lengths:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -18,6 +16,7 @@ from router.predictor.manifest import (
     ActionEntry,
     ActionMetrics,
     Data,
+    Identities,
     Manifest,
     StageMetrics,
 )
@@ -25,20 +24,6 @@ from router.predictor.predictor import CalibrationSplit
 from router.probing import Probing
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Identities:
-    """Whose outcomes they are: the verifier's name, and SHA-256 of weights by name, where known.
-
-    ``files`` and ``sha256`` are those of the data, ``embedding`` names the model of the embeddings.
-    """
-
-    verifier: str | None = None
-    weights: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    sha256: str = ""
-    embedding: str | None = None
 
 
 def first_manifest(

@@ -16,8 +16,6 @@ from router.probing import Probing, StageModel, log_odds
 
 Floats = NDArray[np.float64]
 
-STAGES = (4, 8, 16)
-"""Samples after which a probe may stop."""
 MIN_PROBES = 50
 """Fewer probes than these teach nothing."""
 
@@ -27,7 +25,7 @@ _FOLDS = 5
 
 
 def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing | None:
-    """Stages of :data:`STAGES` that the evidence of ``table`` reaches, or one of all its samples.
+    """Stages of 4, 8, 16, ... samples, and of all that the probes of ``table`` have.
 
     ``prior_right`` [N, A] is P(right) from the prompt, predicted out of fold: predictions for prompts that
     were fitted would look surer than they will be. ``None`` without an action "small" or enough probes.
@@ -35,17 +33,20 @@ def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing 
     if not any(action.name == SMALL for action in table.actions):
         return None
     small = table.column(SMALL)
-    rows = np.flatnonzero([seen is not None for seen in table.evidence] & np.isfinite(table.right[:, small]))
-    if len(rows) < MIN_PROBES:
+    taken = _sizes(table)
+    labelled = np.isfinite(table.right[:, small]) & (taken > 0)
+    if labelled.sum() < MIN_PROBES:
         return None
+    sizes = _stages(taken[labelled])
+    rows = labelled & (taken >= sizes[-1])
     table, priors = table.take(rows), log_odds(prior_right[rows])
     prior, right = priors[:, small], table.right[:, small]
     if right.min() == right.max():
         return None
     before = prior
     stages = []
-    for samples in stage_sizes(table):
-        features = stage_features(table, samples)
+    for samples in sizes:
+        features = _features(table, samples)
         penalty = _best_penalty(prior, features, right, table.groups, seed)
         out_of_fold = np.empty(len(table))
         for training, test in _folds(table.groups, seed):
@@ -66,29 +67,31 @@ def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing 
     return Probing(tuple(stages))
 
 
-def stage_sizes(table: OutcomeTable) -> tuple[int, ...]:
-    """Stages that every probe reaches."""
-    reached = min(len(seen.answers) for seen in table.evidence if seen is not None)
-    return tuple(size for size in STAGES if size <= reached) or (reached,)
-
-
-def stage_features(table: OutcomeTable, samples: int) -> Floats:
-    """[N, F] of the first ``samples`` samples of the probes, which must all be there."""
-    return evidence_matrix([seen.first(samples) for seen in table.evidence if seen is not None])
-
-
 def posteriors(probing: Probing, table: OutcomeTable, prior: Floats) -> Floats:
     """[N, S] log-odds after each stage, for prior log-odds [N]; NaN where there was no such probe."""
     found = np.full((len(table), len(probing.stages)), np.nan)
     for column, stage in enumerate(probing.stages):
-        rows = np.array(
-            [seen is not None and len(seen.answers) >= stage.samples for seen in table.evidence],
-            dtype=np.bool_,
-        )
+        rows = _sizes(table) >= stage.samples
         if rows.any():
-            features = stage_features(table.take(rows), stage.samples)
+            features = _features(table.take(rows), stage.samples)
             found[rows, column] = stage.posterior(prior[rows], features)
     return found
+
+
+def _sizes(table: OutcomeTable) -> NDArray[np.int64]:
+    """[N] samples of each probe, 0 without one."""
+    return np.array([0 if seen is None else len(seen.answers) for seen in table.evidence], dtype=np.int64)
+
+
+def _stages(sizes: NDArray[np.int64]) -> tuple[int, ...]:
+    """As policies probe by default. A few probes may be shorter, cut by a deadline: they are left out."""
+    reached = int(np.quantile(sizes, 0.1, method="lower"))
+    return (*(2**power for power in range(2, reached.bit_length()) if 2**power < reached), reached)
+
+
+def _features(table: OutcomeTable, samples: int) -> Floats:
+    """[N, F] of the first ``samples`` samples of the probes, which must all be there."""
+    return evidence_matrix([seen.first(samples) for seen in table.evidence if seen is not None])
 
 
 def _folds(groups: Sequence[str], seed: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:

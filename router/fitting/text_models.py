@@ -35,7 +35,11 @@ class LinearText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, texts: Sequence[str]) -> Any:
-        return self.features_.transform(texts) @ self.weights_ + self.intercept_
+        return self.predict_rows(self.features_.transform(texts))
+
+    def predict_rows(self, rows: Any) -> Any:
+        """The same from rows of ``features_``."""
+        return rows @ self.weights_ + self.intercept_
 
 
 def candidates(seed: int) -> dict[str, BaseEstimator]:  # noqa: ARG001 (others draw)

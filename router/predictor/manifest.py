@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,20 @@ from router.types import Route, StrategyName
 VERSION = 1
 
 _Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Whose outcomes they are: the verifier's name, and SHA-256 of weights by name, where known.
+
+    ``files`` and ``sha256`` are those of the data, ``embedding`` names the model of the embeddings.
+    """
+
+    verifier: str | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    sha256: str = ""
+    embedding: str | None = None
 
 
 class _Part(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from router.outcome_table import Action
 from router.predictor.calibrator import Calibrator
 from router.predictor.manifest import Manifest
 from router.probing import Probing
+from router.unseen import Unseen
 
 Floats = NDArray[np.float64]
 
@@ -25,10 +26,22 @@ class TextModel(Protocol):
     def predict(self, texts: Sequence[str]) -> Any: ...
 
 
-class Unseen(Protocol):
-    """How strange rows [N, F] are: conformal p-values [N]. See :mod:`router.unseen`."""
+class Features(Protocol):
+    """:class:`router.features.text.TextFeatures`, fitted."""
 
-    def p_values(self, X: Any) -> Floats: ...
+    def transform(self, texts: Sequence[str]) -> Any: ...
+
+
+class RowModel(TextModel, Protocol):
+    """A text model that predicts from the rows of its ``features_`` alone, so that they are made once."""
+
+    features_: Features
+
+    def predict_rows(self, rows: Any) -> Any: ...
+
+
+def _reads_rows(text: TextModel, features: Features) -> TypeGuard[RowModel]:
+    return hasattr(text, "predict_rows") and getattr(text, "features_", None) is features
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,7 @@ class Predictor:
 
     actions: tuple[Action, ...]
     text: TextModel
+    features: Features
     calibrators: tuple[Calibrator, ...]
     lengths: Lengths
     manifest: Manifest
@@ -105,19 +119,22 @@ class Predictor:
         ``embeddings`` [N, D] are those of the model that the manifest names, if it names one. Raises
         :class:`ArtifactInvalid` where they are missing.
         """
-        raw = self.raw(texts, embeddings)
+        rows = self.features.transform(texts)
+        raw = self._raw(texts, rows, embeddings)
         actions = len(self.actions)
         right = [each(raw[:, column]) for column, each in enumerate(self.calibrators)]
         return Forecast(
             actions=self.actions,
             right=np.stack(right, axis=1),
             completion_tokens=self.lengths(raw[:, actions:]),
-            familiarity=self.familiarity(texts),
+            familiarity=np.full(len(texts), np.nan) if self.unseen is None else self.unseen.p_values(rows),
         )
 
-    def raw(self, texts: Sequence[str], embeddings: Floats | None = None) -> Floats:
+    def _raw(self, texts: Sequence[str], rows: Any, embeddings: Floats | None) -> Floats:
         """[N, A + M] uncalibrated."""
-        raw = np.asarray(self.text.predict(texts), dtype=np.float64)
+        text = self.text
+        predicted = text.predict_rows(rows) if _reads_rows(text, self.features) else text.predict(texts)
+        raw = np.asarray(predicted, dtype=np.float64)
         if self.embedding is None:
             return raw
         if embeddings is None:
@@ -127,11 +144,3 @@ class Predictor:
             )
         summed: Floats = raw + embeddings @ self.embedding.weights + self.embedding.intercept
         return summed
-
-    def familiarity(self, texts: Sequence[str]) -> Floats:
-        """[N]; NaN where nobody fitted what is familiar."""
-        if self.unseen is None:
-            return np.full(len(texts), np.nan)
-        from router.features.lexical import lexical_features
-
-        return self.unseen.p_values(lexical_features(texts))

@@ -1,0 +1,148 @@
+"""`gradus fit`: from outcomes to a predictor of how hard prompts are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from router.config import load_config
+from router.errors import UnknownPolicy
+from router.outcome_files import read_outcomes
+from router.predictor.card import COLUMNS, metric_rows, stage_rows
+from router.predictor.manifest import Identities, Manifest
+
+EPILOG: Final = (
+    "Examples:\n\n  gradus fit outcomes/outcomes.jsonl --output predictor/\n\n"
+    "  gradus fit outcomes.jsonl --output predictor/ --config gradus.yaml --policy cheap --plot fit.png\n\n"
+    "  gradus fit records.jsonl.gz --labels feedback.csv --output predictor/"
+)
+
+Outcomes = Annotated[
+    list[Path],
+    typer.Argument(
+        help="JSON lines or CSV, also .gz (docs/outcomes.md).", metavar="OUTCOMES...", show_default=False
+    ),
+]
+Output = Annotated[Path, typer.Option(help="The predictor's folder.", metavar="FOLDER")]
+Labels = Annotated[
+    Path | None, typer.Option(help="What was right, said later: rows of id and right.", metavar="FILE")
+]
+Method = Annotated[str, typer.Option(help='A text model; "auto" chooses by inner cross-validation.')]
+CalibrationShare = Annotated[
+    float, typer.Option(help="Share of the questions that is held out.", min=0.05, max=0.9)
+]
+ConfigFile = Annotated[
+    str | None, typer.Option(help="Whose models and verifier these are: a YAML file or a preset.")
+]
+Policy = Annotated[str, typer.Option(help="The policy of that configuration.")]
+Seed = Annotated[int, typer.Option(help="Of the split and the folds.", min=0)]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw predicted against observed.", metavar="FILE.png")
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Write the manifest, with all metrics.", metavar="FILE")
+]
+
+
+def command(
+    outcomes: Outcomes,
+    output: Output,
+    labels: Labels = None,
+    method: Method = "auto",
+    calibration_share: CalibrationShare = 0.3,
+    config: ConfigFile = None,
+    policy: Policy = "default",
+    seed: Seed = 0,
+    plot: Plot = None,
+    json_file: Json = None,
+) -> None:
+    """Fit a predictor of P(right) and length for every action, calibrated, and of what probes add."""
+    console = Console()
+    configured = None if config is None else load_config(config, os.environ)
+    if configured is not None and policy not in configured.policies:
+        raise UnknownPolicy(f"--policy: there is no {policy!r}; there are {', '.join(configured.policies)}")
+    with console.status("reading outcomes") as status:
+        from router.fitting.fit import fit_predictor  # scikit-learn takes seconds to load
+        from router.predictor.files import save_predictor
+        from router.predictor.identity import check_fits, weights_of
+
+        table = read_outcomes(outcomes, labels)
+        predictor = fit_predictor(
+            table,
+            method=method,
+            calibration_share=calibration_share,
+            seed=seed,
+            identities=Identities(
+                verifier=configured.policies[policy].verifier if configured else None,
+                weights=weights_of(configured, policy) if configured else {},
+                files=tuple(path.name for path in outcomes),
+                sha256=_hash([*outcomes, *([labels] if labels else [])]),
+            ),
+            on_step=status.update,
+        )
+        if configured is not None:
+            check_fits(predictor, configured, policy)
+        manifest = save_predictor(predictor, output)
+    _show(console, manifest, output)
+    if json_file:
+        json_file.write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
+    if plot:
+        from gateway.commands.fit_figure import draw  # matplotlib, only where something is drawn
+
+        draw(plot, manifest)
+
+
+def _show(console: Console, manifest: Manifest, output: Path) -> None:
+    data = manifest.data
+    console.print(
+        f"{manifest.method} on {data.fitted} questions; measured on {data.calibration} others, that nothing "
+        "was fitted to",
+        soft_wrap=True,
+    )
+    table = Table(*COLUMNS)
+    for row in metric_rows(manifest):
+        table.add_row(*row)
+    console.print(table)
+    if manifest.probe:
+        console.print(_probe_table(manifest))
+    if manifest.small and manifest.verifier is None:
+        console.print(
+            "Whose scores the probes have is not recorded: give --config and --policy.", soft_wrap=True
+        )
+    console.print(
+        f"Wrote {output}. Next: `predictor: {output}` in the configuration, then `gradus policy check`.",
+        soft_wrap=True,
+    )
+
+
+def _probe_table(manifest: Manifest) -> Table:
+    before = manifest.probe[0].prior_brier
+    table = Table(
+        "samples",
+        "n",
+        "AUC",
+        "Brier",
+        "log loss",
+        "ECE",
+        title=f"after a probe (before it: Brier {before:.4f})",
+    )
+    for row in stage_rows(manifest):
+        table.add_row(*row)
+    return table
+
+
+def _hash(files: Sequence[Path]) -> str:
+    """SHA-256 of their bytes, one behind the other."""
+    digest = sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
