@@ -57,6 +57,11 @@ def intervals(
 ) -> list[Interval]:
     """Several statistics at once, each with its 95% percentile interval; whole groups are drawn."""
     found = np.array([statistics(weights) for weights in weightings(groups, resamples, seed)])
+    return of_resamples(found)
+
+
+def of_resamples(found: Floats) -> list[Interval]:
+    """Of M statistics [1 + R, M]: the first row is of all questions as they are, the others resamples."""
     return [Interval(float(column[0]), *_bounds(column[1:])) for column in found.T]
 
 

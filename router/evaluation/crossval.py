@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from router.outcome_table import Floats, OutcomeTable
 
 Predict = Callable[[OutcomeTable], Floats]
-"""From N questions, whose outcomes it must not look at, to P(right) [N, A]."""
+"""From N questions, whose outcomes it must not look at, to P(right) [N, A]; or several such side by side."""
 Method = Callable[[OutcomeTable, int], Predict]
 """Fits to a training fold, with a seed. Whatever is chosen, a model or its settings, is chosen in here."""
 
@@ -72,15 +72,19 @@ def cross_validate(
     ``on_fold`` is called after each fold, for a progress bar. Raises :class:`ValueError` where there are
     fewer groups than folds, or the method leaves a prediction unknown.
     """
-    shape = (len(seeds), len(table), len(table.actions))
-    right, usual = np.full(shape, np.nan), np.full(shape, np.nan)
-    for at, seed in enumerate(seeds):
+    by_seed = []
+    for seed in seeds:
+        tested, right, usual = [], [], []
         for training, test in folds(table.groups, fold_count, seed):
             train = table.take(training)
             predict = method(train, seed)
-            right[at, test] = predict(table.take(test))
-            usual[at, test] = predict(train).mean(axis=0)
+            tested.append(test)
+            right.append(predict(table.take(test)))
+            usual.append(np.broadcast_to(predict(train).mean(axis=0), right[-1].shape))
             on_fold()
-    if not (np.isfinite(right).all() and np.isfinite(usual).all()):
+        order = np.argsort(np.concatenate(tested))
+        by_seed.append([np.concatenate(each)[order] for each in (right, usual)])
+    found = OutOfFold(*(np.array(each) for each in zip(*by_seed, strict=True)))
+    if not (np.isfinite(found.right).all() and np.isfinite(found.training_mean).all()):
         raise ValueError("the method predicted NaN or infinity for some question")
-    return OutOfFold(right, usual)
+    return found

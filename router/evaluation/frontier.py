@@ -48,22 +48,40 @@ class Hull:
 
 def hull(cost_usd: ArrayLike, quality: ArrayLike) -> Hull:
     """The non-decreasing convex hull of points [K]: their upper left edge, up to the highest."""
-    cost, height = np.asarray(cost_usd, float), np.asarray(quality, float)
-    corners: list[int] = []  # Andrew's monotone chain, of the upper half
-    for point in np.lexsort((-height, cost)):
-        if corners and height[point] <= height[corners[-1]]:
+    points = zip(np.asarray(cost_usd, float).tolist(), np.asarray(quality, float).tolist(), strict=True)
+    corners: list[tuple[float, float]] = []  # Andrew's monotone chain, of the upper half
+    for point in sorted(points, key=lambda each: (each[0], -each[1])):
+        if corners and point[1] <= corners[-1][1]:
             continue
-        while len(corners) > 1 and not _turns_down(cost, height, corners[-2], corners[-1], int(point)):
+        while len(corners) > 1 and not _turns_down(corners[-2], corners[-1], point):
             corners.pop()
-        corners.append(int(point))
-    return Hull(cost[corners], height[corners])
+        corners.append(point)
+    costs, heights = np.array(corners).T
+    return Hull(costs, heights)
 
 
-def _turns_down(cost: Floats, height: Floats, one: int, two: int, three: int) -> bool:
+def line_over(
+    reference: Hull, cost_usd: ArrayLike, quality: ArrayLike, low_usd: float, high_usd: float
+) -> float:
+    """How far the line through points [K] is above a hull, the mean over costs between two bounds.
+
+    The line joins the points as they are, so that one that only scatters around the reference is on average
+    neither above nor below it, as the hull of such points would be. Below its cheapest point it is level
+    with the reference, past its dearest it stays.
+    """
+    order = np.argsort(cost_usd, kind="stable")
+    cost, height = np.asarray(cost_usd, float)[order], np.asarray(quality, float)[order]
+    low = max(low_usd, float(cost[0]))
+    if high_usd <= low:
+        return 0.0
+    corners = np.unique(np.clip(np.r_[low, high_usd, cost, reference.cost_usd], low, high_usd))
+    above = np.interp(corners, cost, height) - reference.at(corners)
+    return float(np.trapezoid(above, corners) / (high_usd - low_usd))
+
+
+def _turns_down(one: tuple[float, float], two: tuple[float, float], three: tuple[float, float]) -> bool:
     """Whether the way by point ``two`` gains less by a dollar after it than before."""
-    before = (height[two] - height[one]) * (cost[three] - cost[two])
-    after = (height[three] - height[two]) * (cost[two] - cost[one])
-    return bool(before > after)
+    return (two[1] - one[1]) * (three[0] - two[0]) > (three[1] - two[1]) * (two[0] - one[0])
 
 
 def oracle(right: Floats, cost_usd: Floats) -> Indices:

@@ -13,6 +13,8 @@ SIMILAR = 0.5
 pairs above it share a passage, a template or all but a few words."""
 COMMON_ROWS = 40
 """Shingles of more prompts than this are instructions or idiom, not stories."""
+_FORMAT_SHARE = 0.1
+_FEW = 5
 
 
 def masked(text: str) -> str:
@@ -50,12 +52,18 @@ def groups_of(prompts: Sequence[str]) -> tuple[str, ...]:
 
 
 def united(groups: Sequence[str], prompts: Sequence[str]) -> tuple[str, ...]:
-    """A name of the group of each question: questions of one given group, or of one story, are together."""
+    """A name of the group of each question: questions of one given group, or of one story, are together.
+
+    What a tenth of all prompts have in common is a format ("24 with # # # #"), and no reason to keep them
+    together.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     given = np.unique(np.asarray(groups), return_inverse=True)[1]
-    alike = np.unique(np.asarray(groups_of(prompts)), return_inverse=True)[1] + given.max() + 1
+    alike, size = np.unique(np.asarray(groups_of(prompts)), return_inverse=True, return_counts=True)[1:]
+    common = size[alike] > max(_FEW, _FORMAT_SHARE * len(alike))
+    alike = np.where(common, given, alike + given.max() + 1)
     nodes = int(alike.max()) + 1
     edges = coo_array((np.ones(len(given)), (given, alike)), shape=(nodes, nodes))
     _, component = connected_components(edges, directed=False)

@@ -15,6 +15,7 @@ from router.outcome_table import Floats, OutcomeTable
 Unit = Literal["usd", "calls"]
 
 _LEAST_QUESTIONS = 20
+_LEAST_GROUPS = 10
 _KNOWN_COSTS = 0.5
 """Share of questions whose cost must be known, for the mean to stand for the others."""
 
@@ -83,6 +84,11 @@ def prepare(
         notes.append(f"{len(table) - len(known)} of {len(table)} questions lack an outcome of these actions")
     chosen = chosen.take(known)
     chosen = replace(chosen, groups=united(chosen.groups, chosen.prompts))
+    if len(set(chosen.groups)) < _LEAST_GROUPS:
+        raise OutcomesInvalid(
+            f"the questions are of {len(set(chosen.groups))} groups, which cannot be told apart by folds; "
+            f"at least {_LEAST_GROUPS} groups are wanted"
+        )
     cost, unit, cost_notes = _costs(chosen)
     probed = None if cost is None else _probed(table.take(known), chosen, cost, unit)
     return Setting(chosen, 0, 1, unit, cost, probed, (*notes, *cost_notes, *_evidence_notes(chosen)))

@@ -23,6 +23,15 @@ def test_prompts_without_words_are_groups_of_their_own() -> None:
     assert len(set(groups_of(["?", "!", "?"]))) == 2
 
 
+def test_a_format_that_all_share_is_no_story() -> None:
+    puzzles = [
+        f"Make 24 with these four numbers: {each} {each + 1} {each + 2} {each + 3}" for each in range(30)
+    ]
+
+    assert len(set(united(puzzles, puzzles))) == 30
+    assert len(set(groups_of(puzzles))) == 1
+
+
 def test_what_was_given_as_one_group_stays_one() -> None:
     """The first two are one group by name, the last two by their text; so all three are."""
     groups = united(["a", "a", "b", "c"], [TRAIN, APPLES, MORE_APPLES, "Name the capital of Peru, please."])
