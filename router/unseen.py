@@ -56,8 +56,8 @@ class Unseen:
 
     def scores(self, X: Any) -> Floats:
         """[N] of rows X, the stranger the larger; they mean nothing across fits."""
-        parts: Floats = (self._parts(X) - self.middle) / self.spread
-        return parts.sum(axis=1)
+        scores: Floats = ((self._parts(X) - self.middle) / self.spread).sum(axis=1)
+        return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """By name, for a safetensors file; under 2 MB at 65,536 columns."""
