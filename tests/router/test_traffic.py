@@ -11,8 +11,18 @@ import pytest
 
 from cost_model.prices import per_million
 from cost_model.situation import Situation, Work
+from router.config.fields import Section
 from router.errors import ConfigInvalid
-from router.traffic import load_traffic
+from router.traffic import (
+    BinSection,
+    GpuPrice,
+    PricedModel,
+    SpeedSection,
+    Traffic,
+    VerifierSection,
+    WaySection,
+    load_traffic,
+)
 
 YAML = """\
 queries_per_day: 1_000
@@ -188,3 +198,15 @@ def test_outcomes_of_what_has_no_price_are_refused(
     with pytest.raises(ConfigInvalid) as caught:
         _measured(tmp_path, _rows(0, 0.9, 1.0), MEASURED.replace(right, wrong))
     assert problem in str(caught.value)
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "planning.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "section",
+    [Traffic, PricedModel, GpuPrice, SpeedSection, VerifierSection, WaySection, BinSection],
+    ids=lambda section: section.__name__,
+)
+def test_every_field_is_described(section: type[Section]) -> None:
+    assert not [name for name in section.model_fields if f"`{name}`" not in DOCUMENT]

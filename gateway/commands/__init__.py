@@ -1,0 +1,1 @@
+"""The commands of `gradus` that read files, decide and measure: one module each."""
