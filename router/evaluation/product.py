@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import expit
 
 from router.errors import ArtifactInvalid
 from router.evaluation.crossval import OutOfFold, Predict
 from router.fitting.fit import fit_predictor
-from router.fitting.probing_fit import posteriors
+from router.fitting.probing_fit import seen_right
 from router.outcome_table import Floats, OutcomeTable
 from router.outcomes import SMALL
 from router.predictor.predictor import Predictor
@@ -42,13 +41,10 @@ def forecasts(predictor: Predictor, table: OutcomeTable) -> Floats:
     right = predictor.forecast(table.prompts).right
     after = right.copy()
     if predictor.probing is not None:
-        small = [action.name for action in predictor.actions].index(SMALL)
-        prior = log_odds(right)
-        posterior = posteriors(predictor.probing, table, prior[:, small])
-        for column, stage in enumerate(predictor.probing.stages):
-            seen = np.isfinite(posterior[:, column])
-            told = stage.right[:, 0] + stage.right[:, 1] * prior + stage.right[:, 2] * posterior[:, [column]]
-            after[seen] = expit(told[seen])
+        seen = seen_right(predictor.probing, table, log_odds(right))
+        for stage in range(seen.shape[1]):
+            there = np.isfinite(seen[:, stage]).all(axis=1)
+            after[there] = seen[there, stage]
     return np.concatenate([right, after], axis=1)
 
 
