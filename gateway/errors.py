@@ -127,6 +127,7 @@ TABLE: dict[str, Row] = {
     "missing_required_parameter": _INVALID,
     "unsupported_feature": _INVALID,
     "invalid_messages": _INVALID_MESSAGES,  # a chat template refuses them
+    "refused_by_rule": _INVALID,
     "context_length_exceeded": _INVALID_MESSAGES,
     "invalid_task": _INVALID_TASK,
     "cannot_judge": _INVALID_TASK,  # the verifier needs the right answer, or tests

@@ -210,6 +210,11 @@ def _small(market: Market, policy_name: str) -> SearchedModel:
     return small
 
 
+def assumed_tokens(model: Model, ask: Ask) -> int:
+    """How long an answer is expected to be where nobody measured it."""
+    return _size(model, ask, None).completion
+
+
 def _size(model: Model, ask: Ask, mean_tokens: float | None) -> Size:
     limit = model.completion_limit(ask.max_tokens)
     if mean_tokens is not None and not isnan(mean_tokens):

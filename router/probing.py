@@ -16,13 +16,17 @@ _EDGE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class StageModel:
-    """After ``samples`` samples in all. Everything is in log-odds.
+    """After ``samples`` samples in all. Everything is in log-odds; F features, A actions.
 
     The posterior that one sample is right is ``intercept + prior_weight * logit P(small | prompt) +
     weights . features`` (:func:`router.features.evidence.evidence_features` of the first ``samples``
     samples). Before the stage it is normal with mean ``arrive[0] + arrive[1] * before`` and deviation
     ``arrive[2]``, where ``before`` is the posterior of the stage before; of the first, the prior. An action
     is then right with ``right[a] . (1, logit P(a | prompt), posterior)`` [A, 3].
+
+    That looks ahead: one number stands for all that may be seen. Once it *was* seen, more can be said: an
+    action is right with ``seen[a] . (1, logit P(a | prompt), features)`` [A, 2 + F]. What tells that the
+    small model's answer is wrong is not what tells that the large model's will be.
     """
 
     samples: int
@@ -31,6 +35,7 @@ class StageModel:
     weights: Floats
     arrive: Floats
     right: Floats
+    seen: Floats
 
     def posterior(self, prior: Floats, features: Floats) -> Floats:
         """Log-odds [N] of N queries, from their prior's log-odds [N] and features [N, F]."""
@@ -47,6 +52,11 @@ class StageModel:
         """[N, K, A] from the actions' prior log-odds [N, A] and the posterior of K levels [K]."""
         fixed = self.right[:, 0] + self.right[:, 1] * prior
         return expit(fixed[:, None, :] + self.right[:, 2] * posterior[None, :, None])  # type: ignore[no-any-return]
+
+    def actions_seen(self, prior: Floats, features: Floats) -> Floats:
+        """[N, A] from the actions' prior log-odds [N, A] and the features [N, F] that were seen."""
+        fixed = self.seen[:, 0] + self.seen[:, 1] * prior
+        return expit(fixed + features @ self.seen[:, 2:].T)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

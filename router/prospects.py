@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from router.forecast import Forecast
 from router.outcome_table import Action
+from router.predictor.predictor import CalibrationSplit
 from router.probing import Probing, StageModel, log_odds
 from router.types import Reading, Route, StrategySpec
 
@@ -147,6 +148,9 @@ class Forecaster(Protocol):
 
     @property
     def probing(self) -> Probing | None: ...
+
+    @property
+    def calibration(self) -> CalibrationSplit | None: ...
 
     def forecast(self, texts: Sequence[str]) -> Forecast: ...
 

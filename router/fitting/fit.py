@@ -21,7 +21,7 @@ from router.fitting import text_models
 from router.fitting.calibrating import fit_calibrator
 from router.fitting.embedding_fit import fit_embedding
 from router.fitting.measuring import first_manifest, with_metrics
-from router.fitting.probing_fit import fit_probing, posteriors
+from router.fitting.probing_fit import fit_probing, posteriors, seen_right
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
 from router.predictor.manifest import Identities
@@ -183,10 +183,11 @@ def _lengths(raw: Floats, known: Floats, columns: Indices) -> Lengths:
 
 def _calibration(predictor: Predictor, table: OutcomeTable, embeddings: Floats | None) -> CalibrationSplit:
     forecast = predictor.forecast(table.prompts, embeddings)
-    stages = np.empty((len(table), 0))
+    stages, seen = np.empty((len(table), 0)), np.empty((len(table), 0, len(table.actions)))
     if predictor.probing is not None:
-        prior = log_odds(forecast.right[:, table.column(SMALL)])
-        stages = posteriors(predictor.probing, table, prior)
+        priors = log_odds(forecast.right)
+        stages = posteriors(predictor.probing, table, priors[:, table.column(SMALL)])
+        seen = seen_right(predictor.probing, table, priors)
     return CalibrationSplit(
         forecast_right=forecast.right,
         forecast_tokens=forecast.completion_tokens,
@@ -198,5 +199,6 @@ def _calibration(predictor: Predictor, table: OutcomeTable, embeddings: Floats |
         prompt_tokens=table.prompt_tokens,
         probe_usd=table.probe_usd,
         posterior=stages,
+        seen_right=seen,
         groups=np.unique(table.groups, return_inverse=True)[1],
     )

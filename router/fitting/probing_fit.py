@@ -61,6 +61,7 @@ def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing 
                 weights=weights[2:],
                 arrive=_arrivals(before, out_of_fold),
                 right=_actions_right(priors, out_of_fold, table.right),
+                seen=_actions_seen(priors, features, table, seed),
             )
         )
         before = out_of_fold
@@ -75,6 +76,17 @@ def posteriors(probing: Probing, table: OutcomeTable, prior: Floats) -> Floats:
         if rows.any():
             features = _features(table.take(rows), stage.samples)
             found[rows, column] = stage.posterior(prior[rows], features)
+    return found
+
+
+def seen_right(probing: Probing, table: OutcomeTable, priors: Floats) -> Floats:
+    """[N, S, A] P(right) of the actions after each stage, for their prior log-odds [N, A]; NaN as above."""
+    found = np.full((len(table), len(probing.stages), priors.shape[1]), np.nan)
+    for column, stage in enumerate(probing.stages):
+        rows = _sizes(table) >= stage.samples
+        if rows.any():
+            features = _features(table.take(rows), stage.samples)
+            found[rows, column] = stage.actions_seen(priors[rows], features)
     return found
 
 
@@ -140,6 +152,21 @@ def _arrivals(before: Floats, posterior: Floats) -> Floats:
     slope = np.mean((before - before.mean()) * (posterior - posterior.mean())) / spread**2 if spread else 0.0
     intercept = posterior.mean() - slope * before.mean()
     return np.array([intercept, slope, np.std(posterior - intercept - slope * before)])
+
+
+def _actions_seen(priors: Floats, features: Floats, table: OutcomeTable, seed: int) -> Floats:
+    """[A, 2 + F] of each action, from its own prior and what was seen."""
+    found = np.zeros((table.right.shape[1], 2 + features.shape[1]))
+    groups = np.array(table.groups)
+    for action in range(table.right.shape[1]):
+        known = np.isfinite(table.right[:, action])
+        prior, seen, right = priors[known, action], features[known], table.right[known, action]
+        if len(right) < MIN_PROBES or right.min() == right.max():
+            found[action, 1] = 1.0  # nothing is learned: what the prompt says holds
+            continue
+        penalty = _best_penalty(prior, seen, right, list(groups[known]), seed)
+        found[action] = _posterior(prior, seen, right, penalty)
+    return found
 
 
 def _actions_right(priors: Floats, posterior: Floats, right: Floats) -> Floats:

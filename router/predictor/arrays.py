@@ -44,7 +44,7 @@ def to_arrays(predictor: Predictor) -> Arrays:
     for number, stage in enumerate(predictor.probing.stages if predictor.probing else ()):
         for each in fields(stage):
             arrays[f"probing.{number}.{each.name}"] = np.asarray(getattr(stage, each.name))
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {name: np.array(array, order="C") for name, array in arrays.items()}
 
 
 def from_arrays(

@@ -1,0 +1,114 @@
+"""Expected costs of thousands of queries at once: priced on a grid of lengths, and interpolated.
+
+Costs are linear in the lengths of prompt and answer but for limits and rounding. Only rehearsals rest on the
+grid; what is decided online, billed and capped is priced one by one (:mod:`router.pricing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.pricing import Ask, assumed_tokens, probe_price, way_usd
+from router.prompts import PromptSize
+from router.prospects import Prospect
+from router.table import Table
+from router.weighing import Costs
+
+Floats = NDArray[np.float64]
+Grid = Callable[[Floats], Floats]
+"""USD [N] of N (prompt tokens, completion tokens) [N, 2]."""
+
+_PROMPT_TOKENS = (0, 64, 512, 4096, 32768)
+_COMPLETION_TOKENS = (1, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+def ask_for(prompt_tokens: float) -> Ask:
+    """A query with a prompt of about that length."""
+    tokens = round(prompt_tokens)
+    return Ask(PromptSize(tokens, tokens, tokens), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CostGrid:
+    """Of one policy: ``direct`` a way, ``after`` a stage and way, ``probes`` a stage.
+
+    ``assumed`` [A] are lengths where none is forecast. ``affordable`` and ``affordable_after`` are what caps
+    allow a prompt of usual length.
+    """
+
+    direct: tuple[Grid, ...]
+    after: tuple[tuple[Grid, ...], ...]
+    probes: tuple[Grid, ...]
+    assumed: Floats
+    small: int
+    affordable: NDArray[np.bool_]
+    affordable_after: tuple[NDArray[np.bool_], ...]
+
+    def costs(self, prospect: Prospect, prompt_tokens: Floats) -> Costs:
+        """Of N queries; ``prompt_tokens`` [N]."""
+        direct = self._look_up(self.direct, prompt_tokens, prospect.completion_tokens[:, None])[:, 0]
+        small = self._known(prospect.completion_tokens)[:, self.small]
+        return Costs(
+            direct,
+            tuple(
+                self._look_up(grids, prompt_tokens, stage.completion_tokens)
+                for grids, stage in zip(self.after, prospect.stages, strict=True)
+            ),
+            tuple(grid(np.stack([prompt_tokens, small], axis=1)) for grid in self.probes),
+            self.affordable,
+            self.affordable_after,
+        )
+
+    def _known(self, lengths: Floats) -> Floats:
+        return np.where(np.isnan(lengths), self.assumed, lengths)
+
+    def _look_up(self, grids: Sequence[Grid], prompt_tokens: Floats, lengths: Floats) -> Floats:
+        """[N, L, A] for lengths [N, L, A]"""
+        known = self._known(lengths)
+        found = np.empty_like(known)
+        for way, grid in enumerate(grids):
+            for level in range(known.shape[1]):
+                found[:, level, way] = grid(np.stack([prompt_tokens, known[:, level, way]], axis=1))
+        return found
+
+
+def cost_grid(table: Table) -> CostGrid:
+    """Like the table of one usual query, for any lengths."""
+    market, policy_name, prospect = table.market, table.policy_name, table.prospect
+
+    def way(index: int, probes: int) -> Grid:
+        one = prospect.ways[index]
+        return _grid(lambda ask, mean: way_usd(market, policy_name, one, mean, ask, probes))
+
+    def probe(samples: int) -> Grid:
+        def usd(ask: Ask, mean: float) -> float:
+            expected = probe_price(market, policy_name, mean, ask, samples).expected_usd
+            return float("nan") if expected is None else float(expected)
+
+        return _grid(usd)
+
+    ways = range(len(prospect.ways))
+    sizes = [stage.samples for stage in prospect.stages]
+    assumed = [assumed_tokens(market.config.models[each.model], table.ask) for each in prospect.ways]
+    return CostGrid(
+        tuple(way(index, 0) for index in ways),
+        tuple(tuple(way(index, size) for index in ways) for size in sizes),
+        tuple(probe(size - before) for before, size in zip([0, *sizes], sizes, strict=False)),
+        np.array(assumed, dtype=np.float64),
+        next((index for index in ways if prospect.ways[index].route == "small"), 0),
+        table.costs.affordable,
+        table.costs.affordable_after,
+    )
+
+
+def _grid(price: Callable[[Ask, float], float]) -> Grid:
+    from scipy.interpolate import RegularGridInterpolator
+
+    values = [[price(ask_for(prompt), mean) for mean in _COMPLETION_TOKENS] for prompt in _PROMPT_TOKENS]
+    axes = (np.array(_PROMPT_TOKENS, dtype=float), np.array(_COMPLETION_TOKENS, dtype=float))
+    grid: Grid = RegularGridInterpolator(axes, np.array(values), bounds_error=False, fill_value=None)
+    return grid

@@ -1,0 +1,164 @@
+"""Plays a policy on queries whose outcomes are known: what tuning, certifying and replaying rest on.
+
+The decision is the one that is made online (:mod:`router.weighing`), for thousands of queries at once; costs
+to decide by come from :mod:`router.cost_grid`, and what came of a decision from what was recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.cost_grid import CostGrid, ask_for, cost_grid
+from router.decision import NOTHING, Objective, choose, follow
+from router.market import Market
+from router.prospects import Guide, Prospect
+from router.table import lay_out
+from router.weighing import Costs, weigh
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of N queries: ``right`` and ``cost_usd`` [N, A] by the ways of a prospect; NaN is unknown.
+
+    Costs are float64: estimates over many queries, never billed. That of a search on the small model is of
+    the whole search, its probe included. ``probe_usd`` [N] is of the whole probe, ``p_right`` [N, S] the
+    posterior after each stage, ``seen_right`` [N, S, A] what a predictor then says of the ways: ``None`` of a
+    table, which only knows the bin.
+    """
+
+    right: Floats
+    cost_usd: Floats
+    probe_usd: Floats
+    p_right: Floats
+    seen_right: Floats | None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a policy did with N queries, and what came of it.
+
+    ``way`` is an index of the prospect's ways (:data:`router.decision.NOTHING`: the probe's samples voted),
+    ``samples`` how many a probe took. ``right`` and ``cost_usd`` are NaN where that was not recorded.
+    """
+
+    way: Indices
+    samples: Indices
+    right: Floats
+    cost_usd: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A policy with its guide, ready to be played; ``stages`` of a probe are what its cap allows."""
+
+    guide: Guide
+    objective: Objective
+    probe: str
+    grid: CostGrid
+    stages: int
+
+    def play(
+        self,
+        prospect: Prospect,
+        recorded: Recorded,
+        prompt_tokens: Floats,
+        objective: Objective | None = None,
+    ) -> Played:
+        """N queries with prompts of ``prompt_tokens`` [N]; ``objective`` in place of the policy's."""
+        objective = objective or self.objective
+        prospect = replace(prospect, stages=prospect.stages[: self.stages])
+        costs = self.grid.costs(prospect, prompt_tokens)
+        weighed = weigh(prospect, costs, objective)
+        count = len(prompt_tokens)
+        way, samples, taken = weighed.direct, np.zeros(count, dtype=np.intp), np.zeros(count)
+        blind = np.zeros(count, dtype=np.bool_)
+        if weighed.tree is not None:
+            probes = self._probes(weighed.probes, weighed.tree.action[-1], prospect)
+            # Where no posterior was recorded there is no telling where a probe would have led.
+            p_right = recorded.p_right[:, : self.stages]
+            blind = probes & np.isnan(p_right).any(axis=1)
+            levels = np.searchsorted(prospect.edges, np.nan_to_num(p_right), side="left")
+            stage, probed = follow(weighed.tree, levels)
+            if recorded.seen_right is not None:
+                probed = _as_seen(prospect, costs, recorded.seen_right, stage, objective)
+            sizes = np.array([each.samples for each in prospect.stages])
+            way = np.where(probes, probed, way)
+            samples = np.where(probes, sizes[stage], 0)
+            taken = np.where(probes, recorded.probe_usd * sizes[stage] / sizes[-1], 0.0)
+        right, cost_usd = _came_of(prospect, recorded, way, taken)
+        return Played(way, samples, np.where(blind, np.nan, right), np.where(blind, np.nan, cost_usd))
+
+    def _probes(self, worth: Bools, last: Indices, prospect: Prospect) -> Bools:
+        """As :func:`router.policy.plan` decides it."""
+        if self.probe == "always":
+            return np.ones(len(worth), dtype=np.bool_)
+        if self.guide.predicts:
+            return worth
+        small = np.array([way.route == "small" for way in prospect.ways])
+        ends_small: Bools = (small[np.maximum(last, 0)] | (last == NOTHING)).any(axis=1)
+        return ends_small
+
+
+def rehearse(
+    market: Market, policy_name: str, guide: Guide, prospect: Prospect, prompt_tokens: float
+) -> Rehearsal:
+    """Get a policy ready. ``prospect`` is any of the guide's; caps are looked at for a prompt so long."""
+    policy = market.config.policies[policy_name]
+    one = first_of(prospect)
+    table = lay_out(policy_name, market, ask_for(prompt_tokens), guide, one, set(market.config.models))
+    stages = len(table.prospect.stages)
+    return Rehearsal(guide, market.objectives[policy_name], policy.probe, cost_grid(table), stages)
+
+
+def first_of(prospect: Prospect) -> Prospect:
+    """The prospect of the first query alone."""
+    return replace(
+        prospect,
+        right=prospect.right[:1],
+        completion_tokens=prospect.completion_tokens[:1],
+        familiarity=prospect.familiarity[:1],
+        prior=prospect.prior[:1],
+        stages=tuple(
+            replace(
+                stage,
+                arrive=stage.arrive if stage.arrive.ndim == 3 else stage.arrive[:1],
+                right=stage.right[:1],
+                completion_tokens=stage.completion_tokens[:1],
+            )
+            for stage in prospect.stages
+        ),
+    )
+
+
+def _as_seen(
+    prospect: Prospect, costs: Costs, seen_right: Floats, stage: Indices, objective: Objective
+) -> Indices:
+    """The best way by all that was seen, where each probe stopped; as :func:`router.policy.replan` does."""
+    rows = np.arange(len(stage))
+    after = np.stack([np.broadcast_to(usd[:, 0], prospect.right.shape) for usd in costs.after_usd], axis=1)
+    offered = np.stack(
+        [
+            each.offered[0, 0] & affordable
+            for each, affordable in zip(prospect.stages, costs.affordable_after, strict=True)
+        ]
+    )
+    right = np.nan_to_num(seen_right[rows, stage])
+    hard = np.zeros(len(stage), dtype=np.bool_)
+    return choose(right, after[rows, stage], offered[stage], objective, hard)
+
+
+def _came_of(prospect: Prospect, recorded: Recorded, way: Indices, taken: Floats) -> tuple[Floats, Floats]:
+    rows, column = np.arange(len(way)), np.maximum(way, 0)
+    right = np.where(way == NOTHING, np.nan, recorded.right[rows, column])
+    alone = recorded.cost_usd[rows, column]
+    small = np.array([each.route == "small" for each in prospect.ways])[column]
+    # A search begins with the probe's samples, so its own record has them already.
+    cost_usd = np.where(small, np.maximum(alone, taken), alone + taken)
+    return right, np.where(way == NOTHING, np.nan, cost_usd)

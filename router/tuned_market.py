@@ -1,0 +1,90 @@
+"""Tunes the policies of a market on its predictor's calibration split: what a gateway starts with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from router.decision import Objective
+from router.forecast import Forecast
+from router.market import Market
+from router.predictor.predictor import CalibrationSplit
+from router.prospects import Predicted
+from router.rehearsal import Recorded, rehearse
+from router.tuning import Play, Tuned, tune
+
+Floats = NDArray[np.float64]
+
+
+def tune_market(market: Market) -> tuple[Market, dict[str, Tuned]]:
+    """The market with tuned objectives, and how each policy that a predictor guides was tuned.
+
+    A policy whose best is always the same way has that way alone from then on. Raises
+    :class:`router.errors.CannotTune`.
+    """
+    predictor = market.predictor
+    split = None if predictor is None else predictor.calibration
+    if split is None:
+        return market, {}
+    guides, objectives, found = dict(market.guides), dict(market.objectives), {}
+    for name, guide in market.guides.items():
+        tuned = found[name] = tune_policy(market, name, guide, split)
+        if tuned.chosen.always is not None:
+            guides[name] = _always(guide, tuned.chosen.always)
+        elif tuned.chosen.usd_per_right_answer is not None:
+            objectives[name] = replace(
+                objectives[name], usd_per_right_answer=tuned.chosen.usd_per_right_answer
+            )
+    return replace(market, guides=guides, objectives=objectives), found
+
+
+def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationSplit) -> Tuned:
+    """Play a policy on the split, once a multiplier. Raises :class:`router.errors.CannotTune`."""
+    policy = market.config.policies[name]
+    forecast = Forecast(
+        guide.predictor.actions, split.forecast_right, split.forecast_tokens, split.familiarity
+    )
+    prospect = guide.of_forecast(forecast)
+    recorded = recorded_split(guide, split)
+    prompt_tokens = _known(split.prompt_tokens)
+    rehearsal = rehearse(market, name, guide, prospect, float(np.median(prompt_tokens)))
+
+    def simulate(multiplier: float) -> Play:
+        objective = Objective(multiplier, market.objectives[name].min_accuracy)
+        played = rehearsal.play(prospect, recorded, prompt_tokens, objective)
+        return played.right, played.cost_usd
+
+    singles = {
+        way.name: (recorded.right[:, column], recorded.cost_usd[:, column])
+        for column, way in enumerate(guide.ways)
+        if guide.offered[column] or guide.offered_later[column]
+    }
+    return tune(policy, simulate, singles, split.groups)
+
+
+def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:
+    """The split by the ways of a guide."""
+    probing = guide.predictor.probing
+    sizes = [stage.samples for stage in probing.stages] if probing is not None else []
+    stages = [sizes.index(size) for size in guide.sizes]
+    return Recorded(
+        split.right[:, guide.columns],
+        split.cost_usd[:, guide.columns],
+        split.probe_usd,
+        expit(split.posterior[:, stages]),
+        split.seen_right[:, stages][:, :, guide.columns],
+    )
+
+
+def _always(guide: Predicted, name: str) -> Predicted:
+    only = np.array([way.name == name for way in guide.ways])
+    return replace(guide, offered=only, offered_later=only, sizes=())
+
+
+def _known(prompt_tokens: Floats) -> Floats:
+    """Where nobody counted, as long as the others."""
+    typical = np.nanmedian(prompt_tokens) if not np.isnan(prompt_tokens).all() else 0.0
+    return np.where(np.isnan(prompt_tokens), typical, prompt_tokens)
