@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gateway.commands import evaluate
+from router.errors import OutcomesInvalid
+
+ADJECTIVES = ("red", "blue", "warm", "old", "tall", "thin", "loud", "soft", "late", "rare")
+NOUNS = ("house", "river", "stone", "horse", "table", "letter", "garden", "window")
+
+
+@pytest.fixture
+def outcomes(tmp_path: Path) -> Path:
+    """Two models' outcomes of 80 questions, as JSON lines with costs; the strong one is better by far."""
+    random = np.random.default_rng(0)
+    rows = [
+        {
+            "id": f"{adjective} {noun}",
+            "question": f"Describe the {adjective} {noun} to me",
+            "actions": {
+                "mini": {"right": int(random.random() < 0.3), "cost_usd": 0.001},
+                "maxi": {"right": int(random.random() < 0.9), "cost_usd": 0.01},
+            },
+        }
+        for adjective in ADJECTIVES
+        for noun in NOUNS
+    ]
+    file = tmp_path / "outcomes.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return file
+
+
+def run(*arguments: str) -> str:
+    app = typer.Typer()
+    app.command()(evaluate.command)
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--folds", "2", "--seeds", "1"])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_tables_figure_json_and_verdict_come_of_a_file_of_outcomes(outcomes: Path, tmp_path: Path) -> None:
+    figure, numbers = tmp_path / "routing.png", tmp_path / "routing.json"
+
+    said = run(str(outcomes), "--resamples", "100", "--plot", str(figure), "--json", str(numbers))
+
+    for policy in ("always mini", "always maxi", "random", "prompt length", "predictor, text", "oracle"):
+        assert policy in said
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    read = json.loads(numbers.read_text("utf-8"))
+    assert (read["weak"], read["strong"], read["unit"]) == ("mini", "maxi", "usd")
+    assert read["verdict"]["reason"][:20] in said
+
+
+def test_what_cannot_be_evaluated_is_said_in_one_line(outcomes: Path) -> None:
+    with pytest.raises(OutcomesInvalid, match="no action 'gpt-9'; there are mini, maxi"):
+        run(str(outcomes), "--strong", "gpt-9")
