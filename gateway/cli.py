@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from gateway import client
+from gateway.commands import evaluate, fit, plan
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.artifacts import load_calibration, missing_calibration
@@ -31,6 +32,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="A difficulty-aware gateway between small and large language models.",
 )
+app.command("fit", epilog=fit.EPILOG)(fit.command)
+app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.command)
+app.command("plan", epilog=plan.EPILOG)(plan.command)
 config_app = typer.Typer(no_args_is_help=True, help="Look at a configuration file.")
 app.add_typer(config_app, name="config")
 

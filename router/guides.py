@@ -52,7 +52,7 @@ def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tab
 def predicted(
     config: Config, policy: Policy, predictor: Forecaster, shortfalls: Mapping[str, str]
 ) -> Predicted | None:
-    """``None`` where the predictor knows no way to answer that the policy has."""
+    """``None`` where the predictor does not know every model of the policy."""
     judged = policy.verifier not in shortfalls
     found: list[tuple[int, Way]] = []
     for column, action in enumerate(predictor.actions):
@@ -60,7 +60,8 @@ def predicted(
         if way is not None:
             found.append((column, way))
     names = [action.name for action in predictor.actions]
-    if not found or not set(policy.larges) <= {way.model for _, way in found}:
+    models = {way.model for _, way in found}
+    if not {policy.small, *policy.larges} <= models:
         return None
     ways = tuple(way for _, way in found)
     allowed = np.array([is_allowed(policy, way) for way in ways])
