@@ -27,7 +27,7 @@ from router.errors import CannotTune
 from router.evaluation.bootstrap import Interval, intervals
 from router.guarantees import Floats, by_group
 from router.outcomes import LARGE
-from router.promise import Promise
+from router.promise import ROUTING_SHARE, Promise
 from router.reasons import usd
 
 Play = tuple[Floats, Floats]
@@ -159,18 +159,18 @@ def _table(
 
 def _certified(policy: Policy, confidence: float, table: _Table) -> Tuned:
     """The cheapest rule that keeps the promise."""
-    delta, count = 1 - confidence, len(table.rules)
+    delta = 1 - confidence
     promise, what = _promise(policy, confidence, table)
-    sure = promise.certified(table.right, count, delta)
+    sure = promise.certified(table.right, len(table.rules), delta)
     if promise.large is not None:
         always = _large(policy, table)
         sure.add(always)  # it is as right as itself
         if sure == {always}:
-            notice = f"nothing but it is certified for {what}: {_needed(promise, table.right[0], delta / 2)}"
+            notice = f"nothing but it is certified for {what}: {_needed(promise, table.right[0], delta)}"
             return _tuned(table, always, "as right as itself", sure, notice)
     if not sure:
         safest = int(table.right.mean(axis=1).argmax())
-        notice = f"{what} cannot be certified: {_needed(promise, table.right[safest], delta / 2)}"
+        notice = f"{what} cannot be certified: {_needed(promise, table.right[safest], delta)}"
         return _tuned(table, safest, "the most accurate of all", notice=notice)
     return _best(table, sure, -table.cost_usd, "USD", f"the cheapest of those certified for {what}", sure)
 
@@ -256,6 +256,7 @@ def _large(policy: Policy, table: _Table) -> int:
 
 def _needed(promise: Promise, right: Floats, delta: float) -> str:
     """What would have to change, by the most accurate rule there is."""
+    delta *= ROUTING_SHARE
     reach = f"{promise.reach(right, delta):.1%} could be"
     if not promise.kept(right):
         return f"the most accurate way is right in {right.mean():.1%} of {len(right)} questions; {reach}"
