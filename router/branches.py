@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -68,7 +69,9 @@ def worst_usd(stages: Sequence[ProbeStage], prices: Sequence[ProbePrice]) -> Dec
     found: list[Decimal | None] = []
     for stage, price in zip(stages, prices, strict=False):
         spent = add_usd(spent, price.worst_case_usd)
-        found += [add_usd(spent, branch.chosen.worst_case_cost_usd) for branch in stage.branches]
+        for branch in stage.branches:
+            may_be = (branch.chosen, *branch.rejected) if branch.readings else (branch.chosen,)
+            found += [add_usd(spent, way.worst_case_cost_usd) for way in may_be]
     known = [usd for usd in found if usd is not None]
     return max(known) if len(known) == len(found) else None
 
@@ -110,10 +113,15 @@ def _branch(table: Table, tree: Tree, index: int, levels: list[int], arrivals: F
         chosen = vote(table.market, table.policy_name, like, expectation, table.ask, stage.samples)
     else:
         chosen = table.alternative(way, float(right[way]), level, index)
-    rivals = _rivals(offered, utility, way)
+    affordable = table.costs.affordable_after[index]
+    cut = bool((offered & ~affordable).any())
+    rivals = _rivals(offered & affordable if table.guide.predicts else offered, utility, way)
     rejected = [table.alternative(each, float(right[each]), level, index) for each in rivals]
-    cut = bool((offered & ~table.costs.affordable_after[index]).any())
-    return explained(table, chosen, rejected, above, up_to, cut)
+    branch = explained(table, chosen, rejected, above, up_to, cut)
+    if way == NOTHING or not table.guide.predicts:
+        return branch
+    readings = [table.guide.way_reading(table.prospect, index, each) for each in (way, *rivals)]
+    return replace(branch, readings=tuple(each for each in readings if each is not None))
 
 
 def _runs(tree: Tree, index: int, *, predicts: bool) -> Iterator[list[int]]:

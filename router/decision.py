@@ -25,6 +25,8 @@ Indices = NDArray[np.intp]
 
 NOTHING = -1
 """In place of an action's index: none is allowed."""
+MOST_USD = 1e9
+"""A right answer is worth no more: the least difference in accuracy then outweighs any cost."""
 HARD = THRESHOLDS[1][0]
 """Up to this P(right) of one sample, a query is hard (Snell et al. 2024, Algorithm 6)."""
 
@@ -40,8 +42,7 @@ class Objective:
     min_accuracy: float | None = None
 
     def utility(self, right: Floats, cost_usd: Floats) -> Floats:
-        """In USD; with ``inf`` a tenth of a percent of accuracy outweighs any cost that people pay."""
-        worth = min(self.usd_per_right_answer, 1e9)
+        worth = min(self.usd_per_right_answer, MOST_USD)
         return worth * right - cost_usd
 
 

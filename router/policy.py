@@ -1,4 +1,4 @@
-"""Decides: :func:`plan` before anything is spent, :func:`replan` after the probe, by looking it up.
+"""Decides before anything is spent; :func:`router.replanning.replan` looks up what that says of a probe.
 
 Every way to answer that the policy has (one answer of the small model, searches on it, one answer of a large
 model) is weighed by
@@ -31,7 +31,7 @@ from math import isnan
 from cost_model.prices import add_usd
 from router.branches import direct_branch, explained, probing_stages, worst_usd
 from router.config import Policy, Rule
-from router.decision import NOTHING
+from router.decision import MOST_USD, NOTHING
 from router.errors import CannotHonour, RefusedByRule, UnknownPolicy
 from router.features.conversation import text_of
 from router.guides import way_named
@@ -39,12 +39,11 @@ from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Market
 from router.outlooks import Expectation
 from router.pricing import Ask, ask_of, direct_answer, priced, search
-from router.probe import difficulty_of
 from router.prospects import Guide
 from router.reasons import in_doubt, listed, say, usd
 from router.rules import first_rule
 from router.table import Table, lay_out
-from router.types import Branch, Decision, Evidence, Plan, ProbeStage, Query
+from router.types import Branch, Plan, ProbeStage, Query, Worth
 from router.weighing import Weighed, weigh
 from router.wish import Wish, grant
 
@@ -137,26 +136,6 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
     return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
 
 
-def replan(plan: Plan, stage: int, evidence: Evidence) -> Decision | None:
-    """The branch that the evidence of a stage leads to; ``None``: the next stage is wanted.
-
-    What broke off before it had the stage's samples is all that there will be: the last stage's then.
-    """
-    found = plan.stages[stage]
-    last = stage == len(plan.stages) - 1 or len(evidence.scores) < found.samples
-    if last:
-        found = replace(plan.stages[-1], reading=found.reading)
-    difficulty = difficulty_of(evidence, found.reading)
-    for branch in found.branches:
-        if branch.above < difficulty.p_right <= branch.up_to or difficulty.p_right == branch.above == 0:
-            return Decision(difficulty, branch, evidence)
-    if last:
-        raise ValueError(
-            f"the plan has no branch for {difficulty.p_right}: its last stage must cover everything"
-        )
-    return None
-
-
 def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: Collection[str]) -> Plan:
     """What the prospects of this query and their prices lead to."""
     policy, text = market.config.policies[policy_name], text_of(query.messages)
@@ -180,15 +159,15 @@ def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:
     policy = table.market.config.policies[table.policy_name]
     if weighed.tree is None:
         return _unprobed(table, weighed)
+    must_probe |= policy.probe == "always"
+    saved = f"not probed, which saves {usd(table.probe_usd)}"
+    if table.guide.predicts and not (must_probe or weighed.probes[0]):
+        return _unprobed(table, weighed, saved)
     stages, probe_usd, rest_usd = probing_stages(table, weighed.tree)
     last = stages[-1].branches
-    if table.guide.predicts:
-        probes = bool(weighed.probes[0])
-    else:  # a table knows no query from another: probe, unless every bin ends in a large model
-        probes = any(branch.chosen.route == "small" for branch in last)
-    if not (probes or must_probe or policy.probe == "always"):
-        saved = f"not probed, which saves {usd(table.probe_usd)}"
-        return _unprobed(table, weighed, saved if table.guide.predicts else f"{saved}: {_in_every_bin(last)}")
+    if not (table.guide.predicts or must_probe or any(each.chosen.route == "small" for each in last)):
+        # A table knows no query from another: a probe is for nothing only where nothing depends on it.
+        return _unprobed(table, weighed, f"{saved}: {_in_every_bin(last)}")
     return Plan(
         policy=table.policy_name,
         small=policy.small,
@@ -197,6 +176,7 @@ def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:
         probe_cost_usd=probe_usd,
         expected_cost_usd=add_usd(probe_usd, rest_usd),
         worst_case_cost_usd=worst_usd(stages, table.probe_prices),
+        worth=Worth(min(table.objective.usd_per_right_answer, MOST_USD), table.objective.min_accuracy),
     )
 
 

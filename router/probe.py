@@ -41,11 +41,12 @@ def difficulty_of(evidence: Evidence, reading: Reading | None = None) -> Difficu
         raise ValueError(f"a probe has a score and an answer a sample; got {len(scores)} and {len(answers)}")
     if not all(0.0 <= score <= 1.0 for score in scores):
         raise ValueError(f"a verifier scores from 0 to 1; got {min(scores)} to {max(scores)}")
-    p_right = min(1.0, sum(scores) / len(scores)) if reading is None else _read(evidence, reading)
+    p_right = min(1.0, sum(scores) / len(scores)) if reading is None else p_right_of(evidence, reading)
     return Difficulty(p_right, bin_of(p_right), len(scores), _agreement(answers))
 
 
-def _read(evidence: Evidence, reading: Reading) -> float:
+def p_right_of(evidence: Evidence, reading: Reading) -> float:
+    """The probability whose log-odds the reading tells."""
     features = evidence_features(evidence)
     log_odds = reading.intercept + sum(
         weight * float(feature) for weight, feature in zip(reading.weights, features, strict=True)

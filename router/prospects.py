@@ -93,6 +93,10 @@ class Guide(Protocol):
         """How a worker reads the evidence of a stage, of one query. ``None``: the mean score."""
         ...
 
+    def way_reading(self, prospect: Prospect, stage: int, way: int) -> Reading | None:
+        """How likely a way is right, by all that was seen. ``None``: the level of the posterior says it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Tabled:
@@ -137,6 +141,9 @@ class Tabled:
         )
 
     def reading(self, prospect: Prospect, stage: int) -> Reading | None:  # noqa: ARG002  (a Guide)
+        return None
+
+    def way_reading(self, prospect: Prospect, stage: int, way: int) -> Reading | None:  # noqa: ARG002
         return None
 
 
@@ -192,7 +199,7 @@ class Predicted:
             by_level = stage.actions_right(log_odds(right), posterior)
             stages.append(
                 ProspectStage(
-                    stage.samples, arrive, by_level, self.offered_later[None, None], lengths[:, None]
+                    stage.samples, arrive, by_level, self._later(stage.samples)[None, None], lengths[:, None]
                 )
             )
         source: Source = "predicted"
@@ -208,6 +215,16 @@ class Predicted:
             prior,
         )
 
+    def _later(self, samples: int) -> Bools:
+        """Of the votes among samples that are there, a strategy has one: the largest that was measured."""
+        most: dict[str, int] = {}
+        for way in self.ways:
+            if way.spec.samples <= samples:
+                most[way.spec.name] = max(way.spec.samples, most.get(way.spec.name, 0))
+        kept = [most.get(way.spec.name, 0) <= way.spec.samples or way.route == "large" for way in self.ways]
+        later: Bools = self.offered_later & np.array(kept)
+        return later
+
     def stages(self) -> tuple[StageModel, ...]:
         """Those of ``sizes``; what lies between two of them is left out of both arrivals."""
         found: list[StageModel] = []
@@ -217,14 +234,22 @@ class Predicted:
         for stage in probing.stages if probing and self.sizes else ():
             arrive = stage.arrive if arrive is None else _after(arrive, stage.arrive)
             if stage.samples in self.sizes:
-                found.append(replace(stage, arrive=arrive, right=stage.right[self.columns]))
+                here = replace(
+                    stage, arrive=arrive, right=stage.right[self.columns], seen=stage.seen[self.columns]
+                )
+                found.append(here)
                 arrive = None
         return tuple(found)
 
     def reading(self, prospect: Prospect, stage: int) -> Reading | None:
         found = self.stages()[stage]
         intercept = found.intercept + found.prior_weight * float(prospect.prior[0])
-        return Reading(intercept, tuple(float(weight) for weight in found.weights))
+        return Reading(intercept, tuple(found.weights.tolist()))
+
+    def way_reading(self, prospect: Prospect, stage: int, way: int) -> Reading | None:
+        intercept, prior_weight, *weights = self.stages()[stage].seen[way].tolist()
+        prior = float(log_odds(prospect.right[0, way]))
+        return Reading(intercept + prior_weight * prior, tuple(weights))
 
 
 def middles(edges: Floats) -> Floats:

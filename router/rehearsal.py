@@ -140,7 +140,7 @@ def first_of(prospect: Prospect) -> Prospect:
 def _as_seen(
     prospect: Prospect, costs: Costs, seen_right: Floats, stage: Indices, objective: Objective
 ) -> Indices:
-    """The best way by all that was seen, where each probe stopped; as :func:`router.policy.replan` does."""
+    """The best way by all that was seen, where each probe stopped; as :func:`router.replanning.replan` does."""
     rows = np.arange(len(stage))
     after = np.stack([np.broadcast_to(usd[:, 0], prospect.right.shape) for usd in costs.after_usd], axis=1)
     offered = np.stack(

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from router.config import SearchedModel
-from router.policy import replan
+from router.replanning import replan
 from router.strategy import BY_STEPS
 from router.types import (
     Alternative,

@@ -114,6 +114,7 @@ _ALTERNATIVE: dict[str, Any] = {
     "worst_case_cost_usd": "0",
     "expected_flops": 0.0,
     "token_cap": 0,
+    "expected_latency_s": 0.0,
 }
 
 EXPLANATION: dict[str, Any] = {
@@ -134,6 +135,7 @@ EXPLANATION: dict[str, Any] = {
                         "notice": None,
                         "above": 0.6,
                         "up_to": 1.0,
+                        "readings": [],
                     }
                 ],
                 "reading": None,
@@ -143,6 +145,7 @@ EXPLANATION: dict[str, Any] = {
         "expected_cost_usd": "0.00003",
         "worst_case_cost_usd": "0.0001",
         "familiarity": None,
+        "worth": {"usd_per_right_answer": 0.05, "min_accuracy": 0.75},
     },
 }
 

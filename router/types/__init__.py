@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from router.types.jobs import Failure, Job, Outcome
-from router.types.plans import Alternative, Branch, Decision, Difficulty, Evidence, Plan, ProbeStage, Reading
+from router.types.plans import (
+    Alternative,
+    Branch,
+    Decision,
+    Difficulty,
+    Evidence,
+    Plan,
+    ProbeStage,
+    Reading,
+    Worth,
+)
 from router.types.queries import (
     Bin,
     FinishReason,
@@ -41,4 +51,5 @@ __all__ = [
     "StrategySpec",
     "Task",
     "TaskKind",
+    "Worth",
 ]

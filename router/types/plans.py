@@ -1,7 +1,7 @@
 """What is decided: plans, what a probe saw, and the branch that it led to.
 
 A :class:`Plan` is contingent: it is decided once, in the gateway, and already holds what is to be done
-whatever the probe sees. Probing in a worker only looks that up (:func:`router.policy.replan`), so the same
+whatever the probe sees. Probing in a worker only looks that up (:func:`router.replanning.replan`), so the same
 plan can be explained without running anything, priced in its worst case, and replayed.
 """
 
@@ -54,6 +54,18 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How the evidence of a probe is read: log-odds that something is right, linear in its features.
+
+    ``intercept`` holds what the prompt alone said. The features are those of
+    :func:`router.features.evidence.evidence_features`.
+    """
+
+    intercept: float
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """What to do where P(right) is ``above`` to ``up_to``: what is chosen, compared with what, and why.
 
@@ -61,6 +73,9 @@ class Branch:
     that must go to the large model, a model asked for by name). ``reason`` explains the choice, with its
     numbers; ``notice`` is what the client should be told with the answer (a hard query had no large model to
     go to).
+
+    With ``readings``, of the chosen alternative and of each rejected one, what was seen tells of every one by
+    itself how likely it is right, and may change the choice (:func:`router.replanning.replan`).
     """
 
     difficulty_bin: Bin | None
@@ -70,18 +85,7 @@ class Branch:
     notice: str | None = None
     above: float = 0.0
     up_to: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the evidence of a probe is read: log-odds that one sample is right, linear in its features.
-
-    ``intercept`` holds what the prompt alone said. The features are those of
-    :func:`router.features.evidence.evidence_features`.
-    """
-
-    intercept: float
-    weights: tuple[float, ...]
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,14 @@ class ProbeStage:
     samples: int
     branches: tuple[Branch, ...]
     reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a right answer is worth, in USD; with ``min_accuracy`` the cheapest way right so often is first."""
+
+    usd_per_right_answer: float
+    min_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,7 @@ class Plan:
     expected_cost_usd: Decimal | None
     worst_case_cost_usd: Decimal | None
     familiarity: float | None = None
+    worth: Worth | None = None
 
     @property
     def probe_samples(self) -> int:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from cost_model.usage import Purpose, Usage
 from router import wire
-from router.policy import replan
+from router.replanning import replan
 from router.types import Decision, Evidence, Failure, Job, Outcome
 from router.wire import Event
 

@@ -23,6 +23,7 @@ from router.types import (
     Stopping,
     StrategySpec,
     Task,
+    Worth,
 )
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -60,6 +61,7 @@ alternatives = st.builds(
     expected_flops=st.none() | numbers,
     token_cap=st.none() | st.integers(0, 10**6),
 )
+readings = st.builds(Reading, numbers, st.lists(numbers, max_size=2).map(tuple))
 branches = st.builds(
     Branch,
     st.none() | st.sampled_from(Bin),
@@ -69,12 +71,13 @@ branches = st.builds(
     st.none() | texts,
     shares,
     shares,
+    st.lists(readings, max_size=2).map(tuple),
 )
 stages = st.builds(
     ProbeStage,
     st.integers(0, 64),
     st.lists(branches, min_size=1, max_size=2).map(tuple),
-    st.none() | st.builds(Reading, numbers, st.lists(numbers, max_size=2).map(tuple)),
+    st.none() | readings,
 )
 plans = st.builds(
     Plan,
@@ -86,6 +89,7 @@ plans = st.builds(
     usd,
     usd,
     st.none() | shares,
+    st.none() | st.builds(Worth, numbers, st.none() | shares),
 )
 queries = st.builds(
     Query,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from router.config import Config, load_config
 from router.errors import CannotHonour, CapExceeded, PromptTooLong, UnknownPolicy
 from router.market import Market, open_market
-from router.policy import direct_plan, plan, replan
+from router.policy import direct_plan, plan
+from router.replanning import replan
 from router.types import Bin, Evidence, Plan, Sampling
 from tests.router.examples import calibration, config, market, query, short
 

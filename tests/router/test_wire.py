@@ -32,6 +32,7 @@ from router.types import (
     Stopping,
     StrategySpec,
     Task,
+    Worth,
 )
 from tests.router.messages import jobs, outcomes
 
@@ -46,9 +47,11 @@ SEARCH = Alternative(
     expected_flops=1.5e9,
     token_cap=1600,
 )
-BRANCH = Branch(Bin.HARD, SEARCH, (), "hard: worth it", "told to the client")
+READINGS = (Reading(1.5, (0.5,)),)
+BRANCH = Branch(Bin.HARD, SEARCH, (), "hard: worth it", "told to the client", 0.15, 0.35, READINGS)
 STAGE = ProbeStage(16, (BRANCH,), Reading(-0.5, (1.25, 0.0)))
-PLAN = Plan("default", "tiny", "prm", (STAGE,), Decimal("1E-7"), Decimal("0.00002"), None, 0.4)
+WORTH = Worth(0.05, 0.75)
+PLAN = Plan("default", "tiny", "prm", (STAGE,), Decimal("1E-7"), Decimal("0.00002"), None, 0.4, WORTH)
 JOB = Job(
     id="j1",
     reply_to="gradus:events:g1",
