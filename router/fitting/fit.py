@@ -106,7 +106,7 @@ def fit_predictor(
     )
     on_step("measuring on what was held out")
     rest = table.take(held_out)
-    calibration = _calibration(predictor, rest, None if embeddings is None else embeddings[held_out])
+    calibration = calibration_split(predictor, rest, None if embeddings is None else embeddings[held_out])
     manifest = with_metrics(predictor.manifest, train, calibration, probing)
     return replace(predictor, calibration=calibration, manifest=manifest)
 
@@ -181,7 +181,10 @@ def _lengths(raw: Floats, known: Floats, columns: Indices) -> Lengths:
     )
 
 
-def _calibration(predictor: Predictor, table: OutcomeTable, embeddings: Floats | None) -> CalibrationSplit:
+def calibration_split(
+    predictor: Predictor, table: OutcomeTable, embeddings: Floats | None
+) -> CalibrationSplit:
+    """What ``predictor`` says of questions that it was not fitted to, and what came of them."""
     forecast = predictor.forecast(table.prompts, embeddings)
     stages, seen = np.empty((len(table), 0)), np.empty((len(table), 0, len(table.actions)))
     if predictor.probing is not None:
