@@ -15,7 +15,7 @@ from typing import Any, NoReturn, cast, get_args
 import numpy as np
 
 from router.errors import OutcomesInvalid
-from router.features.conversation import text_of
+from router.features.conversation import bounded, text_of
 from router.outcome_table import Action, Floats, OutcomeTable
 from router.outcomes import LARGE, SMALL
 from router.types import Evidence, StrategyName
@@ -28,7 +28,6 @@ CELL = ("right", "cost_usd", "after_probe_usd", "completion_tokens", "seconds")
 """What is known of a question and an action."""
 
 _SEARCH = re.compile(rf"({'|'.join(get_args(StrategyName))})(?:\([^)]*\))?@(\d+)")
-_SPACES = re.compile(r"\s+")
 _TRUE = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "": None}
 
 
@@ -206,7 +205,7 @@ class RowTable:
 
 def group_of(prompt: str) -> str:
     """The same for equal prompts, whatever their case and spaces: these are never split between folds."""
-    plain = _SPACES.sub(" ", prompt).strip().casefold()
+    plain = " ".join(prompt.split()).casefold()
     return blake2b(plain.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
@@ -216,8 +215,8 @@ def _prompt(row: Row, source: Source) -> str | None:
         question = row.get("question")
         if question is None:
             return None
-        messages = ({"role": "user", "content": str(question)},)
-    elif not isinstance(messages, list) or not all(isinstance(each, Mapping) for each in messages):
+        return bounded(str(question).strip())
+    if not isinstance(messages, list) or not all(isinstance(each, Mapping) for each in messages):
         _fail(source, 'messages: a list of {"role": ..., "content": ...} is wanted')
     return text_of(messages)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from router.config import load_config
 from router.errors import UnknownPolicy
@@ -106,7 +107,7 @@ def _show(console: Console, manifest: Manifest, output: Path) -> None:
         "was fitted to",
         soft_wrap=True,
     )
-    table = Table(*COLUMNS)
+    table = Table(Column(COLUMNS[0], no_wrap=True), *COLUMNS[1:], box=SIMPLE, padding=(0, 1, 0, 0))
     for row in metric_rows(manifest):
         table.add_row(*row)
     console.print(table)
@@ -123,16 +124,9 @@ def _show(console: Console, manifest: Manifest, output: Path) -> None:
 
 
 def _probe_table(manifest: Manifest) -> Table:
-    before = manifest.probe[0].prior_brier
-    table = Table(
-        "samples",
-        "n",
-        "AUC",
-        "Brier",
-        "log loss",
-        "ECE",
-        title=f"after a probe (before it: Brier {before:.4f})",
-    )
+    columns = ("samples", "n", "AUC", "Brier", "log loss", "ECE")
+    title = f"after a probe (before it: Brier {manifest.probe[0].prior_brier:.4f})"
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE)
     for row in stage_rows(manifest):
         table.add_row(*row)
     return table

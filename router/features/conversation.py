@@ -20,31 +20,10 @@ _FOLLOWING_WORDS = 25
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|\d+")
 """Scripts without spaces count by character."""
-_GOES_ON = frozenset(
-    [
-        "and",
-        "but",
-        "or",
-        "so",
-        "then",
-        "also",
-        "now",
-        "again",
-        "yes",
-        "no",
-        "ok",
-        "okay",
-        "sure",
-        "right",
-        "why",
-        "instead",
-        "continue",
-        "go",
-        "please",
-        "thanks",
-    ]
+_GOES_ON = re.compile(
+    "and|but|or|so|then|also|now|again|yes|no|ok|okay|sure|right|why|instead|continue|go|please|thanks"
 )
-_LEANS = frozenset(["it", "its", "that", "this", "these", "those", "them", "above", "previous", "same"])
+_LEANS = re.compile("it|its|this|these|those|them|above|previous|same")
 
 
 def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -61,7 +40,15 @@ def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
     first = len(turns) - 1
     while first > 0 and _leans(turns[first]):
         first -= 1
-    return _bounded("\n\n".join(turns[first:]))
+    return bounded("\n\n".join(turns[first:]))
+
+
+def bounded(text: str) -> str:
+    """Its head and its tail, of :data:`MAX_CHARACTERS` together."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    half = MAX_CHARACTERS // 2
+    return f"{text[: half - 2]}\n\n{text[len(text) - half :]}"
 
 
 def _content(content: Any) -> str:
@@ -80,11 +67,9 @@ def _leans(turn: str) -> bool:
         return sum(word.isdecimal() for word in words) < 2
     if len(words) > _FOLLOWING_WORDS:
         return False
-    return words[0] in _GOES_ON or any(word in _LEANS for word in words[:6])
-
-
-def _bounded(text: str) -> str:
-    if len(text) <= MAX_CHARACTERS:
-        return text
-    half = MAX_CHARACTERS // 2
-    return f"{text[: half - 2]}\n\n{text[len(text) - half :]}"
+    # "that" only at the end: "prove that ..." leans on nothing.
+    # "that" only at the end: "prove that ..." leans on nothing.
+    # "that" only at the end: "prove that ..." leans on nothing.
+    if _GOES_ON.fullmatch(words[0]) or words[-1] == "that":
+        return True
+    return any(_LEANS.fullmatch(word) for word in words[:6])

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.features.lexical import LEXICAL, lexical_features
+from router.features.text import TextFeatures
+
+TEXTS = [f"What is {number} times 12, plus 3.5? Explain." for number in range(30)] + ["Write a poem."]
+
+
+def looks(text: str) -> dict[str, float]:
+    return dict(zip(LEXICAL, lexical_features([text])[0].tolist(), strict=True))
+
+
+def test_what_texts_look_like_is_counted() -> None:
+    text = "Evaluate 3.14 * (12 + 5000)?\nA) \\frac{1}{2}, B) zwölf!"
+    found = {
+        name: round(float(np.expm1(value))) for name, value in looks(text).items() if name.startswith("log")
+    }
+    assert found == {
+        "log_bytes": len(text.encode()),
+        "log_words": 5,  # Evaluate A frac B zwölf
+        "log_numbers": 6,  # 3 14 12 5000 1 2
+        "log_decimals": 1,
+        "log_longest_number": 4,
+        "log_long_words": 1,
+        "log_lines": 1,
+        "log_sentences": 2,
+        "log_questions": 1,
+        "log_commas": 1,
+        "log_operators": 2,
+        "log_brackets": 4,
+        "log_formula_marks": 1,
+        "log_code_marks": 4,
+        "log_options": 2,
+    }
+    size = len(text.encode())
+    assert looks(text)["capitals"] == np.float32(3 / size)
+    assert looks(text)["beyond_ascii"] == np.float32(2 / size)
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
+def test_looks_of_a_batch_are_those_of_each_text(texts: list[str]) -> None:
+    together = lexical_features(texts)
+    assert np.isfinite(together).all()
+    np.testing.assert_array_equal(together, np.concatenate([lexical_features([text]) for text in texts]))
+
+
+def test_an_empty_text_has_no_looks() -> None:
+    assert not lexical_features([""]).any()
+
+
+def test_rows_hold_words_of_length_one_and_standardised_looks() -> None:
+    features = TextFeatures(buckets=1024, looks=0.5).fit(TEXTS)
+    rows = features.transform(TEXTS).toarray()
+    np.testing.assert_allclose(np.linalg.norm(rows[:, :1024], axis=1), 1, rtol=1e-5)
+    standardised = rows[:, 1024:] / 0.5
+    np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=1e-3)
+    assert np.allclose(standardised.std(axis=0)[:3], 1, atol=1e-3)
+
+
+def test_rare_words_weigh_more() -> None:
+    features = TextFeatures(buckets=2**14, ngrams=(1, 1)).fit(TEXTS)
+    weight = {word: features.transform([word]).indices[0] for word in ("what", "poem")}
+    assert features.idf_[weight["poem"]] > features.idf_[weight["what"]]
+
+
+@given(st.lists(st.sampled_from([*TEXTS, "", "?!", "日本"]), min_size=1, max_size=4))
+def test_rows_of_a_batch_are_those_of_each_text(texts: list[str]) -> None:
+    features = TextFeatures(buckets=256).fit(TEXTS)
+    together = features.transform(texts).toarray()
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(
+        together, np.vstack([features.transform([text]).toarray() for text in texts]), rtol=1e-5
+    )
