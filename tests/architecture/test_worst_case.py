@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,10 +25,16 @@ from workers.engines.scripted import ScriptedEngine, tokens
 from workers.executor import Model, run
 from workers.protocols import Cancellation, Prompt, Scores, Verifier
 from workers.verifiers.ensemble import EnsembleVerifier
+from workers.verifiers.judge import ring
 from workers.verifiers.scripted import ScriptedVerifier
 
 CONTEXT = 120
-PRICE = {"usd_per_million_prompt_tokens": 3, "usd_per_million_completion_tokens": 11}
+PRICE = {
+    "usd_per_million_prompt_tokens": 3,
+    "usd_per_million_completion_tokens": 11,
+    "usd_per_million_cached_prompt_tokens": 1,
+    "usd_per_million_reasoning_tokens": 17,
+}
 JUDGEMENT_TOKENS = 20
 LEVELS = {Bin.EASY: 0.8, Bin.MEDIUM: 0.5, Bin.HARD: 0.3, Bin.VERY_HARD: 0.1}
 
@@ -53,6 +61,15 @@ def _market(verifier: str, samples: int, probes: int, thinks: bool) -> Market:
                     "context_tokens": CONTEXT,
                     "max_tokens": JUDGEMENT_TOKENS,
                     "price": PRICE,
+                    "mode": "pairwise",
+                },
+                "rated": {
+                    "kind": "judge",
+                    "litellm_model": "x",
+                    "context_tokens": CONTEXT,
+                    "max_tokens": JUDGEMENT_TOKENS,
+                    "price": PRICE,
+                    "mode": "pointwise",
                 },
                 "votes": {"kind": "majority"},
             },
@@ -73,19 +90,26 @@ def _market(verifier: str, samples: int, probes: int, thinks: bool) -> Market:
 class _Reader(ScriptedVerifier):
     """Reads prompt and text of everything it judges, up to its context, and may write about it."""
 
-    calls_a_turn = 1
     written = 0
 
     def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
         judged = super().score(turns, task)
         read = sum(min(CONTEXT, _length(turn)) for turn in turns)
-        asked = self.calls_a_turn * len(turns)
-        return Scores(judged.scored, self.calls_a_turn * read, asked * self.written)
+        return Scores(judged.scored, read, len(turns) * self.written)
 
 
-class _Asked(_Reader):
-    calls_a_turn = 2
+class _Rater(_Reader):
     written = JUDGEMENT_TOKENS
+
+
+class _Comparer(ScriptedVerifier):
+    """Is asked which of two turns is better, both ways round."""
+
+    def score(self, turns: Sequence[Prompt], task: Task) -> Scores:
+        judged = super().score(turns, task)
+        pairs = ring(len(turns))
+        read = sum(min(CONTEXT, _length(turns[one]) + _length(turns[other])) for one, other in pairs)
+        return Scores(judged.scored, 2 * read, 2 * len(pairs) * JUDGEMENT_TOKENS)
 
 
 class _Counter(ScriptedVerifier):
@@ -108,8 +132,9 @@ def _verifiers(rng: random.Random, level: float) -> dict[str, Verifier]:
         "prm": prm,
         "orm": orm,
         "both": EnsembleVerifier("both", [(prm, 1.0), (orm, 1.0)]),
-        "asked": _Asked(judge, name="asked", scores_steps=False),
-        "votes": _Counter(judge, name="votes", scores_steps=False),
+        "asked": _Comparer(judge, name="asked", scores_steps=False, compares_turns=True),
+        "rated": _Rater(judge, name="rated", scores_steps=False),
+        "votes": _Counter(judge, name="votes", scores_steps=False, compares_turns=True),
     }
 
 
@@ -151,6 +176,7 @@ shapes = st.sampled_from(
         ("prm", 8, 0),
         ("votes", 8, 4),
         ("asked", 8, 4),
+        ("rated", 8, 4),
         ("both", 8, 4),
     ]
 )
@@ -172,33 +198,34 @@ def test_no_routed_query_costs_more_than_the_worst_case_of_its_plan(
     _assert_within(market, decided, _play(market, decided, query, rng, LEVELS[difficulty_bin]))
 
 
+stoppings = st.builds(
+    Stopping, st.sampled_from(["none", "leader", "beta"]), window=st.none() | st.integers(2, 5)
+) | st.builds(Stopping, st.just("window"), window=st.integers(2, 5))
 wishes = st.builds(
     Wish,
-    st.sampled_from(get_args(StrategyName)),
+    st.none(),
     st.sampled_from([4, 8, 12]),
     st.sampled_from([1, 2, 4]),
     st.integers(1, 3),
     st.sampled_from([1, 2, 4]),
     st.sampled_from([0.0, 0.02, 0.5]),
-    st.builds(
-        Stopping,
-        st.sampled_from(["none", "leader", "beta"]),
-        window=st.none() | st.integers(2, 5),
-    ),
+    stoppings,
 )
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("strategy", get_args(StrategyName))
+@settings(max_examples=20, deadline=None)
 @given(
     rngs,
     wishes,
     st.booleans(),
-    st.sampled_from(["prm", "both", "asked", "votes"]),
+    st.sampled_from(["prm", "both", "asked", "rated", "votes"]),
     limits,
     lengths,
     st.booleans(),
 )
 def test_no_search_costs_more_than_its_worst_case(
+    strategy: StrategyName,
     rng: random.Random,
     wish: Wish,
     probes: bool,
@@ -207,6 +234,7 @@ def test_no_search_costs_more_than_its_worst_case(
     words: int,
     thinks: bool,
 ) -> None:
+    wish = replace(wish, strategy=strategy)
     market = _market(verifier, 8, 3, thinks)
     query = _query(words, max_tokens)
     if market.config.judging(verifier) != "steps" and wish.strategy in BY_STEPS:
