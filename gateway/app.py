@@ -21,10 +21,7 @@ from gateway.schemas import ChatRequest
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.upstreams import Upstreams
-from router.artifacts import load_calibration, missing_calibration
-from router.market import open_market
-from router.price_list import listed_prices
-from router.quality import load_shortfalls
+from router.opening import open_configured
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +29,12 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings) -> FastAPI:
     """The gateway as an ASGI application. Connections are made when it starts, not here.
 
-    Raises :class:`router.errors.ArtifactInvalid` for a calibration or a quality that cannot be read.
+    Raises :class:`router.errors.ArtifactInvalid` for an artefact that is wrong.
     """
     config = settings.config
-    calibration = load_calibration(config.calibration)
-    missing = missing_calibration(config.calibration, calibration)
-    if missing:
-        log.warning("%s", missing)
-    market = open_market(
-        config,
-        calibration=calibration,
-        price_map=listed_prices(config),
-        shortfalls=load_shortfalls(config),
-    )
+    opened = open_configured(config)
+    for warning in opened.warnings:
+        log.warning("%s", warning)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,11 +43,11 @@ def create_app(settings: Settings) -> FastAPI:
         await dispatcher.start()
         app.state.gateway = GatewayState(
             config=config,
-            service=Service(market, dispatcher, upstreams),
+            service=Service(opened.market, dispatcher, upstreams),
             dispatcher=dispatcher,
             upstreams=upstreams,
             started_unix_s=int(time.time()),
-            warnings=(missing,) if missing else (),
+            warnings=opened.warnings,
         )
         try:
             yield

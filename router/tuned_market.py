@@ -1,4 +1,4 @@
-"""Tunes the policies of a market on its predictor's calibration split: what a gateway starts with."""
+"""Tunes a policy on its predictor's calibration split, through the rule that serves."""
 
 from __future__ import annotations
 
@@ -17,28 +17,6 @@ from router.rehearsal import Recorded, rehearse
 from router.tuning import Play, Tuned, tune
 
 Floats = NDArray[np.float64]
-
-
-def tune_market(market: Market) -> tuple[Market, dict[str, Tuned]]:
-    """The market with tuned objectives, and how each policy that a predictor guides was tuned.
-
-    A policy whose best is always the same way has that way alone from then on. Raises
-    :class:`router.errors.CannotTune`.
-    """
-    predictor = market.predictor
-    split = None if predictor is None else predictor.calibration
-    if split is None:
-        return market, {}
-    guides, objectives, found = dict(market.guides), dict(market.objectives), {}
-    for name, guide in market.guides.items():
-        tuned = found[name] = tune_policy(market, name, guide, split)
-        if tuned.chosen.always is not None:
-            guides[name] = _always(guide, tuned.chosen.always)
-        elif tuned.chosen.usd_per_right_answer is not None:
-            objectives[name] = replace(
-                objectives[name], usd_per_right_answer=tuned.chosen.usd_per_right_answer
-            )
-    return replace(market, guides=guides, objectives=objectives), found
 
 
 def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationSplit) -> Tuned:
@@ -79,7 +57,8 @@ def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:
     )
 
 
-def _always(guide: Predicted, name: str) -> Predicted:
+def only_way(guide: Predicted, name: str) -> Predicted:
+    """The guide of a policy whose best is always the same way."""
     only = np.array([way.name == name for way in guide.ways])
     return replace(guide, offered=only, offered_later=only, sizes=())
 

@@ -1,0 +1,104 @@
+"""From a configuration to the market that a gateway decides by: artefacts read and checked, policies tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from router.artifacts import artifact_path, load_calibration, missing_calibration
+from router.config import Config
+from router.errors import ArtifactInvalid, CannotTune
+from router.market import Market, open_market
+from router.predictor.predictor import Predictor
+from router.price_list import listed_prices
+from router.quality import load_shortfalls
+from router.tuning import Tuned
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """``tuned`` says how each policy that a predictor guides was tuned, ``warnings`` what is amiss."""
+
+    market: Market
+    tuned: Mapping[str, Tuned]
+    warnings: tuple[str, ...]
+
+
+def open_configured(config: Config) -> Opened:
+    """Read what the configuration names.
+
+    Raises :class:`ArtifactInvalid` for an artefact that is wrong, and for a predictor that fits no policy.
+    One that fits some guides these; the others go by difficulty bin.
+    """
+    calibration = load_calibration(config.calibration)
+    predictor, missing = _predictor(config)
+    market = open_market(
+        config,
+        calibration=calibration,
+        price_map=listed_prices(config),
+        shortfalls=load_shortfalls(config),
+        predictor=predictor,
+    )
+    warnings = [each for each in (missing_calibration(config.calibration, calibration), missing) if each]
+    tuned: dict[str, Tuned] = {}
+    if predictor is not None:
+        market, tuned, problems = _guided(market, predictor)
+        warnings += problems
+    return Opened(market, tuned, (*warnings, *_untuned(market)))
+
+
+def _predictor(config: Config) -> tuple[Predictor | None, str | None]:
+    """The one that is configured, and what to tell the operator where it is not there (yet)."""
+    if config.predictor is None:
+        return None, None
+    if not artifact_path(config.predictor).is_dir():
+        return None, f"predictor {config.predictor} is not there: make it with `gradus fit`"
+    from router.predictor.files import load_predictor  # scikit-learn takes a second to load
+
+    return load_predictor(config.predictor), None
+
+
+def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tuned], list[str]]:
+    """The market with what tuning found, and what kept it from a policy."""
+    from router.predictor.identity import check_fits
+    from router.tuned_market import only_way, tune_policy
+
+    guides, objectives = dict(market.guides), dict(market.objectives)
+    tuned: dict[str, Tuned] = {}
+    problems: list[str] = []
+    for name, guide in market.guides.items():
+        try:
+            check_fits(predictor, market.config, name)
+        except ArtifactInvalid as error:
+            problems.append(str(error))
+            del guides[name]
+            continue
+        if predictor.calibration is None:
+            continue
+        try:
+            tuned[name] = found = tune_policy(market, name, guide, predictor.calibration)
+        except CannotTune as error:
+            problems.append(f"policy {name!r}: {error}")
+            continue
+        if found.notice is not None:
+            problems.append(f"policy {name!r}: {found.notice}")
+        if found.chosen.always is not None:
+            guides[name] = only_way(guide, found.chosen.always)
+        elif found.chosen.usd_per_right_answer is not None:
+            worth = found.chosen.usd_per_right_answer
+            objectives[name] = replace(objectives[name], usd_per_right_answer=worth)
+    if not guides:
+        known = (
+            f"{market.config.predictor}: the predictor knows the models of no policy; `gradus fit` another"
+        )
+        raise ArtifactInvalid(problems[0] if problems else known)
+    return replace(market, guides=guides, objectives=objectives), tuned, problems
+
+
+def _untuned(market: Market) -> list[str]:
+    return [
+        f"policy {name!r} asks for {policy.objective}, but no predictor guides it: until `gradus fit` made "
+        "one, it takes the most accurate way"
+        for name, policy in market.config.policies.items()
+        if policy.is_tuned and name not in market.guides
+    ]
