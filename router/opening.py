@@ -1,4 +1,4 @@
-"""From a configuration to the market that a gateway decides by: artefacts read and checked, policies tuned."""
+"""From a configuration to the market that a gateway decides by: artefacts are read, policies tuned."""
 
 from __future__ import annotations
 

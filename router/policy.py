@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from math import isnan
+from math import exp, isnan
 
 from cost_model.prices import add_usd
 from router.branches import direct_branch, explained, probing_stages, worst_usd
@@ -143,6 +143,7 @@ def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: 
     guide: Guide = market.guides.get(policy_name, tables)
     prospect = guide.prospect([text])
     familiarity = None if isnan(prospect.familiarity[0]) else float(prospect.familiarity[0])
+    p_right = 1 / (1 + exp(-float(prospect.prior[0]))) if len(prospect.prior) else None
     unseen = familiarity is not None and familiarity < policy.unseen_below
     if unseen:  # what a predictor says of a prompt that is like none it was fitted on is worth nothing
         guide, prospect = tables, tables.prospect([text])
@@ -152,7 +153,7 @@ def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: 
     table = lay_out(policy_name, market, ask, guide, prospect, readers)
     weighed = weigh(table.prospect, table.costs, table.objective)
     decided = _decided(table, weighed, must_probe=unseen and policy.unseen == "probe")
-    return replace(decided, familiarity=familiarity)
+    return replace(decided, familiarity=familiarity, p_right=p_right)
 
 
 def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:

@@ -62,7 +62,7 @@ class Prospect:
     ``edges`` [K - 1] part the levels of the posterior, in probability. ``familiarity`` [N] as in
     :class:`router.forecast.Forecast`, NaN without a predictor. ``sources`` say where P(right) comes from: a
     row a level, a column a way. ``prior`` [N] are the log-odds that one answer of the small model is right;
-    empty where no reading needs them.
+    empty without a predictor.
     """
 
     ways: tuple[Way, ...]
@@ -188,7 +188,7 @@ class Predicted:
 
     def of_forecast(self, forecast: Forecast) -> Prospect:
         """The same from what was forecast before: of a calibration split, of records."""
-        prior = log_odds(forecast.right[:, self.small]) if self.sizes else np.zeros(0)
+        prior = log_odds(forecast.right[:, self.small])
         right = forecast.right[:, self.columns]
         lengths = forecast.completion_tokens[:, self.columns]
         edges = log_odds(LEVELS)

@@ -145,6 +145,7 @@ EXPLANATION: dict[str, Any] = {
         "expected_cost_usd": "0.00003",
         "worst_case_cost_usd": "0.0001",
         "familiarity": None,
+        "p_right": None,
         "worth": {"usd_per_right_answer": 0.05, "min_accuracy": 0.75},
     },
 }

@@ -1,8 +1,8 @@
 """What is decided: plans, what a probe saw, and the branch that it led to.
 
 A :class:`Plan` is contingent: it is decided once, in the gateway, and already holds what is to be done
-whatever the probe sees. Probing in a worker only looks that up (:func:`router.replanning.replan`), so the same
-plan can be explained without running anything, priced in its worst case, and replayed.
+whatever the probe sees. Probing in a worker only looks that up (:func:`router.replanning.replan`), so the
+same plan can be explained without running anything, priced in its worst case, and replayed.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class ProbeStage:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What a right answer is worth, in USD; with ``min_accuracy`` the cheapest way right so often is first."""
+    """What a right answer is worth in USD; with ``min_accuracy`` the cheapest way right so often is first."""
 
     usd_per_right_answer: float
     min_accuracy: float | None = None
@@ -116,7 +116,9 @@ class Plan:
     The worker goes through ``stages``: it samples the ``small`` model, has the samples scored by the
     ``verifier``, and follows the branch that it comes to. A plan that does not probe has one stage of 0
     samples and one branch. ``familiarity`` is how usual the prompt is among those that the predictor was
-    fitted on (:class:`router.forecast.Forecast`); ``None`` without a predictor. Costs include the probe.
+    fitted on (:class:`router.forecast.Forecast`), ``p_right`` how likely one answer of the small model is
+    right by the prompt alone: ``None`` without a predictor. ``worth`` is what ways are weighed by after a
+    probe. Costs include the probe.
     """
 
     policy: str
@@ -127,6 +129,7 @@ class Plan:
     expected_cost_usd: Decimal | None
     worst_case_cost_usd: Decimal | None
     familiarity: float | None = None
+    p_right: float | None = None
     worth: Worth | None = None
 
     @property

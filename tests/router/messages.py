@@ -89,6 +89,7 @@ plans = st.builds(
     usd,
     usd,
     st.none() | shares,
+    st.none() | shares,
     st.none() | st.builds(Worth, numbers, st.none() | shares),
 )
 queries = st.builds(
