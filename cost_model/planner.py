@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from cost_model.flops import inference_flops
 from cost_model.prices import add_usd
@@ -70,10 +71,7 @@ def best_per_bin(situation: Situation) -> dict[str, str]:
         usd = sum(_usd(situation, work) for work in _works(each, way, probed=True))
         return situation.usd_per_right_answer * each.right[way] - usd
 
-    return {
-        name: max(situation.ways, key=lambda way, each=each: value(each, way))  # type: ignore[misc]
-        for name, each in situation.bins.items()
-    }
+    return {name: max(situation.ways, key=partial(value, each)) for name, each in situation.bins.items()}
 
 
 def option(situation: Situation, name: str, choice: Mapping[str, str]) -> Option:

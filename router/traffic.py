@@ -141,7 +141,7 @@ class Traffic(Section):
         return self
 
     def situation(self, measured: MeasuredTraffic | None) -> Situation:
-        """Raises :class:`KeyError` where a model of the outcomes is none of ``models``."""
+        """What is to be planned, by hand or as ``measured``; it was checked that the names fit together."""
         models = {
             name: Model(
                 each.token_price(),
