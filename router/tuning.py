@@ -53,7 +53,7 @@ class Trial:
     def __str__(self) -> str:
         if self.always is not None:
             return f"always {self.always}"
-        return f"a right answer at ${self.usd_per_right_answer:.2g}"
+        return f"a right answer at {_usd(self.usd_per_right_answer or 0.0)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _table(
         unpriced = [name for name, (_, each) in singles.items() if np.isnan(each).all()]
         if unpriced:
             raise CannotTune(f"nobody knows what {', '.join(unpriced)} costs; give a price")
-        raise CannotTune("no calibration question has an outcome of every way; fit the predictor to more")
+        raise CannotTune("no calibration question has an outcome of every way, probes included; take more")
     units = np.asarray(groups)[known].tolist()
     return _Table(
         multipliers, tuple(singles), by_group(right[:, known], units), by_group(cost[:, known], units)
