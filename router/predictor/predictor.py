@@ -33,11 +33,11 @@ class Features(Protocol):
 
 
 class RowModel(TextModel, Protocol):
-    """A text model that predicts from the rows of its ``features_`` alone, so that they are made once."""
+    """A text model that takes the rows that its ``features_`` made of the texts: they are made once."""
 
     features_: Features
 
-    def predict_rows(self, rows: Any) -> Any: ...
+    def predict_rows(self, rows: Any, texts: Sequence[str]) -> Any: ...
 
 
 def _reads_rows(text: TextModel, features: Features) -> TypeGuard[RowModel]:
@@ -135,8 +135,10 @@ class Predictor:
     def _raw(self, texts: Sequence[str], rows: Any, embeddings: Floats | None) -> Floats:
         """[N, A + M] uncalibrated."""
         text = self.text
-        predicted = text.predict_rows(rows) if _reads_rows(text, self.features) else text.predict(texts)
-        raw = np.asarray(predicted, dtype=np.float64)
+        if _reads_rows(text, self.features):
+            raw = np.asarray(text.predict_rows(rows, texts), dtype=np.float64)
+        else:
+            raw = np.asarray(text.predict(texts), dtype=np.float64)
         if self.embedding is None:
             return raw
         if embeddings is None:

@@ -92,4 +92,4 @@ def test_features_of_a_batch_are_those_of_each(
 def made(rows: Sequence[tuple[float, str | None, tuple[float, ...], int]]) -> Evidence:
     stop: FinishReason = "stop"
     columns = tuple(zip(*rows, strict=True))
-    return Evidence(columns[0], columns[1], columns[2], columns[3], (stop,) * len(rows))  # type: ignore[arg-type]
+    return Evidence(columns[0], columns[1], columns[2], columns[3], (stop,) * len(rows))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from router.outcome_table import OutcomeTable
+from router.predictor.files import load_predictor
+from tests.router.tables import table
+
+
+def written(folder: Path, outcomes: OutcomeTable) -> Path:
+    """As a row a question."""
+    file = folder / "outcomes.jsonl"
+    with file.open("w") as opened:
+        for row, name in enumerate(outcomes.ids):
+            seen = outcomes.evidence[row]
+            assert seen is not None
+            samples = [
+                {"answer": each, "score": score}
+                for each, score in zip(seen.answers, seen.scores, strict=True)
+            ]
+            actions = {
+                action.name: {"right": outcomes.right[row, column], "model": action.model}
+                for column, action in enumerate(outcomes.actions)
+            }
+            line = {
+                "id": name,
+                "question": outcomes.prompts[row],
+                "actions": actions,
+                "probe": {"samples": samples},
+            }
+            opened.write(json.dumps(line) + "\n")
+    return file
+
+
+def test_outcomes_become_a_predictor_with_its_numbers_and_a_figure(tmp_path: Path) -> None:
+    file, output, figure = written(tmp_path, table()), tmp_path / "predictor", tmp_path / "fit.png"
+    arguments = ["fit", str(file), "--output", str(output), "--method", "words"]
+    told = CliRunner().invoke(app, [*arguments, "--plot", str(figure), "--json", str(tmp_path / "m.json")])
+    assert told.exit_code == 0, told.output
+    predictor = load_predictor(str(output))
+    for name, metrics in predictor.manifest.metrics.items():
+        (line,) = (line for line in told.output.splitlines() if line.split()[:1] == [name])
+        assert f"{metrics.brier:.4f}" in line
+    assert "168 questions; measured on 72 others" in told.output
+    assert "Whose scores the probes have is not recorded" in told.output
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "m.json").read_text())["data"]["sha256"] == predictor.manifest.data.sha256
+    assert len(predictor.manifest.data.sha256) == 64
+
+
+def test_a_configuration_of_other_models_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    file, output = written(tmp_path, table()), tmp_path / "predictor"
+    told = CliRunner().invoke(
+        app, ["fit", str(file), "--output", str(output), "--method", "words", "--config", "abacus"]
+    )
+    assert "about the small model 'mini'" in str(told.exception)
+    assert not output.exists()
+
+
+def test_a_policy_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    told = CliRunner().invoke(
+        app, ["fit", "none.jsonl", "--output", str(tmp_path), "--config", "abacus", "--policy", "x"]
+    )
+    assert "there is no 'x'; there are default" in str(told.exception)
