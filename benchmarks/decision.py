@@ -86,8 +86,9 @@ def stages(market: Market, embedding: Path | None) -> dict[str, Callable[[Messag
     predictor = market.predictor
     if predictor is not None:
         found["forecast"] = lambda messages: predictor.forecast([text_of(messages)])
-        monitor = DriftMonitor(720, np.random.default_rng(0).random(720))
-        found["drift"] = lambda messages: monitor.observe(0.5, len(messages) % 7 / 7)
+        random = np.random.default_rng(0)
+        monitor = DriftMonitor(720, random.random(720))
+        found["drift"] = lambda _: monitor.observe(random.random(), random.random())
     if embedding is not None:
         embed = load_embedder(embedding)
         found["embedding"] = lambda messages: embed([text_of(messages)])
