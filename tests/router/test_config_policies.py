@@ -218,3 +218,17 @@ def test_what_is_tuned_needs_a_predictor_to_be_tuned_on(tmp_path: Path, lines: t
 def test_allow_knows_models_by_either_name(tmp_path: Path) -> None:
     rules: Any = ("rules:", "  - {when: {tools: true}, use: large}")
     assert _policy(tmp_path, "allow: [tiny, big, beam@16]", *rules).rules[0].use == "large"
+
+
+def test_the_documented_policies_are_valid(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "policies.md").read_text("utf-8")
+    policies = document.split("```yaml\n")[1].split("```")[0]
+    for ours, theirs in (("qwen-small", "tiny"), ("qwen-prm", "prm"), ("[gpt, claude]", "[big, unpriced]")):
+        policies = policies.replace(ours, theirs)
+    loaded = load_config(write(tmp_path, YAML[: YAML.index("policies:")] + policies), {}).policies
+    assert {name: policy.objective for name, policy in loaded.items()} == {
+        "default": "usd_per_right_answer",
+        "as-good": "min_share_of_large",
+        "accurate": "min_accuracy",
+        "frugal": "max_usd_per_day",
+    }
