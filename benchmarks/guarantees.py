@@ -86,7 +86,7 @@ class Result:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Simulate what certificates promise.")
-    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--output", type=Path, help="the document whose tables are replaced")
     options = parser.parse_args()
     traffic = _traffic()
