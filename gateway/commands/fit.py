@@ -13,6 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
+from gateway.embeddings import load_embedder
 from router.config import load_config
 from router.errors import UnknownPolicy
 from router.outcome_files import read_outcomes
@@ -44,6 +45,12 @@ ConfigFile = Annotated[
 ]
 Policy = Annotated[str, typer.Option(help="The policy of that configuration.")]
 Seed = Annotated[int, typer.Option(help="Of the split and the folds.", min=0)]
+Embedder = Annotated[
+    Path | None,
+    typer.Option(
+        "--embedder", help="A sentence encoder (ONNX) whose embeddings refine it.", metavar="FOLDER"
+    ),
+]
 Plot = Annotated[
     Path | None, typer.Option("--plot", help="Draw predicted against observed.", metavar="FILE.png")
 ]
@@ -61,6 +68,7 @@ def command(
     config: ConfigFile = None,
     policy: Policy = "default",
     seed: Seed = 0,
+    embedder: Embedder = None,
     plot: Plot = None,
     json_file: Json = None,
 ) -> None:
@@ -84,8 +92,10 @@ def command(
                 verifier=configured.policies[policy].verifier if configured else None,
                 weights=weights_of(configured, policy) if configured else {},
                 files=tuple(path.name for path in outcomes),
+                embedding=None if embedder is None else str(embedder),
                 sha256=_hash([*outcomes, *([labels] if labels else [])]),
             ),
+            embed=None if embedder is None else load_embedder(embedder),
             on_step=status.update,
         )
         if configured is not None:

@@ -139,7 +139,7 @@ def _predictor(config: Config, outcomes: Sequence[Path]) -> tuple[Predictor | No
         table = table.only([action.name for action in predictor.actions])
     except KeyError as error:
         raise CannotTune(f"--outcomes: {error.args[0]}") from None
-    return replace(predictor, calibration=calibration_split(predictor, table, None)), []
+    return replace(predictor, calibration=calibration_split(predictor, table)), []
 
 
 def _show(console: Console, found: Review) -> None:

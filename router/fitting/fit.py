@@ -25,7 +25,7 @@ from router.fitting.probing_fit import fit_probing, posteriors, seen_right
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
 from router.predictor.manifest import Identities
-from router.predictor.predictor import CalibrationSplit, Lengths, Predictor
+from router.predictor.predictor import CalibrationSplit, Embed, Lengths, Predictor
 from router.probing import log_odds
 from router.unseen import Unseen, fit_unseen
 
@@ -46,13 +46,13 @@ def fit_predictor(
     calibration_share: float = 0.3,
     seed: int = 0,
     identities: Identities | None = None,
-    embeddings: Floats | None = None,
+    embed: Embed | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Predictor:
     """Fit to a part of ``table``; all else is its calibration split.
 
     ``method`` is one of :func:`router.fitting.text_models.candidates`, or chosen among them by inner
-    cross-validation. ``embeddings`` [N, D] of the prompts refine it. ``on_step`` is told what begins. Raises
+    cross-validation. ``embed`` refines it by embeddings. ``on_step`` is told what begins. Raises
     :class:`OutcomesInvalid` for too few outcomes.
     """
     identities = identities or Identities()
@@ -60,7 +60,6 @@ def fit_predictor(
     for part, rows in (("to fit", fitted), ("held out", held_out)):
         _check_enough(table.take(rows), part)
     train = table.take(fitted)
-    vectors = None if embeddings is None else embeddings[fitted]
 
     on_step("choosing the text model")
     targets, lengths_of = _targets(train)
@@ -74,8 +73,9 @@ def fit_predictor(
     on_step(f"predicting out of fold by {name}")
     raw = _out_of_fold(estimators[name], train, targets, seed)
     embedding = None
-    if vectors is not None:
-        embedding, addition = fit_embedding(vectors, targets - raw, train.groups, seed)
+    if embed is not None:
+        on_step("embedding the prompts")
+        embedding, addition = fit_embedding(embed(train.prompts), targets - raw, train.groups, seed)
         raw = raw + addition
 
     on_step("calibrating")
@@ -103,10 +103,11 @@ def fit_predictor(
         embedding=embedding,
         unseen=_unseen(features, table, fitted, held_out),
         probing=probing,
+        embed=embed,
     )
     on_step("measuring on what was held out")
     rest = table.take(held_out)
-    calibration = calibration_split(predictor, rest, None if embeddings is None else embeddings[held_out])
+    calibration = calibration_split(predictor, rest)
     manifest = with_metrics(predictor.manifest, train, calibration, probing)
     return replace(predictor, calibration=calibration, manifest=manifest)
 
@@ -181,11 +182,9 @@ def _lengths(raw: Floats, known: Floats, columns: Indices) -> Lengths:
     )
 
 
-def calibration_split(
-    predictor: Predictor, table: OutcomeTable, embeddings: Floats | None
-) -> CalibrationSplit:
+def calibration_split(predictor: Predictor, table: OutcomeTable) -> CalibrationSplit:
     """What ``predictor`` says of questions that it was not fitted to, and what came of them."""
-    forecast = predictor.forecast(table.prompts, embeddings)
+    forecast = predictor.forecast(table.prompts)
     stages, seen = np.empty((len(table), 0)), np.empty((len(table), 0, len(table.actions)))
     if predictor.probing is not None:
         priors = log_odds(forecast.right)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
@@ -18,6 +18,10 @@ from router.probing import Probing
 from router.unseen import Unseen
 
 Floats = NDArray[np.float64]
+
+
+Embed = Callable[[Sequence[str]], NDArray[Any]]
+"""From N texts to their embeddings [N, D]."""
 
 
 class TextModel(Protocol):
@@ -102,7 +106,10 @@ class EmbeddingPart:
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """``text`` gives A raw scores and M log lengths a prompt; ``calibrators`` make the former P(right)."""
+    """``text`` gives A raw scores and M log lengths a prompt; ``calibrators`` make the former P(right).
+
+    ``embed`` gives the embeddings [N, D] of the model that the manifest names; it is not in the folder.
+    """
 
     actions: tuple[Action, ...]
     text: TextModel
@@ -114,15 +121,15 @@ class Predictor:
     unseen: Unseen | None = None
     probing: Probing | None = None
     calibration: CalibrationSplit | None = None
+    embed: Embed | None = None
 
-    def forecast(self, texts: Sequence[str], embeddings: Floats | None = None) -> Forecast:
-        """What to expect of N prompts (as :func:`router.features.conversation.text_of` gives them).
+    def forecast(self, texts: Sequence[str]) -> Forecast:
+        """What to expect of N prompts (as :func:`router.features.conversation.text_of` gives them), N >= 1.
 
-        ``embeddings`` [N, D] are those of the model that the manifest names, if it names one. Raises
-        :class:`ArtifactInvalid` where they are missing.
+        Raises :class:`ArtifactInvalid` for a predictor that was fitted with embeddings and has no ``embed``.
         """
         rows = self.features.transform(texts)
-        raw = self._raw(texts, rows, embeddings)
+        raw = self._raw(texts, rows)
         actions = len(self.actions)
         right = [each(raw[:, column]) for column, each in enumerate(self.calibrators)]
         return Forecast(
@@ -132,7 +139,7 @@ class Predictor:
             familiarity=np.full(len(texts), np.nan) if self.unseen is None else self.unseen.p_values(rows),
         )
 
-    def _raw(self, texts: Sequence[str], rows: Any, embeddings: Floats | None) -> Floats:
+    def _raw(self, texts: Sequence[str], rows: Any) -> Floats:
         """[N, A + M] uncalibrated."""
         text = self.text
         if _reads_rows(text, self.features):
@@ -141,10 +148,10 @@ class Predictor:
             raw = np.asarray(text.predict(texts), dtype=np.float64)
         if self.embedding is None:
             return raw
-        if embeddings is None:
+        if self.embed is None:
             raise ArtifactInvalid(
                 f"the predictor was fitted with embeddings of {self.manifest.embedding}; configure that "
                 "model, or fit without embeddings"
             )
-        summed: Floats = raw + embeddings @ self.embedding.weights + self.embedding.intercept
+        summed: Floats = raw + self.embed(texts) @ self.embedding.weights + self.embedding.intercept
         return summed

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from router.errors import ArtifactInvalid, OutcomesInvalid
 from router.fitting.fit import fit_predictor, split
@@ -90,17 +92,18 @@ def test_embeddings_tell_what_words_do_not() -> None:
     hidden = (np.arange(240) % 3 == 0).astype(float)
     right = outcomes.right.copy()
     right[:, 2] = hidden
-    embeddings = np.column_stack([hidden, np.ones(240)])
+    said_of = dict(zip(outcomes.prompts, hidden, strict=True))
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([[said_of[text], 1.0] for text in texts])
+
     fitted = fit_predictor(
-        replace(outcomes, right=right),
-        method="words",
-        embeddings=embeddings,
-        identities=Identities(embedding="mini"),
+        replace(outcomes, right=right), method="words", embed=embed, identities=Identities(embedding="mini")
     )
-    said = fitted.forecast([EASY, EASY], np.array([[0.0, 1.0], [1.0, 1.0]])).right[:, 2]
-    assert said[1] - said[0] > 0.7
+    said = fitted.forecast(outcomes.prompts[:4]).right[:, 2]
+    assert min(said[0], said[3]) - max(said[1], said[2]) > 0.7
     with pytest.raises(ArtifactInvalid, match="fitted with embeddings of mini"):
-        fitted.forecast([EASY])
+        replace(fitted, embed=None).forecast([EASY])
 
 
 def test_too_few_outcomes_are_refused_with_the_action_named() -> None:
