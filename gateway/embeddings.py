@@ -1,6 +1,6 @@
 """Texts as vectors by a local sentence encoder: an ONNX file, run by onnxruntime on the CPU.
 
-Optional: what predictors read by default (words and looks of a text) is about a hundred times cheaper.
+Optional: what predictors read by default (words and looks of a text) is many times cheaper.
 """
 
 from __future__ import annotations
