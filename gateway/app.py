@@ -17,6 +17,7 @@ from gateway import errors
 from gateway.api import chat, explain, health, models
 from gateway.api.state import GatewayState
 from gateway.dispatch import Dispatcher
+from gateway.records import Records
 from gateway.schemas import ChatRequest
 from gateway.service import Service
 from gateway.settings import Settings
@@ -40,20 +41,25 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         dispatcher = Dispatcher(config.server.redis_url, uuid.uuid4().hex, lost_after_s=settings.lost_after_s)
         upstreams = Upstreams(config, settings.environ)
+        records = Records(config.records)
+        records.open()
         await dispatcher.start()
         app.state.gateway = GatewayState(
             config=config,
-            service=Service(opened.market, dispatcher, upstreams),
+            service=Service(opened.market, dispatcher, upstreams, opened.drift),
             dispatcher=dispatcher,
             upstreams=upstreams,
             started_unix_s=int(time.time()),
             warnings=opened.warnings,
+            records=records,
+            drift=opened.drift,
         )
         try:
             yield
         finally:
             await dispatcher.stop()
             await upstreams.close()
+            records.close()
 
     app = FastAPI(
         title="Gradus",

@@ -161,6 +161,7 @@ TABLE: dict[str, Row] = {
     "artifact_invalid": _SERVER,
     "outcomes_invalid": _SERVER,
     "cannot_tune": _SERVER,
+    "embedder_invalid": _SERVER,
     "router_error": _SERVER,
     "internal_error": _SERVER,
 }

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from cost_model.prices import add_usd
 from cost_model.usage import Purpose, Usage
@@ -21,8 +21,10 @@ from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError, JobFailed
 from gateway.fallback import plan_after, plan_for_gave_up
 from gateway.planning import Planned, Planner
+from gateway.replies import Done, Listener, Reply
 from gateway.translate import Asked, gradus_object, known_headers
 from gateway.upstreams import Reading, Upstreams
+from router.drift import DriftMonitor
 from router.market import Market
 from router.types import Alternative, Branch, Decision, Job, Outcome, Plan
 from router.wire import Event
@@ -30,28 +32,6 @@ from router.wire import Event
 # A worker stops this much before the client's deadline, so that the best answer so far still arrives.
 REPLY_MARGIN_S = 1.0
 REPLY_MARGIN_SHARE = 0.05
-
-
-class Listener(Protocol):
-    """Who wants to hear of a request while it runs: the feed of a stream."""
-
-    def open(self, headers: Mapping[str, str]) -> None: ...
-    def start(self) -> None: ...
-    def progress(self, stage: str, done: int, total: int) -> None: ...
-    def text(self, text: str) -> None: ...
-    def chunk(self, foreign: Mapping[str, Any]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer. ``upstream`` is the whole completion of a server that answered without streaming."""
-
-    text: str
-    finish_reason: str
-    usage: Mapping[str, Any]
-    gradus: Mapping[str, Any]
-    tool_calls: Sequence[Mapping[str, Any]] = ()
-    upstream: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -95,8 +75,15 @@ class _Answer:
 class Service:
     """Answers requests with what a market offers: workers run some models, upstream servers the others."""
 
-    def __init__(self, market: Market, dispatcher: Dispatcher, upstreams: Upstreams) -> None:
+    def __init__(
+        self,
+        market: Market,
+        dispatcher: Dispatcher,
+        upstreams: Upstreams,
+        drift: DriftMonitor | None = None,
+    ) -> None:
         self._market = market
+        self._drift = drift
         self._planner = Planner(market)
         self._dispatcher = dispatcher
         self._upstreams = upstreams
@@ -118,6 +105,7 @@ class Service:
         Raises :class:`RouterError` or :class:`GatewayError`; ``account`` of the latter says what was spent.
         """
         planned = self._planner.plan(asked)
+        self._watch(planned.plan)
         run = _Run(
             asked=asked,
             planned=planned,
@@ -239,6 +227,10 @@ class Service:
                     run.bill.add_uncounted(line)
         return _Answer(by_server=True, upstream=body, reported=reading.reported, estimated=reading.estimated)
 
+    def _watch(self, plan: Plan) -> None:
+        if self._drift is not None and plan.familiarity is not None and plan.p_right is not None:
+            self._drift.observe(plan.familiarity, plan.p_right)
+
     def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:
         left_out = () if answer.by_server else run.asked.not_honoured
         notices = (
@@ -247,6 +239,7 @@ class Service:
             f"Left out, because no worker honours it: {', '.join(left_out)}." if left_out else None,
             "The server did not count tokens: its usage is estimated." if answer.estimated else None,
         )
+        seconds = time.perf_counter() - run.began_s
         gradus = gradus_object(
             policy=run.planned.policy,
             chosen=branch.chosen,
@@ -254,7 +247,7 @@ class Service:
             samples=answer.samples,
             confidence=answer.confidence,
             account=run.bill.account(),
-            latency_s={**run.stages_s, "total": time.perf_counter() - run.began_s},
+            latency_s={**run.stages_s, "total": seconds},
             notice="; ".join(notice.removesuffix(".") for notice in notices if notice),
         )
         return Reply(
@@ -264,6 +257,7 @@ class Service:
             gradus=gradus,
             tool_calls=answer.tool_calls,
             upstream=answer.upstream,
+            done=Done(run.planned, branch, run.decision, run.bill.lines, seconds),
         )
 
     def _in_worker(self, chosen: Alternative) -> bool:

@@ -93,7 +93,12 @@ class Market:
             price = self.model_prices.get(line.model, UNKNOWN)
         return replace(
             line,
-            cost_usd=price.cost_usd(line.prompt_tokens, line.completion_tokens),
+            cost_usd=price.cost_usd(
+                line.prompt_tokens,
+                line.completion_tokens,
+                line.cached_prompt_tokens,
+                line.reasoning_tokens,
+            ),
             flops=_flops(parameters, line.total_tokens),
         )
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from router.artifacts import artifact_path, load_calibration, missing_calibration
 from router.config import Config
+from router.drift import DriftMonitor
 from router.errors import ArtifactInvalid, CannotTune
 from router.market import Market, open_market
+from router.outcomes import SMALL
 from router.predictor.predictor import Predictor
 from router.price_list import listed_prices
 from router.quality import load_shortfalls
@@ -17,11 +19,15 @@ from router.tuning import Tuned
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """``tuned`` says how each policy that a predictor guides was tuned, ``warnings`` what is amiss."""
+    """``tuned`` says how each policy that a predictor guides was tuned, ``warnings`` what is amiss.
+
+    ``drift`` watches the traffic that the predictor forecasts.
+    """
 
     market: Market
     tuned: Mapping[str, Tuned]
     warnings: tuple[str, ...]
+    drift: DriftMonitor | None
 
 
 def open_configured(config: Config) -> Opened:
@@ -44,7 +50,7 @@ def open_configured(config: Config) -> Opened:
     if predictor is not None:
         market, tuned, problems = _guided(market, predictor)
         warnings += problems
-    return Opened(market, tuned, (*warnings, *_untuned(market)))
+    return Opened(market, tuned, (*warnings, *_untuned(market)), _drift(predictor))
 
 
 def _predictor(config: Config) -> tuple[Predictor | None, str | None]:
@@ -93,6 +99,15 @@ def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tun
         )
         raise ArtifactInvalid(problems[0] if problems else known)
     return replace(market, guides=guides, objectives=objectives), tuned, problems
+
+
+def _drift(predictor: Predictor | None) -> DriftMonitor | None:
+    if predictor is None or predictor.calibration is None or predictor.unseen is None:
+        return None
+    names = [action.name for action in predictor.actions]
+    small = names.index(SMALL) if SMALL in names else 0
+    split = predictor.calibration
+    return DriftMonitor(len(split), split.forecast_right[:, small])
 
 
 def _untuned(market: Market) -> list[str]:

@@ -201,7 +201,7 @@ def _on_small(
 
 
 def _worst_usd(load: Workload, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:
-    return None if load.worst is None else load.worst.cost_usd(model, judges)
+    return None if load.worst is None else load.worst.most_usd(model, judges)
 
 
 def _small(market: Market, policy_name: str) -> SearchedModel:

@@ -16,8 +16,8 @@ from gateway.api import examples
 from gateway.api.body import read_asked, request_body
 from gateway.api.state import GatewayState, state_of
 from gateway.errors import to_http
+from gateway.replies import Reply
 from gateway.schemas import ChatCompletion
-from gateway.service import Reply
 from gateway.streams import Envelope, EventStream, Feed
 from gateway.translate import Asked, headers_of
 
@@ -56,6 +56,7 @@ async def chat_completions(request: Request) -> Response:
     finally:
         work.cancel()  # which frees its worker, or closes the connection to its server
     reply = work.result()
+    state.records.write(envelope.id, reply.done)
     headers = {"x-request-id": envelope.id, **headers_of(reply.gradus)}
     return Response(to_json(_completion(envelope, reply)), headers=headers, media_type="application/json")
 
@@ -63,7 +64,7 @@ async def chat_completions(request: Request) -> Response:
 async def _stream(request: Request, state: GatewayState, asked: Asked, envelope: Envelope) -> Response:
     """Begins to answer once the request is under way; what fails before that is an error like any other."""
     feed = Feed(envelope, asked.include_usage)
-    work = asyncio.create_task(_feed(state, asked, feed))
+    work = asyncio.create_task(_feed(state, asked, feed, envelope))
     under_way = False
     try:
         if not await _before_disconnect(request, feed.opened):
@@ -76,9 +77,10 @@ async def _stream(request: Request, state: GatewayState, asked: Asked, envelope:
     return EventStream(feed, work, {"x-request-id": envelope.id, **headers})
 
 
-async def _feed(state: GatewayState, asked: Asked, feed: Feed) -> None:
+async def _feed(state: GatewayState, asked: Asked, feed: Feed, envelope: Envelope) -> None:
     try:
         reply = await state.service.answer(asked, feed)
+        state.records.write(envelope.id, reply.done)
         feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus, reply.tool_calls)
     except Exception as error:
         if feed.opened.done():

@@ -64,6 +64,8 @@ def _warnings(state: GatewayState) -> Iterator[str]:
     for model, variable in state.upstreams.missing_keys().items():
         yield f"Model {model} cannot be asked: set its API key in {variable} and start the gateway again."
     yield from state.warnings
+    if state.drift is not None:
+        yield from (alarm.message for alarm in state.drift.status().alarms)
     yield from _no_large(state.config)
 
 

@@ -8,14 +8,16 @@ from typing import cast
 from starlette.requests import Request
 
 from gateway.dispatch import Dispatcher
+from gateway.records import Records
 from gateway.service import Service
 from gateway.upstreams import Upstreams
 from router.config import Config
+from router.drift import DriftMonitor
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
-    """``warnings`` are what was amiss when the gateway started."""
+    """``warnings`` are what was amiss when the gateway started; ``drift`` watches what is forecast."""
 
     config: Config
     service: Service
@@ -23,6 +25,8 @@ class GatewayState:
     upstreams: Upstreams
     started_unix_s: int
     warnings: tuple[str, ...]
+    records: Records
+    drift: DriftMonitor | None
 
     @property
     def max_body_bytes(self) -> int:

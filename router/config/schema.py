@@ -30,6 +30,7 @@ class Config(Section):
     calibration: Name | None = None
     embedding: Name | None = None
     predictor: Name | None = None
+    records: Name | None = None
     server: Server = Server()
 
     def members(self, verifier: str) -> dict[str, SingleVerifier]:

@@ -14,7 +14,8 @@ from openai.types.chat import ChatCompletionChunk
 from gateway.api.chat import _feed
 from gateway.api.state import GatewayState
 from gateway.errors import WorkerLost, to_http
-from gateway.service import Reply
+from gateway.records import Records
+from gateway.replies import Reply
 from gateway.streams import Envelope, Feed
 from gateway.translate import Asked
 
@@ -114,9 +115,11 @@ def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None
 
     async def run() -> list[bytes]:
         feed = Feed(ENVELOPE, include_usage=False)
-        state = cast(GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer)))
+        state = cast(
+            GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer), records=Records(None))
+        )
         async with asyncio.timeout(10):
-            work = asyncio.create_task(_feed(state, cast(Asked, None), feed))
+            work = asyncio.create_task(_feed(state, cast(Asked, None), feed, ENVELOPE))
             events = await _events(feed)
             await asyncio.wait([work])
         return events

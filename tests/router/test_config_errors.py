@@ -30,7 +30,7 @@ MISTAKES = {
     "unknown key, close to nothing": (
         "context_tokens: 4096",
         "vocabulary: 4096",
-        "FILE:15: models.big.vocabulary: is not a known key; known here are price, temperature, "
+        "FILE:15: models.big.vocabulary: is not a known key; known here are price, latency, temperature, "
         "step_separator, thinking, revise_prompt, honours, api_key_env, context_tokens, max_tokens, "
         "parameters, engine, base_url, upstream_model, tokenizer",
     ),
@@ -48,7 +48,7 @@ MISTAKES = {
     "key of another engine": (
         "    path: /models/tiny\n",
         "    path: /models/tiny\n    base_url: http://x\n",
-        "FILE:5: models.tiny.base_url: is not a known key; known here are price, temperature, "
+        "FILE:5: models.tiny.base_url: is not a known key; known here are price, latency, temperature, "
         "step_separator, thinking, revise_prompt, honours, engine, path, context_tokens, max_tokens, "
         "parameters",
     ),

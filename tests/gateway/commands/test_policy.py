@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from gateway.commands import policy
-from router.errors import CannotTune, ConfigInvalid, UnknownPolicy
+from router.errors import ArtifactInvalid, CannotTune, ConfigInvalid, UnknownPolicy
 from router.fitting.fit import fit_predictor
 from router.predictor.files import save_predictor
 from router.predictor.manifest import Identities
@@ -106,6 +106,14 @@ def test_a_predictor_of_other_models_is_not_used_and_told(told: dict[str, Any]) 
     assert told["another"]["tuned"] is None
     assert "does not fit policy 'another'" in told["another"]["warnings"][0]
     assert "it takes the most accurate way" in told["another"]["warnings"][1]
+
+
+def test_a_predictor_that_fits_no_policy_is_a_mistake(tmp_path: Path, predictor: Path) -> None:
+    text = YAML.replace("    small: mini", "    small: midi")
+    with pytest.raises(
+        ArtifactInvalid, match="does not fit policy 'default': it is about the small model 'mini'"
+    ):
+        _run(tmp_path, predictor, text=text)
 
 
 def test_the_figure_is_drawn(told: dict[str, Any]) -> None:

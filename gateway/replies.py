@@ -1,0 +1,48 @@
+"""What a request gets: heard of while it runs, and said in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cost_model.usage import Usage
+from gateway.planning import Planned
+from router.types import Branch, Decision
+
+
+class Listener(Protocol):
+    """Who wants to hear of a request while it runs: the feed of a stream."""
+
+    def open(self, headers: Mapping[str, str]) -> None: ...
+    def start(self) -> None: ...
+    def progress(self, stage: str, done: int, total: int) -> None: ...
+    def text(self, text: str) -> None: ...
+    def chunk(self, foreign: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How an answer came about: the branch that was followed, and the priced lines of the bill."""
+
+    planned: Planned
+    branch: Branch
+    decision: Decision | None
+    lines: tuple[Usage, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. ``upstream`` is the whole completion of a server that answered without streaming.
+
+    ``done`` is what led there, for the records.
+    """
+
+    text: str
+    finish_reason: str
+    usage: Mapping[str, Any]
+    gradus: Mapping[str, Any]
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    upstream: Mapping[str, Any] | None = None
+    done: Done | None = None
