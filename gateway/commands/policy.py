@@ -91,6 +91,7 @@ def _reviews(
         shortfalls=load_shortfalls(config),
         predictor=predictor,
     )
+    unfit: list[ArtifactInvalid] = []
     for name in names:
         say(f"tuning {name}")
         tuned, warnings = None, list(missing)
@@ -99,8 +100,11 @@ def _reviews(
                 tuned = _tuned(market, name, predictor)
             except (ArtifactInvalid, CannotTune) as error:
                 warnings.append(str(error))
+                unfit += [error] if isinstance(error, ArtifactInvalid) else []
         found = review(market, name, tuned)
         yield replace(found, warnings=(*warnings, *found.warnings))
+    if len(unfit) == len(config.policies):  # then a gateway would not start
+        raise unfit[0]
 
 
 def _tuned(market: Market, name: str, predictor: Predictor) -> Tuned:
