@@ -144,16 +144,22 @@ def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: 
     prospect = guide.prospect([text])
     familiarity = None if isnan(prospect.familiarity[0]) else float(prospect.familiarity[0])
     p_right = 1 / (1 + exp(-float(prospect.prior[0]))) if len(prospect.prior) else None
-    unseen = familiarity is not None and familiarity < policy.unseen_below
+    unseen = familiarity is not None and familiarity <= policy.unseen_below
     if unseen:  # what a predictor says of a prompt that is like none it was fitted on is worth nothing
         guide, prospect = tables, tables.prospect([text])
-        if policy.unseen != "probe":
-            wanted = policy.larges if policy.unseen == "large" else (policy.small,)
-            readers = [name for name in readers if name in wanted] or readers
+        readers = readers_of_unseen(policy, readers)
     table = lay_out(policy_name, market, ask, guide, prospect, readers)
     weighed = weigh(table.prospect, table.costs, table.objective)
     decided = _decided(table, weighed, must_probe=unseen and policy.unseen == "probe")
     return replace(decided, familiarity=familiarity, p_right=p_right)
+
+
+def readers_of_unseen(policy: Policy, readers: Collection[str]) -> Collection[str]:
+    """Which of the models that can read it may answer a prompt that is like none of those fitted on."""
+    if policy.unseen == "probe":
+        return readers
+    wanted = policy.larges if policy.unseen == "large" else (policy.small,)
+    return [name for name in readers if name in wanted] or readers
 
 
 def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:

@@ -6,6 +6,7 @@ to decide by come from :mod:`router.cost_grid`, and what came of a decision from
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,13 +46,18 @@ class Played:
     """What a policy did with N queries, and what came of it.
 
     ``way`` is an index of the prospect's ways (:data:`router.decision.NOTHING`: the probe's samples voted),
-    ``samples`` how many a probe took. ``right`` and ``cost_usd`` are NaN where that was not recorded.
+    ``samples`` how many a probe took. ``right`` and ``cost_usd`` are NaN where that was not recorded;
+    ``expected_right`` and ``expected_usd`` are what the policy expected beforehand. ``blind`` queries would
+    be probed, and what a probe sees was not recorded so far: there is no telling their ``way``.
     """
 
     way: Indices
     samples: Indices
     right: Floats
     cost_usd: Floats
+    expected_right: Floats
+    expected_usd: Floats
+    blind: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,17 @@ class Rehearsal:
         count = len(prompt_tokens)
         way, samples, taken = weighed.direct, np.zeros(count, dtype=np.intp), np.zeros(count)
         blind = np.zeros(count, dtype=np.bool_)
+        rows = np.arange(count)
+        expected_right = _taken(prospect.right, way)
+        expected_usd = _taken(costs.direct_usd, way)
         if weighed.tree is not None:
             probes = self._probes(weighed.probes, weighed.tree.action[-1], prospect)
-            # Where no posterior was recorded there is no telling where a probe would have led.
+            expected_right = np.where(probes, weighed.tree.right, expected_right)
+            expected_usd = np.where(probes, weighed.tree.cost_usd, expected_usd)
             p_right = recorded.p_right[:, : self.stages]
-            blind = probes & np.isnan(p_right).any(axis=1)
             levels = np.searchsorted(prospect.edges, np.nan_to_num(p_right), side="left")
             stage, probed = follow(weighed.tree, levels)
+            blind = probes & np.isnan(p_right[rows, stage])
             if recorded.seen_right is not None:
                 probed = _as_seen(prospect, costs, recorded.seen_right, stage, objective)
             sizes = np.array([each.samples for each in prospect.stages])
@@ -93,7 +103,15 @@ class Rehearsal:
             samples = np.where(probes, sizes[stage], 0)
             taken = np.where(probes, recorded.probe_usd * sizes[stage] / sizes[-1], 0.0)
         right, cost_usd = _came_of(prospect, recorded, way, taken)
-        return Played(way, samples, np.where(blind, np.nan, right), np.where(blind, np.nan, cost_usd))
+        return Played(
+            way,
+            samples,
+            np.where(blind, np.nan, right),
+            np.where(blind, np.nan, cost_usd),
+            expected_right,
+            expected_usd,
+            blind,
+        )
 
     def _probes(self, worth: Bools, last: Indices, prospect: Prospect) -> Bools:
         """As :func:`router.policy.plan` decides it."""
@@ -107,14 +125,24 @@ class Rehearsal:
 
 
 def rehearse(
-    market: Market, policy_name: str, guide: Guide, prospect: Prospect, prompt_tokens: float
+    market: Market,
+    policy_name: str,
+    guide: Guide,
+    prospect: Prospect,
+    prompt_tokens: float,
+    *,
+    readers: Collection[str] | None = None,
+    must_probe: bool = False,
 ) -> Rehearsal:
-    """Get a policy ready. ``prospect`` is any of the guide's; caps are looked at for a prompt so long."""
-    policy = market.config.policies[policy_name]
-    one = first_of(prospect)
-    table = lay_out(policy_name, market, ask_for(prompt_tokens), guide, one, set(market.config.models))
+    """Get a policy ready. ``prospect`` is any of the guide's; caps are looked at for a prompt so long.
+
+    ``readers`` are the models that can read it, all by default.
+    """
+    probe = "always" if must_probe else market.config.policies[policy_name].probe
+    readers = market.config.models.keys() if readers is None else readers
+    table = lay_out(policy_name, market, ask_for(prompt_tokens), guide, first_of(prospect), readers)
     stages = len(table.prospect.stages)
-    return Rehearsal(guide, market.objectives[policy_name], policy.probe, cost_grid(table), stages)
+    return Rehearsal(guide, market.objectives[policy_name], probe, cost_grid(table), stages)
 
 
 def first_of(prospect: Prospect) -> Prospect:
@@ -140,7 +168,7 @@ def first_of(prospect: Prospect) -> Prospect:
 def _as_seen(
     prospect: Prospect, costs: Costs, seen_right: Floats, stage: Indices, objective: Objective
 ) -> Indices:
-    """The best way by all that was seen, where each probe stopped; as :func:`router.replanning.replan` does."""
+    """The best way by all that was seen where each probe stopped, as :mod:`router.replanning` chooses it."""
     rows = np.arange(len(stage))
     after = np.stack([np.broadcast_to(usd[:, 0], prospect.right.shape) for usd in costs.after_usd], axis=1)
     offered = np.stack(
@@ -154,11 +182,14 @@ def _as_seen(
     return choose(right, after[rows, stage], offered[stage], objective, hard)
 
 
+def _taken(values: Floats, way: Indices) -> Floats:
+    """[N] of values [N, A]; NaN where nothing was taken."""
+    found = np.take_along_axis(values, np.maximum(way, 0)[:, None], axis=1)[:, 0]
+    return np.where(way == NOTHING, np.nan, found)
+
+
 def _came_of(prospect: Prospect, recorded: Recorded, way: Indices, taken: Floats) -> tuple[Floats, Floats]:
-    rows, column = np.arange(len(way)), np.maximum(way, 0)
-    right = np.where(way == NOTHING, np.nan, recorded.right[rows, column])
-    alone = recorded.cost_usd[rows, column]
-    small = np.array([each.route == "small" for each in prospect.ways])[column]
+    alone = _taken(recorded.cost_usd, way)
+    small = np.array([each.route == "small" for each in prospect.ways])[np.maximum(way, 0)]
     # A search begins with the probe's samples, so its own record has them already.
-    cost_usd = np.where(small, np.maximum(alone, taken), alone + taken)
-    return right, np.where(way == NOTHING, np.nan, cost_usd)
+    return _taken(recorded.right, way), np.where(small, np.maximum(alone, taken), alone + taken)
