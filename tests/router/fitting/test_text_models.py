@@ -71,7 +71,9 @@ def test_trees_walked_all_at_once_say_what_the_forest_says(outcomes: tuple[list[
     texts, right = outcomes
     trees = _fitted("trees", outcomes)
     looks = trees.readings_.transform(texts)[1]
-    forest = ExtraTreesRegressor(trees.trees, min_samples_leaf=5, max_features=trees.share, random_state=0)
+    forest = ExtraTreesRegressor(
+        trees.trees, max_depth=trees.depth, min_samples_leaf=5, max_features=trees.share, random_state=0
+    )
     assert np.allclose(trees.predict(texts), forest.fit(looks, right).predict(looks), atol=1e-6)
 
 

@@ -1,0 +1,140 @@
+"""Routers that others would build, as methods to cross-validate: each orders questions by what strong gains.
+
+All see a table of two actions, weak and strong, and say [N, 2]: zero, and the predicted gain.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
+from router.evaluation.crossval import Method, Predict
+from router.outcome_table import Floats, OutcomeTable
+
+Embeddings = Mapping[str, Floats]
+"""A vector [D] by the question's id."""
+Make = Callable[[int], Any]
+"""A scikit-learn regressor, of a seed."""
+Read = Callable[[OutcomeTable], Any]
+"""What a regressor sees of a table's questions."""
+
+_PARTS = 100
+_PENALTIES = (0.1, 1.0, 10.0, 100.0)
+
+
+def texts(table: OutcomeTable) -> list[str]:
+    return list(table.prompts)
+
+
+def vectors(embeddings: Embeddings) -> Read:
+    return lambda table: np.stack([embeddings[each] for each in table.ids])
+
+
+def gain(table: OutcomeTable) -> Floats:
+    """[N] how much better strong is."""
+    difference: Floats = table.right[:, 1] - table.right[:, 0]
+    return difference
+
+
+def regression(make: Make, read: Read = texts) -> Method:
+    def fit(train: OutcomeTable, seed: int) -> Predict:
+        fitted = make(seed).fit(read(train), gain(train))
+        return lambda test: _beside_zero(fitted.predict(read(test)))
+
+    return fit
+
+
+def random(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
+    generator = np.random.default_rng(seed)
+    return lambda test: _beside_zero(generator.random(len(test)))
+
+
+def length(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
+    return lambda test: _beside_zero(np.log1p([len(each) for each in test.prompts]))
+
+
+def segment_mean(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is drawn)
+    """Of the question's segment: MMLU's subject, which a gateway is not told."""
+    gains = defaultdict(list)
+    for segment, each in zip(train.segments, gain(train), strict=True):
+        gains[segment].append(each)
+    usual = float(gain(train).mean())
+    return lambda test: _beside_zero(np.array([np.mean(gains.get(each, usual)) for each in test.segments]))
+
+
+def tfidf() -> TfidfVectorizer:
+    return TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+
+
+def _parts(seed: int) -> Any:
+    return make_pipeline(tfidf(), TruncatedSVD(_PARTS, random_state=seed), StandardScaler())
+
+
+def _ridge(_seed: int, alpha: float) -> Any:
+    return make_pipeline(tfidf(), Ridge(alpha, solver="sparse_cg"))
+
+
+def _on_parts(regressor: Make) -> Make:
+    return lambda seed: make_pipeline(_parts(seed), regressor(seed))
+
+
+def _neighbours(_seed: int) -> Any:
+    return KNeighborsRegressor(50)
+
+
+def _svm(_seed: int) -> Any:
+    return SVR(C=0.1, gamma="scale", cache_size=500)
+
+
+def _mlp(seed: int) -> Any:
+    return MLPRegressor(hidden_layer_sizes=(64,), alpha=1.0, early_stopping=True, random_state=seed)
+
+
+def _boosting(seed: int) -> Any:
+    return HistGradientBoostingRegressor(
+        max_iter=100, learning_rate=0.05, max_leaf_nodes=15, random_state=seed
+    )
+
+
+def _penalised(_seed: int) -> Any:
+    return make_pipeline(StandardScaler(), RidgeCV([500 * each for each in _PENALTIES]))
+
+
+def baselines(embeddings: Embeddings | None) -> dict[str, Method]:
+    """By name; those on ``embeddings`` only where there are any."""
+    methods: dict[str, Method] = {
+        "random": random,
+        "length": length,
+        "segment mean": segment_mean,
+        "tf-idf ridge, alpha 1": regression(partial(_ridge, alpha=1.0)),
+        "tf-idf ridge, alpha 10": regression(partial(_ridge, alpha=10.0)),
+        "kNN": regression(_on_parts(_neighbours)),
+        "SVM": regression(_on_parts(_svm)),
+        "MLP": regression(_on_parts(_mlp)),
+        "gradient boosting": regression(_on_parts(_boosting)),
+    }
+    if embeddings is not None:
+        read = vectors(embeddings)
+        methods |= {
+            "embeddings, ridge": regression(_penalised, read),
+            "embeddings, kNN": regression(_neighbours, read),
+            "embeddings, SVM": regression(lambda _: make_pipeline(StandardScaler(), _svm(0)), read),
+        }
+    return methods
+
+
+def _beside_zero(gains: Floats) -> Floats:
+    return np.column_stack([np.zeros(len(gains)), gains])
