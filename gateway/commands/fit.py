@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,11 +16,13 @@ from rich.table import Column, Table
 
 from gateway.embeddings import load_embedder
 from router.config import load_config
-from router.errors import UnknownPolicy
+from router.errors import OutcomesInvalid, UnknownPolicy
 from router.outcome_files import read_outcomes
+from router.outcome_table import OutcomeTable
 from router.predictor.card import COLUMNS, metric_rows, stage_rows
 from router.predictor.manifest import Identities, Manifest
 
+STRATEGIES: Final = "strategies.json"
 EPILOG: Final = (
     "Examples:\n\n  gradus fit outcomes/outcomes.jsonl --output predictor/\n\n"
     "  gradus fit outcomes.jsonl --output predictor/ --config gradus.yaml --policy cheap --plot fit.png\n\n"
@@ -101,13 +104,41 @@ def command(
         if configured is not None:
             check_fits(predictor, configured, policy)
         manifest = save_predictor(predictor, output)
+        status.update("choosing searches by bin")
+        has_table = _learn_strategies(table, manifest, output)
     _show(console, manifest, output)
+    if has_table:
+        console.print(
+            f"Wrote {output / STRATEGIES}: which search suits a bin (`strategies:`).", soft_wrap=True
+        )
     if json_file:
         json_file.write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
     if plot:
         from gateway.commands.fit_figure import draw  # matplotlib, only where something is drawn
 
         draw(plot, manifest)
+
+
+def _learn_strategies(table: OutcomeTable, manifest: Manifest, output: Path) -> bool:
+    """Beside the predictor, where there are searches to choose among and a probe to tell the bin."""
+    from router.strategy_table import fit_strategy_table, save_strategy_table
+
+    if manifest.small is None or manifest.verifier is None:
+        return False
+    names = (manifest.small, manifest.verifier)
+    try:
+        learned = fit_strategy_table(
+            table,
+            model=manifest.small,
+            verifier=manifest.verifier,
+            weights={name: digest for name, digest in manifest.weights.items() if name in names},
+            data_sha256=manifest.data.sha256,
+            created=date.today().isoformat(),
+        )
+    except OutcomesInvalid:
+        return False
+    save_strategy_table(learned, output / STRATEGIES)
+    return True
 
 
 def _show(console: Console, manifest: Manifest, output: Path) -> None:
@@ -117,9 +148,12 @@ def _show(console: Console, manifest: Manifest, output: Path) -> None:
         "was fitted to",
         soft_wrap=True,
     )
-    table = Table(Column(COLUMNS[0], no_wrap=True), *COLUMNS[1:], box=SIMPLE, padding=(0, 1, 0, 0))
+    shown = [column for column, name in enumerate(COLUMNS) if name != "log loss"]  # 80 columns are not more
+    table = Table(
+        *(Column(COLUMNS[column], no_wrap=True) for column in shown), box=SIMPLE, padding=(0, 1, 0, 0)
+    )
     for row in metric_rows(manifest):
-        table.add_row(*row)
+        table.add_row(*(row[column] for column in shown))
     console.print(table)
     if manifest.probe:
         console.print(_probe_table(manifest))

@@ -84,9 +84,10 @@ def _load_estimators(data: bytes, source: str, manifest: Manifest) -> Mapping[st
         if refused:
             raise ArtifactInvalid(f"{source}: holds {', '.join(refused)}, which no predictor needs: refused")
         estimators: Mapping[str, Any] = loads(data, trusted=unknown)
+        estimators["text"].predict(("",))  # another release's may load, and be of no use
     except ArtifactInvalid:
         raise
-    except Exception as error:  # whatever skops makes of bytes that are none of its own
+    except Exception as error:  # whatever skops or an estimator makes of what is not its own
         made_by = manifest.created_by.get("scikit-learn")
         raise ArtifactInvalid(
             f"{source}: cannot be read (written with scikit-learn {made_by}): {error}; make it anew with "
