@@ -8,6 +8,7 @@ confidence by agreement in section 3 of 2305.11860), so both stand side by side,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -40,12 +41,29 @@ FEATURES = (
     "unfinished",  # share that was cut by its length; 0 where nobody said
     "log_tokens_mean",  # 0 where lengths are unknown
     "log_tokens_std",
+    # How each sample went, in log-odds of its steps' scores; where there are no steps, of its score.
+    "first_step_log_odds",  # these six are means over the samples
+    "min_step_log_odds",
+    "mean_step_log_odds",
+    "step_rise",  # from the first step to the last
+    "step_spread",  # standard deviation within a sample
+    "low_steps",  # share of steps below .5
+    "log_steps",  # of the mean count; 0 where there are no steps
+    # Of the best scored sample alone: the answer that a search would give.
+    "best_log_odds",
+    "best_first_step",
+    "best_min_step",
+    "best_mean_step",
+    "best_unanswered",
+    "best_log_tokens",
 )
 """What the columns are, in order."""
 
 _CHUNK = 4096
 """Rows at a time: agreement compares every pair of samples."""
 _EDGE = 1e-3
+_LOW = 0.5
+"""A step scored below this looks wrong to the verifier."""
 
 
 def evidence_features(evidence: Evidence) -> Floats:
@@ -70,28 +88,42 @@ def _features(evidence: Sequence[Evidence]) -> Floats:
         raise ValueError("a probe has at least one sample")
     there = np.arange(sizes.max()) < sizes[:, None]
     scores = _padded([each.scores for each in evidence], there, 0.5)
-    last, least, mean = _steps(evidence, scores, there)
+    steps = _steps(evidence, scores, there)
     tokens = np.log1p(_padded([each.completion_tokens for each in evidence], there, 0.0))
     unfinished = _padded(
         [[reason == "length" for reason in each.finish_reasons] for each in evidence], there, 0.0
     )
-    edged = np.clip(scores, _EDGE, 1 - _EDGE)
+    log_odds = _log_odds(scores)
     codes = _codes(evidence, there)
+    rows, best = np.arange(len(sizes)), np.where(there, scores, -1.0).argmax(axis=1)
     columns = (
         _mean(scores, there),
         np.where(there, scores, np.inf).min(axis=1),
         np.where(there, scores, -np.inf).max(axis=1),
         _deviation(scores, there),
-        _mean(np.log(edged / (1 - edged)), there),
-        _mean(last, there),
-        _mean(least, there),
-        np.where(there, least, -np.inf).max(axis=1),
-        _mean(mean, there),
-        *_agreement(codes, scores, there),
+        _mean(log_odds, there),
+        _mean(steps.last, there),
+        _mean(steps.least, there),
+        np.where(there, steps.least, -np.inf).max(axis=1),
+        _mean(steps.mean, there),
+        *_agreement(codes, scores, best, there),
         ((codes == _UNANSWERED) & there).sum(axis=1) / sizes,
         _mean(unfinished, there),
         _mean(tokens, there),
         _deviation(tokens, there),
+        _mean(_log_odds(steps.first), there),
+        _mean(_log_odds(steps.least), there),
+        _mean(steps.mean_log_odds, there),
+        _mean(_log_odds(steps.last) - _log_odds(steps.first), there),
+        _mean(steps.spread, there),
+        _mean(steps.low, there),
+        np.log1p(_mean(steps.count, there)),
+        log_odds[rows, best],
+        _log_odds(steps.first)[rows, best],
+        _log_odds(steps.least)[rows, best],
+        steps.mean_log_odds[rows, best],
+        codes[rows, best] == _UNANSWERED,
+        tokens[rows, best],
     )
     return np.stack(columns, axis=1)
 
@@ -110,7 +142,7 @@ def _codes(evidence: Sequence[Evidence], there: Bools) -> Ints:
     return codes
 
 
-def _agreement(codes: Ints, scores: Floats, there: Bools) -> tuple[Floats, ...]:
+def _agreement(codes: Ints, scores: Floats, best: Ints, there: Bools) -> tuple[Floats, ...]:
     """From "agreement" to "distinct"."""
     sizes = there.sum(axis=1)
     answered = there & (codes != _UNANSWERED)
@@ -121,7 +153,6 @@ def _agreement(codes: Ints, scores: Floats, there: Bools) -> tuple[Floats, ...]:
     heads = answered & (codes == np.arange(codes.shape[1]))  # one sample an answer
     rows = np.arange(len(codes))
     leader = np.where(heads, votes + weights * _EDGE, -1.0).argmax(axis=1)  # of equal ones the better scored
-    best = np.where(there, scores, -1.0).argmax(axis=1)
     leading = same[rows, leader]
     return (
         votes[rows, leader],
@@ -141,21 +172,57 @@ def _margin(shares: Floats, heads: Bools) -> Floats:
     return margin
 
 
-def _steps(evidence: Sequence[Evidence], scores: Floats, there: Bools) -> tuple[Floats, Floats, Floats]:
-    """Last, least and mean step score [N, S] of each sample; its score where it has no steps."""
-    last, least, mean = scores.copy(), scores.copy(), scores.copy()
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """[N, S] of the steps of each sample; without steps its score stands for one."""
+
+    first: Floats
+    last: Floats
+    least: Floats
+    mean: Floats
+    mean_log_odds: Floats
+    spread: Floats
+    low: Floats
+    count: Floats
+
+
+def _steps(evidence: Sequence[Evidence], scores: Floats, there: Bools) -> _Steps:
+    alone = _log_odds(scores)
+    found = _Steps(
+        first=scores.copy(),
+        last=scores.copy(),
+        least=scores.copy(),
+        mean=scores.copy(),
+        mean_log_odds=alone,
+        spread=np.zeros_like(scores),
+        low=(scores < _LOW).astype(np.float64),
+        count=np.zeros_like(scores),
+    )
     samples = [steps for each in evidence for steps in each.step_scores]
     sizes = np.fromiter(map(len, samples), dtype=np.intp, count=len(samples))
-    if sizes.any():
-        steps = np.fromiter(chain.from_iterable(samples), dtype=np.float64, count=sizes.sum())
-        stepped = np.zeros(there.shape, dtype=np.bool_)
-        stepped[np.arange(there.shape[1]) < _lengths(each.step_scores for each in evidence)] = sizes > 0
-        ends = sizes[sizes > 0].cumsum()
-        starts = ends - sizes[sizes > 0]
-        last[stepped] = steps[ends - 1]
-        least[stepped] = np.minimum.reduceat(steps, starts)
-        mean[stepped] = np.add.reduceat(steps, starts) / (ends - starts)
-    return last, least, mean
+    if not sizes.any():
+        return found
+    steps = np.fromiter(chain.from_iterable(samples), dtype=np.float64, count=sizes.sum())
+    stepped = np.zeros(there.shape, dtype=np.bool_)
+    stepped[np.arange(there.shape[1]) < _lengths(each.step_scores for each in evidence)] = sizes > 0
+    ends = sizes[sizes > 0].cumsum()
+    starts = ends - sizes[sizes > 0]
+    counts = ends - starts
+
+    def mean(values: Floats) -> Floats:
+        means: Floats = np.add.reduceat(values, starts) / counts
+        return means
+
+    log_odds = _log_odds(steps)
+    found.first[stepped] = steps[starts]
+    found.last[stepped] = steps[ends - 1]
+    found.least[stepped] = np.minimum.reduceat(steps, starts)
+    found.mean[stepped] = mean(steps)
+    found.mean_log_odds[stepped] = mean(log_odds)
+    found.spread[stepped] = np.sqrt(np.maximum(mean(log_odds**2) - mean(log_odds) ** 2, 0.0))
+    found.low[stepped] = mean((steps < _LOW).astype(np.float64))
+    found.count[stepped] = counts
+    return found
 
 
 def _lengths(parts: Iterable[Sequence[object]]) -> Ints:
@@ -170,6 +237,12 @@ def _padded(values: Sequence[Sequence[float]], there: Bools, unknown: float) -> 
     padded[known] = np.fromiter(chain.from_iterable(values), dtype=np.float64)
     padded[np.isnan(padded)] = unknown
     return padded
+
+
+def _log_odds(scores: Floats) -> Floats:
+    edged = np.clip(scores, _EDGE, 1 - _EDGE)
+    found: Floats = np.log(edged / (1 - edged))
+    return found
 
 
 def _mean(values: Floats, there: Bools) -> Floats:
