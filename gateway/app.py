@@ -23,6 +23,7 @@ from gateway.service import Service
 from gateway.settings import Settings
 from gateway.upstreams import Upstreams
 from router.opening import open_configured
+from router.rules import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     config = settings.config
     opened = open_configured(config)
+    warm_up(config.policies.values())
     for warning in opened.warnings:
         log.warning("%s", warning)
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cost_model.estimate import Judge
 from cost_model.flops import inference_flops
@@ -33,6 +33,9 @@ from router.guides import predicted, tabled
 from router.outlooks import Outlook, average_of, outlooks_of
 from router.prospects import Forecaster, Predicted, Tabled
 
+if TYPE_CHECKING:
+    from router.strategy_table import StrategyTable
+
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +45,8 @@ class Market:
 
     ``shortfalls`` says of which verifiers, and why, nobody should trust the scores: searches then vote.
     ``tables`` guide policies by difficulty bin, and ``guides`` those that a predictor was fitted for.
-    ``objectives`` say what a right answer is worth to each.
+    ``objectives`` say what a right answer is worth to each. ``strategies`` are learned tables that tell
+    policies which search suits a bin, in place of Algorithm 6.
     """
 
     config: Config
@@ -56,11 +60,13 @@ class Market:
     guides: Mapping[str, Predicted]
     objectives: Mapping[str, Objective]
     predictor: Forecaster | None
+    strategies: Mapping[str, StrategyTable]
 
     def with_policy(self, name: str, policy: Policy) -> Market:
         """The same with another policy of that name: what one request wants."""
         config = self.config.model_copy(update={"policies": {**self.config.policies, name: policy}})
-        outlooks = outlooks_of(config, policy, self.calibration, self.shortfalls)
+        learned = self.strategies.get(name)
+        outlooks = outlooks_of(config, policy, self.calibration, self.shortfalls, learned)
         average = average_of(config, policy, outlooks, self.shortfalls)
         guide = _guide(config, policy, self.predictor, self.shortfalls)
         others = {each: found for each, found in self.guides.items() if each != name}
@@ -116,6 +122,7 @@ def open_market(
     price_map: Mapping[str, Mapping[str, Any]] | None = None,
     shortfalls: Mapping[str, str] | None = None,
     predictor: Forecaster | None = None,
+    strategies: Mapping[str, StrategyTable] | None = None,
 ) -> Market:
     """Price a configuration.
 
@@ -124,11 +131,12 @@ def open_market(
     ``shortfalls`` are those of :func:`router.quality.load_shortfalls`. ``predictor`` guides the policies that
     it was fitted for.
     """
-    shortfalls = shortfalls or {}
+    shortfalls, strategies = shortfalls or {}, strategies or {}
     if calibration is not None:
         calibration = _of_these_weights(config, calibration)
     outlooks = {
-        name: outlooks_of(config, policy, calibration, shortfalls) for name, policy in config.policies.items()
+        name: outlooks_of(config, policy, calibration, shortfalls, strategies.get(name))
+        for name, policy in config.policies.items()
     }
     average = {
         name: average_of(config, config.policies[name], each, shortfalls) for name, each in outlooks.items()
@@ -152,6 +160,7 @@ def open_market(
         guides={name: guide for name, guide in guides.items() if guide is not None},
         objectives={name: _objective(policy) for name, policy in config.policies.items()},
         predictor=predictor,
+        strategies=strategies,
     )
 
 

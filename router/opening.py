@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from router.artifacts import artifact_path, load_calibration, missing_calibration
-from router.config import Config
+from router.artifacts import artifact_path, load_calibration, missing_calibration, weights_sha256
+from router.config import Config, Policy
 from router.drift import DriftMonitor
 from router.errors import ArtifactInvalid, CannotTune
 from router.market import Market, open_market
@@ -15,6 +16,9 @@ from router.predictor.predictor import Predictor
 from router.price_list import listed_prices
 from router.quality import load_shortfalls
 from router.tuning import Tuned
+
+if TYPE_CHECKING:
+    from router.strategy_table import StrategyTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def open_configured(config: Config) -> Opened:
         price_map=listed_prices(config),
         shortfalls=load_shortfalls(config),
         predictor=predictor,
+        strategies=_strategies(config),
     )
     warnings = [each for each in (missing_calibration(config.calibration, calibration), missing) if each]
     tuned: dict[str, Tuned] = {}
@@ -51,6 +56,38 @@ def open_configured(config: Config) -> Opened:
         market, tuned, problems = _guided(market, predictor)
         warnings += problems
     return Opened(market, tuned, (*warnings, *_untuned(market)), _drift(predictor))
+
+
+def _strategies(config: Config) -> dict[str, StrategyTable]:
+    """The learned table, for the policies whose models it measured.
+
+    Raises :class:`ArtifactInvalid` where it is not there, wrong, or about the models of no policy.
+    """
+    if config.strategies is None:
+        return {}
+    from router.strategy_table import load_strategy_table
+
+    found: dict[str, StrategyTable] = {}
+    problem = None
+    for name, policy in config.policies.items():
+        weights = {each: weights_sha256(path) for each, path in _paths(config, policy).items()}
+        try:
+            found[name] = load_strategy_table(
+                config.strategies, model=policy.small, verifier=policy.verifier, weights=weights
+            )
+        except FileNotFoundError:
+            raise ArtifactInvalid(f"{config.strategies}: no such file; make it with `gradus fit`") from None
+        except ArtifactInvalid as error:
+            problem = problem or error
+    if problem is not None and not found:
+        raise problem
+    return found
+
+
+def _paths(config: Config, policy: Policy) -> dict[str, str]:
+    """Where weights are, of what a policy searches with."""
+    used = {policy.small: config.models[policy.small], policy.verifier: config.verifiers[policy.verifier]}
+    return {name: str(getattr(each, "path", "")) for name, each in used.items()}
 
 
 def _predictor(config: Config) -> tuple[Predictor | None, str | None]:

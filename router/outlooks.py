@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from router.artifacts import Calibration, MeasuredBin
 from router.config import Config, Policy
+from router.probe import range_of
 from router.prospects import Source
 from router.strategy import search_strategy
 from router.types import Bin, StrategySpec
+
+if TYPE_CHECKING:
+    from router.strategy_table import StrategyTable
 
 ASSUMED_RIGHT: Final[Mapping[Bin, tuple[float, float]]] = {
     Bin.EASY: (0.90, 0.92),
@@ -54,10 +58,14 @@ class Outlook:
 
 
 def outlooks_of(
-    config: Config, policy: Policy, calibration: Calibration | None, shortfalls: Mapping[str, str]
+    config: Config,
+    policy: Policy,
+    calibration: Calibration | None,
+    shortfalls: Mapping[str, str],
+    learned: StrategyTable | None = None,
 ) -> tuple[Outlook, ...]:
     measured = calibration if calibration is not None and _fits(policy, calibration) else None
-    return tuple(_outlook(config, policy, each, measured, shortfalls) for each in Bin)
+    return tuple(_outlook(config, policy, each, measured, shortfalls, learned) for each in Bin)
 
 
 def _fits(policy: Policy, calibration: Calibration) -> bool:
@@ -72,8 +80,9 @@ def _outlook(
     difficulty_bin: Bin,
     measured: Calibration | None,
     shortfalls: Mapping[str, str],
+    learned: StrategyTable | None,
 ) -> Outlook:
-    search = _search(config, policy, difficulty_bin, shortfalls)
+    search = _search(config, policy, difficulty_bin, shortfalls, learned)
     seen: MeasuredBin | None = measured.bins.get(difficulty_bin) if measured else None
     small_right, large_right = ASSUMED_RIGHT[difficulty_bin]
     small = Expectation(small_right, "assumed", None)
@@ -81,7 +90,7 @@ def _outlook(
     share = 1 / len(Bin)
     if measured and seen:
         # Measured was weighted best-of-N. It stands for Algorithm 6; of any other search it is a guess.
-        stands = search.name == "best_of_n_weighted" or search == _auto(config, policy, difficulty_bin)
+        stands = search.name == "best_of_n_weighted" or search == _algorithm_6(config, policy, difficulty_bin)
         source: Source = "measured" if stands else "assumed"
         small = Expectation(seen.small_right, source, seen.small_completion_tokens)
         if measured.large == policy.large and seen.large_right is not None:
@@ -93,17 +102,24 @@ def _outlook(
 
 
 def _search(
-    config: Config, policy: Policy, difficulty_bin: Bin | None, shortfalls: Mapping[str, str]
+    config: Config,
+    policy: Policy,
+    difficulty_bin: Bin | None,
+    shortfalls: Mapping[str, str],
+    learned: StrategyTable | None = None,
 ) -> StrategySpec:
     budget = policy.budget()
     if policy.verifier in shortfalls and policy.strategy != "direct":
         return replace(budget, name="majority")
+    if policy.strategy == "auto" and learned is not None and difficulty_bin is not None:
+        above, up_to = range_of(difficulty_bin)
+        return replace(budget, name=learned.best(learned.bin_of((above + up_to) / 2), budget.samples))
     if policy.strategy == "auto":
-        return _auto(config, policy, difficulty_bin)
+        return _algorithm_6(config, policy, difficulty_bin)
     return StrategySpec("direct") if policy.strategy == "direct" else replace(budget, name=policy.strategy)
 
 
-def _auto(config: Config, policy: Policy, difficulty_bin: Bin | None) -> StrategySpec:
+def _algorithm_6(config: Config, policy: Policy, difficulty_bin: Bin | None) -> StrategySpec:
     return search_strategy(difficulty_bin, policy.budget(), config.judging(policy.verifier))
 
 

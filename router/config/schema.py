@@ -30,6 +30,7 @@ class Config(Section):
     calibration: Name | None = None
     embedding: Name | None = None
     predictor: Name | None = None
+    strategies: Name | None = None
     records: Name | None = None
     server: Server = Server()
 
