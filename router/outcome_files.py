@@ -9,6 +9,7 @@ from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, cast
+from zlib import crc32
 
 import numpy as np
 from pydantic_core import from_json  # of the JSON readers that come with Gradus the fastest
@@ -37,17 +38,23 @@ def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeT
 
 
 def iter_outcomes(
-    path: Path, chunk_questions: int = CHUNK_QUESTIONS, actions: Sequence[Action] = ()
+    path: Path,
+    chunk_questions: int = CHUNK_QUESTIONS,
+    actions: Sequence[Action] = (),
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[OutcomeTable]:
     """The questions of a file, some at a time, in bounded memory.
 
     Every table has the columns of those before it, and of ``actions``. Rows of one question stand together.
-    Raises :class:`OutcomesInvalid` as it gets there.
+    ``part`` (k, n): only the k-th of n parts, for n processes; a question's id says in which it is. Raises
+    :class:`OutcomesInvalid` as it gets there.
     """
     rows = RowTable(actions)
     given_out: set[int] = set()  # hashes: ids themselves are several times as large
     for row, source in _rows(path):
         name = str(row.get("id")) if isinstance(row, Mapping) else ""
+        if part[1] > 1 and crc32(name.encode("utf-8", "replace")) % part[1] != part[0]:
+            continue
         if len(rows) >= chunk_questions and name not in rows:
             given_out.update(hash(each) for each in rows.ids())
             yield rows.table()
