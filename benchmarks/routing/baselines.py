@@ -5,9 +5,13 @@ All see a table of two actions, weak and strong, and say [N, 2]: zero, and the p
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +36,7 @@ Read = Callable[[OutcomeTable], Any]
 """What a regressor sees of a table's questions."""
 
 _PARTS = 100
+_PEER = Path(__file__).parents[1] / "peers" / "routellm_mf.py"
 _PENALTIES = (0.1, 1.0, 10.0, 100.0)
 
 
@@ -113,8 +118,29 @@ def _penalised(_seed: int) -> Any:
     return make_pipeline(StandardScaler(), RidgeCV([500 * each for each in _PENALTIES]))
 
 
-def baselines(embeddings: Embeddings | None) -> dict[str, Method]:
-    """By name; those on ``embeddings`` only where there are any."""
+def matrix_factorisation(python: Path, embeddings: Embeddings) -> Method:
+    """RouteLLM's own (Ong et al. 2024), trained on the questions where just one model is right."""
+    read = vectors(embeddings)
+
+    def fit(train: OutcomeTable, seed: int) -> Predict:
+        won = gain(train)
+        decided = np.flatnonzero(won)
+        sent = BytesIO()
+        np.savez(sent, vectors=read(train)[decided], strong_won=won[decided] > 0)
+        done = subprocess.run(
+            [python, _PEER, str(seed)], input=sent.getvalue(), stdout=subprocess.PIPE, check=True
+        )
+        direction = np.array(json.loads(done.stdout))
+        return lambda test: _beside_zero(read(test) @ direction)
+
+    return fit
+
+
+def baselines(embeddings: Embeddings | None, routellm: Path | None) -> dict[str, Method]:
+    """By name; those on ``embeddings`` only where there are any.
+
+    ``routellm`` is the Python of an environment that has routellm.
+    """
     methods: dict[str, Method] = {
         "random": random,
         "length": length,
@@ -133,6 +159,8 @@ def baselines(embeddings: Embeddings | None) -> dict[str, Method]:
             "embeddings, kNN": regression(_neighbours, read),
             "embeddings, SVM": regression(lambda _: make_pipeline(StandardScaler(), _svm(0)), read),
         }
+        if routellm is not None:
+            methods["embeddings, RouteLLM's matrix"] = matrix_factorisation(routellm, embeddings)
     return methods
 
 
