@@ -1,0 +1,1 @@
+"""What policies would have done with recorded traffic, and what that would have come to."""
