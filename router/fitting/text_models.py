@@ -44,7 +44,10 @@ class Readings(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, texts: Sequence[str]) -> tuple[Any, Any]:
-        rows = self.words_.transform(texts)
+        return self.of_rows(self.words_.transform(texts), texts)
+
+    def of_rows(self, rows: Any, texts: Sequence[str]) -> tuple[Any, Any]:
+        """The same, where ``words_`` read the texts already."""
         width = len(LEXICAL)
         # The last of every row: taken by place, at a tenth of the price of a slice.
         looks = rows.data[rows.indptr[1:, None] - width + np.arange(width)]
@@ -52,7 +55,28 @@ class Readings(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return rows, np.concatenate([looks, wording], axis=1).clip(-_FAR, _FAR)
 
 
-class WordsText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class ReadText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """What predicts from the :class:`Readings` that it fitted."""
+
+    readings_: Readings
+
+    @property
+    def features_(self) -> TextFeatures:
+        """Whose rows a predictor takes for itself too: :class:`router.predictor.predictor.RowModel`."""
+        return self.readings_.words_
+
+    def predict(self, texts: Sequence[str]) -> Any:
+        return self.predict_readings(*self.readings_.transform(texts))
+
+    def predict_rows(self, rows: Any, texts: Sequence[str]) -> Any:
+        """As :meth:`predict`, from texts and the rows that ``features_`` made of them."""
+        return self.predict_readings(*self.readings_.of_rows(rows, texts))
+
+    def predict_readings(self, words: Any, looks: Any) -> Any:
+        raise NotImplementedError
+
+
+class WordsText(ReadText):
     """Ridge regression on the words; targets may be NaN."""
 
     def __init__(self, alpha: float = 10.0) -> None:
@@ -74,15 +98,11 @@ class WordsText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.intercept_[columns] = ridge.intercept_
         return self
 
-    def predict(self, texts: Sequence[str]) -> Any:
-        return self.predict_readings(*self.readings_.transform(texts))
-
     def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
-        """As :meth:`predict`, from what :class:`Readings` says."""
         return words @ self.weights_ + self.intercept_
 
 
-class TreesText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class TreesText(ReadText):
     """Extremely randomised trees on the looks (Geurts et al. 2006), all targets in the same trees.
 
     NaN among the targets is filled in from the question and the target (see :func:`_filled`).
@@ -127,11 +147,7 @@ class TreesText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.depth_ = max(each.max_depth for each in grown)
         return self
 
-    def predict(self, texts: Sequence[str]) -> Any:
-        return self.predict_readings(*self.readings_.transform(texts))
-
     def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
-        """As :meth:`predict`, from what :class:`Readings` says."""
         seen = looks.ravel()
         starts = looks.shape[1] * np.arange(len(looks))[:, None]
         at = np.broadcast_to(self.roots_, (len(looks), len(self.roots_)))
@@ -141,7 +157,7 @@ class TreesText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self.value_.take(at, axis=0).mean(axis=1).astype(np.float64)
 
 
-class BothText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class BothText(ReadText):
     """The mean of :class:`WordsText` and :class:`TreesText`, on the same readings."""
 
     def __init__(self, words: WordsText, trees: TreesText) -> None:
@@ -151,11 +167,12 @@ class BothText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, texts: Sequence[str], Y: Floats) -> Self:
         self.words_ = clone(self.words).fit(texts, Y)
         self.trees_ = clone(self.trees).fit(texts, Y)
+        self.readings_ = self.words_.readings_
         return self
 
-    def predict(self, texts: Sequence[str]) -> Any:
-        readings = self.words_.readings_.transform(texts)
-        return (self.words_.predict_readings(*readings) + self.trees_.predict_readings(*readings)) / 2
+    def predict_readings(self, words: Any, looks: Any) -> Any:
+        of_words = self.words_.predict_readings(words, looks)
+        return (of_words + self.trees_.predict_readings(words, looks)) / 2
 
 
 def candidates(seed: int) -> dict[str, BaseEstimator]:
