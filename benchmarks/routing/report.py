@@ -1,0 +1,140 @@
+"""docs/routing.md and its figures, from the measured rows; what they mean is written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.paper.tables import table
+
+Row = Mapping[str, Any]
+
+NOTES = Path(__file__).parent / "notes.md"
+_FIGURE_COLUMNS = 3
+_DRAWN = ("prompt length", "tf-idf ridge, alpha 1", "gradus, text", "gradus, probe", "gradus, text and probe")
+
+
+def render(rows: Sequence[Row], about: str, file: Path) -> None:
+    """Write the report to ``file`` and its figure to the folder beside it that is named like it."""
+    own = [row for row in rows if row["set"] != "across"]
+    across = [row for row in rows if row["set"] == "across"]
+    parts = ["# Routing on outcomes that nobody here made", about]
+    if NOTES.is_file():
+        parts.append(NOTES.read_text("utf-8").strip())
+    if own:
+        figure = file.with_suffix("") / "calls.png"
+        _draw(own, figure)
+        parts += ["## In short", _summary(rows), f"![Quality by calls]({figure.parent.name}/{figure.name})"]
+        parts += ["## Fitted and measured on the same set, by folds", *(_section(row) for row in own)]
+    if across:
+        parts += ["## Fitted on one set, measured on another", *(_section(row) for row in across)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n\n".join(parts) + "\n", "utf-8")
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    lines = []
+    for row in rows:
+        policies = {each["name"]: each for each in row["policies"]}
+        best = next(
+            policies[name]
+            for name in ("gradus, text and probe", "gradus, probe", "gradus, text")
+            if name in policies
+        )
+        length = policies["prompt length"]
+        tfidf = policies.get("tf-idf ridge, alpha 1")
+        lines.append(
+            [
+                row["title"],
+                str(row["questions"]),
+                _number(length.get("apgr")),
+                _number(tfidf.get("apgr")) if tfidf else "",
+                f"{best['name']} {_interval(best.get('apgr'))}",
+                _interval(best.get("apgr_over_length"), signed=True),
+                _interval(best.get("apgr_over_tfidf"), signed=True),
+                row["verdict"]["choice"]
+                if row["verdict"]["choice"] == "route"
+                else f"always {row['verdict']['choice']}",
+            ]
+        )
+    heads = ["pair", "n", "length", "tf-idf", "APGR of Gradus", "over length", "over tf-idf", "verdict"]
+    return table(heads, lines)
+
+
+def _section(row: Row) -> str:
+    singles = [each for each in row["policies"] if each["kind"] in ("single", "oracle")]
+    known = ", ".join(f"{each['name']} {_number(each['accuracy'])}" for each in singles)
+    lines = [
+        [
+            each["name"],
+            _interval(each.get("apgr")),
+            _interval(each.get("apgr_over_length"), signed=True),
+            _interval(each.get("apgr_over_tfidf"), signed=True),
+            *(_number(each.get(name)) for name in ("cpt20", "cpt50", "cpt80")),
+            _interval(each.get("over_best"), signed=True),
+        ]
+        for each in sorted(row["policies"], key=_apgr)
+        if each["kind"] == "router"
+    ]
+    heads = [
+        "router",
+        "APGR",
+        "over length",
+        "over tf-idf",
+        "CPT20",
+        "CPT50",
+        "CPT80",
+        "right over best single",
+    ]
+    return "\n\n".join(
+        [
+            f"### {row['title']}",
+            f"{row['questions']} questions in {row['groups']} groups. {known}.",
+            table(heads, lines),
+            f"**{row['verdict']['reason']}.**",
+        ]
+    )
+
+
+def _apgr(policy: Row) -> float:
+    value = (policy.get("apgr") or {}).get("value")
+    return -1.0 if value is None else float(value)
+
+
+def _number(found: Mapping[str, float | None] | None) -> str:
+    return "" if not found or found["value"] is None else f"{found['value']:.3f}"
+
+
+def _interval(found: Mapping[str, float | None] | None, *, signed: bool = False) -> str:
+    if not found or found["value"] is None or found["low"] is None:
+        return ""
+    sign = "+" if signed else ""
+    text = f"{found['value']:{sign}.3f} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
+    return f"**{text}**" if signed and found["low"] > 0 else text
+
+
+def _draw(rows: Sequence[Row], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    lines = -(-len(rows) // _FIGURE_COLUMNS)
+    figure, axes = pyplot.subplots(lines, _FIGURE_COLUMNS, figsize=(15, 3.6 * lines), squeeze=False)
+    for axis in axes.flat[len(rows) :]:
+        axis.remove()
+    for axis, row in zip(axes.flat, rows, strict=False):
+        calls, quality = row["oracle_calls"]
+        axis.plot(calls, quality, color="0.7", linestyle=":", label="oracle")
+        for name in _DRAWN:
+            if name in row["calls"]:
+                axis.plot(*row["calls"][name], marker=".", label=name)
+        axis.set_title(row["title"], fontsize=8)
+        axis.set_xlabel(f"share of calls to {row['strong']}", fontsize=8)
+        axis.set_ylabel("right", fontsize=8)
+        axis.legend(fontsize=6)
+    figure.tight_layout()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=80)
+    pyplot.close(figure)
