@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from math import inf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from router.probe import bin_of
 from router.reasons import in_doubt, nowhere_to_go, why
 from router.table import Table
 from router.types import Alternative, Bin, Branch, ProbeStage
-from router.weighing import reached
+from router.weighing import contenders, reached
 
 Floats = NDArray[np.float64]
 
@@ -100,25 +101,30 @@ def _branch(table: Table, tree: Tree, index: int, levels: list[int], arrivals: F
     stage = table.prospect.stages[index]
     ends = np.concatenate([[0.0], table.prospect.edges, [1.0]])
     above, up_to = float(ends[levels[0]]), float(ends[levels[-1] + 1])
-    weights = arrivals[levels] if arrivals[levels].sum() > 0 else np.ones(len(levels))
-    right = np.average(stage.right[0][levels], axis=0, weights=weights)
+    weights = arrivals[levels]
+    weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(levels), 1 / len(levels))
+    right = weights @ stage.right[0][levels]
     level = levels[0]
     offered = stage.offered[0, min(level, stage.offered.shape[1] - 1)]
+    affordable = offered & table.costs.affordable_after[index]
     way = int(tree.action[index, 0, level])
-    after = table.costs.after_usd[index][0]
-    utility = table.objective.utility(right, after[min(level, len(after) - 1)])
     if way == NOTHING:
-        like = next(each.spec for each in table.prospect.ways if each.route == "small")
-        expectation = Expectation(float(right[0]), "assumed", None)
-        chosen = vote(table.market, table.policy_name, like, expectation, table.ask, stage.samples)
+        like = next(each for each, found in enumerate(table.prospect.ways) if found.route == "small")
+        spec, expectation = table.prospect.ways[like].spec, Expectation(float(right[like]), "assumed", None)
+        chosen = vote(table.market, table.policy_name, spec, expectation, table.ask, stage.samples)
     else:
         chosen = table.alternative(way, float(right[way]), level, index)
-    affordable = table.costs.affordable_after[index]
-    cut = bool((offered & ~affordable).any())
-    rivals = _rivals(offered & affordable if table.guide.predicts else offered, utility, way)
+    after = table.costs.after_usd[index][0]
+    utility = table.objective.utility(right, after[min(level, len(after) - 1)])
+    may_be = contenders(tree, index, len(right))[0]
+    readable = way != NOTHING and table.guide.predicts and bool(may_be.sum() > 1)
+    if readable:  # any of these may be chosen yet
+        rivals = _rivals(may_be, utility, way, most=len(right))
+    else:
+        rivals = _rivals(affordable if table.guide.predicts else offered, utility, way)
     rejected = [table.alternative(each, float(right[each]), level, index) for each in rivals]
-    branch = explained(table, chosen, rejected, above, up_to, cut)
-    if way == NOTHING or not table.guide.predicts:
+    branch = explained(table, chosen, rejected, above, up_to, bool((offered & ~affordable).any()))
+    if not readable:
         return branch
     readings = [table.guide.way_reading(table.prospect, index, each) for each in (way, *rivals)]
     return replace(branch, readings=tuple(each for each in readings if each is not None))
@@ -139,10 +145,11 @@ def _runs(tree: Tree, index: int, *, predicts: bool) -> Iterator[list[int]]:
     yield run
 
 
-def _rivals(offered: NDArray[np.bool_], utility: Floats, chosen: int) -> list[int]:
+def _rivals(offered: NDArray[np.bool_], utility: Floats, chosen: int, most: int = _RIVALS) -> list[int]:
     """The best of the others."""
-    others = [int(way) for way in np.flatnonzero(offered) if way != chosen]
-    return sorted(others, key=lambda way: -np.nan_to_num(utility[way], nan=-np.inf))[:_RIVALS]
+    worth = utility.tolist()
+    others = [way for way in np.flatnonzero(offered).tolist() if way != chosen]
+    return sorted(others, key=lambda way: inf if isnan(worth[way]) else -worth[way])[:most]
 
 
 def _bin(above: float, up_to: float) -> Bin | None:

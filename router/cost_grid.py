@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from router.pricing import Ask, assumed_tokens, probe_price, way_usd
+from router.outlooks import Expectation
+from router.pricing import Ask, assumed_tokens, priced, probe_price
 from router.prompts import PromptSize
 from router.prospects import Prospect
-from router.table import Table
+from router.table import Table, usd_or_nan
 from router.weighing import Costs
 
 Floats = NDArray[np.float64]
@@ -82,14 +84,15 @@ def cost_grid(table: Table) -> CostGrid:
 
     def way(index: int, probes: int) -> Grid:
         one = prospect.ways[index]
-        return _grid(lambda ask, mean: way_usd(market, policy_name, one, mean, ask, probes))
 
-    def probe(samples: int) -> Grid:
-        def usd(ask: Ask, mean: float) -> float:
-            expected = probe_price(market, policy_name, mean, ask, samples).expected_usd
-            return float("nan") if expected is None else float(expected)
+        def usd(ask: Ask, mean: float) -> Decimal | None:
+            expectation = Expectation(0.0, "assumed", mean)
+            return priced(market, policy_name, one, expectation, ask, probes).expected_cost_usd
 
         return _grid(usd)
+
+    def probe(samples: int) -> Grid:
+        return _grid(lambda ask, mean: probe_price(market, policy_name, mean, ask, samples).expected_usd)
 
     ways = range(len(prospect.ways))
     sizes = [stage.samples for stage in prospect.stages]
@@ -105,10 +108,12 @@ def cost_grid(table: Table) -> CostGrid:
     )
 
 
-def _grid(price: Callable[[Ask, float], float]) -> Grid:
+def _grid(price: Callable[[Ask, float], Decimal | None]) -> Grid:
     from scipy.interpolate import RegularGridInterpolator
 
-    values = [[price(ask_for(prompt), mean) for mean in _COMPLETION_TOKENS] for prompt in _PROMPT_TOKENS]
+    values = [
+        [usd_or_nan(price(ask_for(prompt), mean)) for mean in _COMPLETION_TOKENS] for prompt in _PROMPT_TOKENS
+    ]
     axes = (np.array(_PROMPT_TOKENS, dtype=float), np.array(_COMPLETION_TOKENS, dtype=float))
     grid: Grid = RegularGridInterpolator(axes, np.array(values), bounds_error=False, fill_value=None)
     return grid

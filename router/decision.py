@@ -35,7 +35,8 @@ HARD = THRESHOLDS[1][0]
 class Objective:
     """What a right answer is worth; with ``min_accuracy`` the cheapest way right so often comes first.
 
-    The latter is BEST-Route's rule (2506.22716). ``inf`` is worth more than any cost: the most accurate way.
+    Of equally cheap ones the most accurate: that is BEST-Route's rule (2506.22716). ``inf`` is worth more
+    than any cost: the most accurate way.
     """
 
     usd_per_right_answer: float
@@ -53,15 +54,16 @@ def choose(right: Floats, cost_usd: Floats, allowed: Bools, objective: Objective
     where one is allowed, the most accurate action is taken for ``hard`` [...] queries, and the first allowed
     one for the others. All are broadcast against each other.
     """
-    right, cost_usd, allowed = np.broadcast_arrays(right, cost_usd, allowed)
-    unknown = (allowed & np.isnan(cost_usd)).any(axis=-1)
-    value = np.where(allowed, objective.utility(right, np.nan_to_num(cost_usd)), -np.inf)
-    best = value.argmax(axis=-1)
+    unpriced = np.isnan(cost_usd)
+    known_usd = np.where(unpriced, 0.0, cost_usd)
+    best = np.where(allowed, objective.utility(right, known_usd), -np.inf).argmax(axis=-1)
     if objective.min_accuracy is not None:
         enough = allowed & (right >= objective.min_accuracy)
-        cheapest = np.where(enough, np.nan_to_num(cost_usd), np.inf).argmin(axis=-1)
-        best = np.where(enough.any(axis=-1), cheapest, best)
-    if unknown.any():
+        usd = np.where(enough, known_usd, np.inf)
+        cheapest = enough & (usd == usd.min(axis=-1, keepdims=True))
+        best = np.where(enough.any(axis=-1), np.where(cheapest, right, -np.inf).argmax(axis=-1), best)
+    if unpriced.any():
+        unknown = (allowed & unpriced).any(axis=-1)
         surest = np.where(allowed, right, -np.inf).argmax(axis=-1)
         best = np.where(unknown, np.where(hard, surest, allowed.argmax(axis=-1)), best)
     return np.where(allowed.any(axis=-1), best, NOTHING)
@@ -102,7 +104,8 @@ def solve(stages: Sequence[Stage], objective: Objective, hard: Bools) -> Tree:
     """The best tree of decisions, by backward induction; ``hard`` [K] as in :func:`choose`.
 
     A stage is followed by the next only where that is worth more than what it costs: so never where every
-    level that it may lead to ends in the same action. With an unknown cost (NaN) nothing can be weighed: no
+    level that it may lead to ends in the same action, as long as P(right) at a level is the mean of what it
+    leads to. With an unknown cost (NaN) nothing can be weighed: no
     stage is then followed by another. Where nothing is allowed a query is worth nothing, and costs nothing.
     """
     actions, going = [], []

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from router.config import Config, Policy
 from router.outcome_table import Action
 from router.outcomes import LARGE, SMALL
 from router.outlooks import Expectation, Outlook
-from router.prospects import Forecaster, Predicted, Source, Tabled, Way
+from router.predicted import Forecaster, Predicted, guide_stages
+from router.prospects import Source, Tabled, Way
 from router.strategy import BY_STEPS
 from router.types import StrategyName, StrategySpec
 
@@ -65,17 +67,17 @@ def predicted(
         return None
     ways = tuple(way for _, way in found)
     allowed = np.array([is_allowed(policy, way) for way in ways])
-    later = allowed & np.array([way.name != SMALL for way in ways])  # a vote of the probe is free, and better
+    columns = np.array([column for column, _ in found], dtype=np.intp)
+    later = allowed & _after_probes(ways, allowed)
     probing = predictor.probing if judged and SMALL in names and later.any() else None
-    sizes = () if probing is None else tuple(stage.samples for stage in probing.stages)
+    sizes = () if probing is None else _stages(config, policy, [stage.samples for stage in probing.stages])
     return Predicted(
         predictor,
         ways,
-        np.array([column for column, _ in found], dtype=np.intp),
-        names.index(SMALL) if SMALL in names else 0,
+        columns,
+        names.index(SMALL) if SMALL in names else None,
         allowed,
-        later,
-        _stages(config, policy, sizes),
+        () if probing is None else guide_stages(ways, columns, later, probing, sizes),
     )
 
 
@@ -121,6 +123,17 @@ def _way(config: Config, policy: Policy, action: Action, *, judged: bool) -> Way
         return None
     spec = replace(policy.budget(), name=action.strategy, samples=action.samples)
     return Way(action.name, "small", policy.small, spec)
+
+
+def _after_probes(ways: Sequence[Way], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """One answer of the small model is no way after a probe: a vote of its samples is free, and better.
+
+    Where no search was fitted, that vote goes by its name.
+    """
+    votes = any(
+        way.route == "small" and way.name != SMALL for way, kept in zip(ways, allowed, strict=True) if kept
+    )
+    return np.array([way.name != SMALL or not votes for way in ways])
 
 
 def _stages(config: Config, policy: Policy, fitted: Sequence[int]) -> tuple[int, ...]:

@@ -31,7 +31,8 @@ from router.config import (
 from router.decision import Objective
 from router.guides import predicted, tabled
 from router.outlooks import Outlook, average_of, outlooks_of
-from router.prospects import Forecaster, Predicted, Tabled
+from router.predicted import Forecaster, Predicted
+from router.prospects import Tabled
 
 if TYPE_CHECKING:
     from router.strategy_table import StrategyTable

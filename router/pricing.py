@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import ceil, isnan
 
 from cost_model.estimate import Judge, Size, Workload, direct, parallel
-from cost_model.prices import Price
+from cost_model.prices import Price, add_usd
 from cost_model.searches import TOKENS_A_STEP, Search, workload
 from router.config import LiteLLMModel, Model, SearchedModel
 from router.market import Market
@@ -46,31 +46,30 @@ def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
 
 @dataclass(frozen=True, slots=True)
 class ProbePrice:
-    """What some samples of a probe cost in USD; ``None`` is unknown."""
+    """What some samples of a probe cost in USD, ``None`` is unknown; and how long they take.
+
+    Of a model whose speed is not configured that is 0: nobody holds it against it.
+    """
 
     expected_usd: Decimal | None
     worst_case_usd: Decimal | None
+    expected_s: float
 
-
-def way_usd(
-    market: Market, policy_name: str, way: Way, mean_tokens: float | None, ask: Ask, probes: int
-) -> float:
-    """The expected cost, beyond ``probes`` samples, as a number to compare; NaN where it is unknown."""
-    price = market.model_prices[way.model]
-    if way.spec.name == "direct":
-        load = _direct_load(market, way.model, mean_tokens, ask)
-        judges: Sequence[Judge] = ()
-    else:
-        load = _search_load(market, policy_name, way.spec, mean_tokens, ask, probes)
-        judges = market.judges_of(market.config.policies[policy_name].verifier)
-    usd = load.expected.cost_usd(price, judges)
-    return float("nan") if usd is None else float(usd)
+    def and_then(self, other: ProbePrice) -> ProbePrice:
+        """One after the other."""
+        return ProbePrice(
+            add_usd(self.expected_usd, other.expected_usd),
+            add_usd(self.worst_case_usd, other.worst_case_usd),
+            self.expected_s + other.expected_s,
+        )
 
 
 def priced(
     market: Market, policy_name: str, way: Way, expectation: Expectation, ask: Ask, probes: int
 ) -> Alternative:
-    """The way as an alternative, beyond ``probes`` samples."""
+    """The way as an alternative, beyond ``probes`` samples; after some, the small model has answered."""
+    if probes and way.route == "small" and way.spec.name == "direct":
+        return vote(market, policy_name, way.spec, expectation, ask, probes)
     if way.spec.name == "direct":
         return direct_answer(market, way.route, way.model, expectation, ask)
     return search(market, policy_name, way.spec, expectation, ask, probes=probes)
@@ -114,8 +113,7 @@ def vote(
 ) -> Alternative:
     """Choose among the probe's samples and search no further: free, since they are paid for."""
     name: StrategyName = "majority" if like.name == "majority" else "best_of_n_weighted"
-    small = Expectation(expectation.right, "assumed", None)
-    return _on_small(market, policy_name, StrategySpec(name, probes), small, Workload.nothing(), ask)
+    return _on_small(market, policy_name, StrategySpec(name, probes), expectation, Workload.nothing(), ask)
 
 
 def probe_price(
@@ -123,9 +121,15 @@ def probe_price(
 ) -> ProbePrice:
     """Sampling the small model ``samples`` times in one batch, and judging every sample."""
     policy = market.config.policies[policy_name]
-    load = parallel(samples, _size(_small(market, policy_name), ask, mean_tokens))
+    small = _small(market, policy_name)
+    size = _size(small, ask, mean_tokens)
+    load = parallel(samples, size)
     price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
-    return ProbePrice(load.expected.cost_usd(price, judges), _worst_usd(load, price, judges))
+    return ProbePrice(
+        load.expected.cost_usd(price, judges),
+        _worst_usd(load, price, judges),
+        _latency_s(small, DIRECT, size.completion) or 0.0,
+    )
 
 
 def _latency_s(model: Model, spec: StrategySpec, completion: int) -> float | None:

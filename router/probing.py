@@ -45,8 +45,10 @@ class StageModel:
         """[N, K] how likely each of K levels is, before the stage; ``edges`` [K - 1] in log-odds, rising."""
         mean = self.arrive[0] + self.arrive[1] * before
         below = ndtr((edges[None, :] - mean[:, None]) / max(self.arrive[2], 1e-6))
-        padded = np.concatenate([np.zeros((len(mean), 1)), below, np.ones((len(mean), 1))], axis=1)
-        return np.diff(padded, axis=1)
+        levels = np.empty((len(mean), len(edges) + 1))
+        levels[:, 0], levels[:, -1] = below[:, 0], 1 - below[:, -1]
+        levels[:, 1:-1] = below[:, 1:] - below[:, :-1]
+        return levels
 
     def actions_right(self, prior: Floats, posterior: Floats) -> Floats:
         """[N, K, A] from the actions' prior log-odds [N, A] and the posterior of K levels [K]."""

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.cost_grid import CostGrid, ask_for, cost_grid
-from router.decision import NOTHING, Objective, choose, follow
+from router.decision import NOTHING, Objective, Tree, choose, follow
 from router.market import Market
 from router.prospects import Guide, Prospect
 from router.table import lay_out
-from router.weighing import Costs, weigh
+from router.weighing import Costs, contenders, weigh
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -29,14 +29,14 @@ class Recorded:
     """What came of N queries: ``right`` and ``cost_usd`` [N, A] by the ways of a prospect; NaN is unknown.
 
     Costs are float64: estimates over many queries, never billed. That of a search on the small model is of
-    the whole search, its probe included. ``probe_usd`` [N] is of the whole probe, ``p_right`` [N, S] the
-    posterior after each stage, ``seen_right`` [N, S, A] what a predictor then says of the ways: ``None`` of a
-    table, which only knows the bin.
+    the whole search, its probe included. ``sample_usd`` [N] is of one sample of a probe, ``p_right`` [N, S]
+    the posterior after each stage, ``seen_right`` [N, S, A] what a predictor then says of the ways: ``None``
+    of a table, which only knows the bin.
     """
 
     right: Floats
     cost_usd: Floats
-    probe_usd: Floats
+    sample_usd: Floats
     p_right: Floats
     seen_right: Floats | None
 
@@ -97,11 +97,12 @@ class Rehearsal:
             stage, probed = follow(weighed.tree, levels)
             blind = probes & np.isnan(p_right[rows, stage])
             if recorded.seen_right is not None:
-                probed = _as_seen(prospect, costs, recorded.seen_right, stage, objective)
+                seen_right = recorded.seen_right[rows, stage]
+                probed = _as_seen(prospect, costs, weighed.tree, seen_right, stage, probed, objective)
             sizes = np.array([each.samples for each in prospect.stages])
             way = np.where(probes, probed, way)
             samples = np.where(probes, sizes[stage], 0)
-            taken = np.where(probes, recorded.probe_usd * sizes[stage] / sizes[-1], 0.0)
+            taken = np.where(probes, recorded.sample_usd * sizes[stage], 0.0)
         right, cost_usd = _came_of(prospect, recorded, way, taken)
         return Played(
             way,
@@ -166,20 +167,25 @@ def first_of(prospect: Prospect) -> Prospect:
 
 
 def _as_seen(
-    prospect: Prospect, costs: Costs, seen_right: Floats, stage: Indices, objective: Objective
+    prospect: Prospect,
+    costs: Costs,
+    tree: Tree,
+    seen_right: Floats,
+    stage: Indices,
+    planned: Indices,
+    objective: Objective,
 ) -> Indices:
-    """The best way by all that was seen where each probe stopped, as :mod:`router.replanning` chooses it."""
+    """The best way by all that was seen [N, A] where each probe stopped, as :mod:`router.replanning` chooses.
+
+    Where a cost is unknown what was ``planned`` [N] is done.
+    """
     rows = np.arange(len(stage))
-    after = np.stack([np.broadcast_to(usd[:, 0], prospect.right.shape) for usd in costs.after_usd], axis=1)
-    offered = np.stack(
-        [
-            each.offered[0, 0] & affordable
-            for each, affordable in zip(prospect.stages, costs.affordable_after, strict=True)
-        ]
-    )
-    right = np.nan_to_num(seen_right[rows, stage])
-    hard = np.zeros(len(stage), dtype=np.bool_)
-    return choose(right, after[rows, stage], offered[stage], objective, hard)
+    shape = prospect.right.shape
+    after_usd = np.stack([np.broadcast_to(usd[:, 0], shape) for usd in costs.after_usd])[stage, rows]
+    stages = range(len(prospect.stages))
+    may_be = np.stack([contenders(tree, each, shape[1]) for each in stages])[stage, rows]
+    best = choose(np.nan_to_num(seen_right), after_usd, may_be, objective, np.array(False))
+    return np.where((may_be & np.isnan(after_usd)).any(axis=1), planned, best)
 
 
 def _taken(values: Floats, way: Indices) -> Floats:

@@ -37,11 +37,13 @@ def _as_seen(plan: Plan, branch: Branch, evidence: Evidence) -> Branch:
     if not branch.readings or plan.worth is None:
         return branch
     ways = (branch.chosen, *branch.rejected)
+    costs = [way.expected_cost_usd for way in ways]
+    if None in costs:  # nothing can be weighed: what was planned holds
+        return branch
     right = [p_right_of(evidence, reading) for reading in branch.readings]
-    costs = [float("nan") if way.expected_cost_usd is None else float(way.expected_cost_usd) for way in ways]
     objective = Objective(plan.worth.usd_per_right_answer, plan.worth.min_accuracy)
     everything = np.ones(len(ways), dtype=np.bool_)
-    best = int(choose(np.array(right), np.array(costs), everything, objective, np.array(False)))
+    best = int(choose(np.array(right), np.array(costs, dtype=float), everything, objective, np.array(False)))
     seen = [replace(way, accuracy=p_right) for way, p_right in zip(ways, right, strict=True)]
     chosen = seen.pop(best)
     reason = f"by what the probe saw: {say(chosen)}; rather than {' or '.join(map(say, seen))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from math import isnan
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_model.prices import add_usd
+from router.config import Policy
 from router.decision import Objective
 from router.limits import allowed
 from router.market import Market
 from router.outlooks import Expectation
-from router.pricing import Ask, ProbePrice, priced, probe_price, way_usd
+from router.pricing import Ask, ProbePrice, priced, probe_price
 from router.prospects import Guide, Prospect
 from router.types import Alternative
 from router.weighing import Costs
@@ -25,14 +26,50 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """Of the ways of one query's prospect. Each is worked out once, however often it is looked at."""
+
+    policy_name: str
+    market: Market
+    ask: Ask
+    prospect: Prospect
+    known: dict[tuple[int, int, float | None], Alternative] = field(default_factory=dict)
+
+    def of(self, way: int, level: int, stage: int | None) -> Alternative:
+        """Beyond the probe of a stage; ``None``: without one. Its accuracy is left open."""
+        found = self.prospect.ways[way]
+        if stage is None:
+            probes, mean = 0, float(self.prospect.completion_tokens[0, way])
+        else:
+            there = self.prospect.stages[stage]
+            lengths = there.completion_tokens[0]
+            mean = float(lengths[min(level, len(lengths) - 1), way])
+            probes = there.samples if found.route == "small" else 0  # it knows of no probe
+        tokens = None if isnan(mean) else mean
+        key = (way, probes, tokens)
+        if key not in self.known:
+            open_ = Expectation(0.0, "assumed", tokens)
+            self.known[key] = priced(self.market, self.policy_name, found, open_, self.ask, probes)
+        return self.known[key]
+
+    def expected_usd(self, offered: Bools, stage: int | None) -> Floats:
+        """[1, L, A] of the ways that are ``offered`` [L, A] at L levels; NaN of the others."""
+        found = np.full((1, *offered.shape), np.nan)
+        for level, way in np.argwhere(offered).tolist():
+            found[0, level, way] = usd_or_nan(self.of(way, level, stage).expected_cost_usd)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """``probe_prices`` are of each stage; stages that the cap forbids are left out of ``prospect``."""
+    """``probe_prices`` are of each stage; stages that a limit forbids are left out of ``prospect``."""
 
     policy_name: str
     market: Market
     ask: Ask
     guide: Guide
     prospect: Prospect
+    prices: Prices
     costs: Costs
     probe_prices: tuple[ProbePrice, ...]
 
@@ -55,7 +92,8 @@ class Table:
 
     def alternative(self, way: int, right: float, level: int, stage: int | None) -> Alternative:
         """A way, priced beyond the probe of a stage; ``None``: without one."""
-        return _alternative(self.policy_name, self.market, self.ask, self.prospect, way, right, level, stage)
+        source = self.prospect.sources[level][way]
+        return replace(self.prices.of(way, level, stage), accuracy=right, accuracy_source=source)
 
 
 def lay_out(
@@ -65,62 +103,54 @@ def lay_out(
     policy = market.config.policies[policy_name]
     readable = np.array([way.model in readers for way in prospect.ways])
     limited = policy.max_cost_usd is not None or policy.max_latency_s is not None
+    prices = Prices(policy_name, market, ask, prospect)
 
-    def within(stage: int | None, spent_usd: Decimal | None) -> Bools:
+    def within(stage: int | None, spent: ProbePrice) -> Bools:
         if not limited:
             return readable
         found = readable.copy()
-        for way in np.flatnonzero(readable):
-            one = _alternative(policy_name, market, ask, prospect, int(way), 0.0, 0, stage)
-            worst_usd = add_usd(spent_usd, one.worst_case_cost_usd)
-            slow = (
-                policy.max_latency_s is not None
-                and one.expected_latency_s is not None
-                and one.expected_latency_s > policy.max_latency_s
-            )
-            found[way] = allowed(worst_usd, policy.max_cost_usd) and not slow
+        for way in np.flatnonzero(readable).tolist():
+            one = prices.of(way, 0, stage)
+            worst_usd = add_usd(spent.worst_case_usd, one.worst_case_cost_usd)
+            seconds = None if one.expected_latency_s is None else spent.expected_s + one.expected_latency_s
+            found[way] = allowed(worst_usd, policy.max_cost_usd) and not _too_slow(policy, seconds)
         return found
 
-    def costs(lengths: Floats, probes: int) -> Floats:
-        """[1, L, A] for lengths [1, L, A]"""
-        rows = [
-            [
-                way_usd(market, policy_name, way, None if isnan(mean) else mean, ask, probes)
-                for way, mean in zip(prospect.ways, row, strict=True)
-            ]
-            for row in lengths[0]
-        ]
-        return np.array([rows])
-
-    prices: list[ProbePrice] = []
+    probe_prices: list[ProbePrice] = []
     after: list[Floats] = []
     affordable: list[Bools] = []
-    spent_usd: Decimal | None = Decimal(0)
+    nothing = spent = ProbePrice(Decimal(0), Decimal(0), 0.0)
     sampled = 0
     for index, stage in enumerate(prospect.stages):
         price = probe_price(market, policy_name, small_tokens(prospect), ask, stage.samples - sampled)
-        spent_usd, sampled = add_usd(spent_usd, price.worst_case_usd), stage.samples
-        if not allowed(spent_usd, policy.max_cost_usd):
+        spent, sampled = spent.and_then(price), stage.samples
+        if not allowed(spent.worst_case_usd, policy.max_cost_usd) or _too_slow(policy, spent.expected_s):
             break
-        prices.append(price)
-        after.append(costs(stage.completion_tokens, stage.samples))
-        affordable.append(within(index, spent_usd))
-    known = [float("nan") if price.expected_usd is None else float(price.expected_usd) for price in prices]
+        probe_prices.append(price)
+        affordable.append(within(index, spent))
+        after.append(prices.expected_usd(stage.offered[0], index))
+    known = [usd_or_nan(price.expected_usd) for price in probe_prices]
     return Table(
         policy_name,
         market,
         ask,
         guide,
-        replace(prospect, stages=prospect.stages[: len(prices)]),
+        replace(prospect, stages=prospect.stages[: len(probe_prices)]),
+        prices,
         Costs(
-            costs(prospect.completion_tokens[:, None], 0)[:, 0],
+            prices.expected_usd(prospect.offered[None], None)[:, 0],
             tuple(after),
             tuple(np.array([usd]) for usd in known),
-            within(None, Decimal(0)),
+            within(None, nothing),
             tuple(affordable),
         ),
-        tuple(prices),
+        tuple(probe_prices),
     )
+
+
+def usd_or_nan(usd: Decimal | None) -> float:
+    """To weigh by: unknown is NaN."""
+    return float("nan") if usd is None else float(usd)
 
 
 def small_tokens(prospect: Prospect) -> float | None:
@@ -132,22 +162,6 @@ def small_tokens(prospect: Prospect) -> float | None:
     return None
 
 
-def _alternative(
-    policy_name: str,
-    market: Market,
-    ask: Ask,
-    prospect: Prospect,
-    way: int,
-    right: float,
-    level: int,
-    stage: int | None,
-) -> Alternative:
-    lengths = prospect.completion_tokens
-    probes = 0
-    if stage is not None:
-        by_level = prospect.stages[stage].completion_tokens[0]
-        lengths, probes = by_level[[min(level, len(by_level) - 1)]], prospect.stages[stage].samples
-    mean = float(lengths[0, way])
-    source = prospect.sources[level][way]
-    expectation = Expectation(right, source, None if isnan(mean) else mean)
-    return priced(market, policy_name, prospect.ways[way], expectation, ask, probes)
+def _too_slow(policy: Policy, expected_s: float | None) -> bool:
+    """An unknown speed is not held against it."""
+    return policy.max_latency_s is not None and expected_s is not None and expected_s > policy.max_latency_s

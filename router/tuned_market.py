@@ -11,8 +11,8 @@ from scipy.special import expit
 from router.decision import Objective
 from router.forecast import Forecast
 from router.market import Market
+from router.predicted import Predicted
 from router.predictor.predictor import CalibrationSplit
-from router.prospects import Predicted
 from router.rehearsal import Recorded, rehearse
 from router.tuning import Play, Tuned, tune
 
@@ -38,7 +38,7 @@ def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationS
     singles = {
         way.name: (recorded.right[:, column], recorded.cost_usd[:, column])
         for column, way in enumerate(guide.ways)
-        if guide.offered[column] or guide.offered_later[column]
+        if guide.offered[column]
     }
     return tune(policy, simulate, singles, split.groups)
 
@@ -47,11 +47,11 @@ def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:
     """The split by the ways of a guide."""
     probing = guide.predictor.probing
     sizes = [stage.samples for stage in probing.stages] if probing is not None else []
-    stages = [sizes.index(size) for size in guide.sizes]
+    stages = [sizes.index(stage.model.samples) for stage in guide.stages]
     return Recorded(
         split.right[:, guide.columns],
         split.cost_usd[:, guide.columns],
-        split.probe_usd,
+        split.probe_usd / (sizes[-1] if sizes else 1),
         expit(split.posterior[:, stages]),
         split.seen_right[:, stages][:, :, guide.columns],
     )
@@ -59,8 +59,7 @@ def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:
 
 def only_way(guide: Predicted, name: str) -> Predicted:
     """The guide of a policy whose best is always the same way."""
-    only = np.array([way.name == name for way in guide.ways])
-    return replace(guide, offered=only, offered_later=only, sizes=())
+    return replace(guide, offered=np.array([way.name == name for way in guide.ways]), stages=(), always=name)
 
 
 def _known(prompt_tokens: Floats) -> Floats:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from router.decision import HARD, Objective, Stage, Tree, choose, solve
+from router.decision import HARD, NOTHING, Objective, Stage, Tree, choose, solve
 from router.prospects import Prospect, middles
 
 Floats = NDArray[np.float64]
@@ -38,13 +38,12 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """For N queries: the best action [N] without a probe, what it is worth, and the tree of one.
+    """For N queries: the best action [N] without a probe, and the tree of one.
 
     ``probes`` [N]: the tree is worth more. ``tree`` is ``None`` where nothing can be probed.
     """
 
     direct: Indices
-    direct_value: Floats
     tree: Tree | None
     probes: Bools
 
@@ -53,12 +52,8 @@ def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
     """By expected value: a probe where what it may change is worth more than what it costs."""
     allowed = prospect.offered & costs.affordable
     direct = choose(prospect.right, costs.direct_usd, allowed, objective, _hard(prospect))
-    rows = np.arange(len(direct))
-    taken = np.maximum(direct, 0)
-    value = objective.utility(prospect.right[rows, taken], costs.direct_usd[rows, taken])
-    value = np.where(direct < 0, -np.inf, value)
     if not prospect.stages:
-        return Weighed(direct, value, None, np.zeros(len(direct), dtype=np.bool_))
+        return Weighed(direct, None, np.zeros(len(direct), dtype=np.bool_))
     stages = [
         Stage(stage.arrive, stage.right, after, stage.offered & affordable, probe)
         for stage, after, affordable, probe in zip(
@@ -66,7 +61,21 @@ def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
         )
     ]
     tree = solve(stages, objective, middles(prospect.edges) <= HARD)
-    return Weighed(direct, value, tree, tree.value > value)
+    # What a probe is worth is what it may change, so the best way without one is valued by the tree's own
+    # P(right): the mean of what it may lead to.
+    right = np.einsum("nk,nka->na", stages[0].arrive, stages[0].right)
+    foreseen = choose(right, costs.direct_usd, allowed, objective, _hard(prospect))
+    rows, taken = np.arange(len(direct)), np.maximum(foreseen, 0)
+    value = objective.utility(right[rows, taken], costs.direct_usd[rows, taken])
+    return Weighed(direct, tree, tree.value > np.where(foreseen == NOTHING, -np.inf, value))
+
+
+def contenders(tree: Tree, stage: int, actions: int) -> Bools:
+    """[N, A] the actions that are the best at some level of a stage: what was seen chooses among these."""
+    levels = tree.action[stage]
+    found = np.zeros((len(levels), actions + 1), dtype=np.bool_)
+    np.put_along_axis(found, levels, values=True, axis=1)  # NOTHING is the last column
+    return found[:, :actions]
 
 
 def levels_of(edges: Floats, p_right: Floats) -> Indices:

@@ -11,8 +11,9 @@ from router.features.evidence import FEATURES, evidence_matrix
 from router.forecast import Forecast
 from router.outcome_table import Action, OutcomeTable
 from router.outcomes import LARGE, SMALL
+from router.predicted import Forecaster
 from router.prompts import prompt_size
-from router.prospects import Forecaster, Way
+from router.prospects import Way
 from router.types import Query
 
 Floats = NDArray[np.float64]

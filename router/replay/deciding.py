@@ -23,9 +23,10 @@ from router.guides import way_named
 from router.limits import allowed, readers_of
 from router.outcomes import SMALL
 from router.policy import readers_of_unseen
+from router.predicted import Predicted
 from router.pricing import DIRECT, priced
 from router.probing import log_odds
-from router.prospects import Guide, Predicted, Prospect, Way
+from router.prospects import Guide, Prospect, Way
 from router.rehearsal import Recorded, Rehearsal, rehearse
 from router.replay.chunks import Chunk, take_forecast
 from router.replay.contenders import Contender
@@ -88,7 +89,7 @@ class Replayer:
             rest = np.array([not self._ruled(decided, chunk, row) for row in range(count)])
         if self._guide is not None:
             familiarity = self._forecast(self._guide, chunk).familiarity
-            decided.unseen[:] = rest & (familiarity < self._policy.unseen_below)
+            decided.unseen[:] = rest & (familiarity <= self._policy.unseen_below)
         for key, rows in self._alike(chunk, decided.unseen, rest):
             self._weigh(decided, chunk, key, rows)
         return replace(decided, names=tuple(self._names))
@@ -213,7 +214,7 @@ def _recorded(chunk: Chunk, rows: Indices, guide: Guide, prospect: Prospect, sta
     features = [chunk.features(size)[rows] for size in sizes]
     seen_right = None
     if isinstance(guide, Predicted):
-        models = guide.stages()[:stages]
+        models = [stage.model for stage in guide.stages[:stages]]
         priors = log_odds(prospect.right)
         seen = [model.actions_seen(priors, each) for model, each in zip(models, features, strict=True)]
         posterior = [
@@ -225,7 +226,7 @@ def _recorded(chunk: Chunk, rows: Indices, guide: Guide, prospect: Prospect, sta
     return Recorded(
         pick(chunk.table.right, columns)[rows],
         pick(chunk.table.cost_usd, columns)[rows],
-        chunk.sample_usd()[rows] * (sizes[-1] if sizes else 0),
+        chunk.sample_usd()[rows],
         np.stack(posterior, axis=1) if posterior else np.empty((len(rows), 0)),
         seen_right,
     )
