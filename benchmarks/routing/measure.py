@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from router.evaluation.metrics import CallCurve
 from router.evaluation.policies import Router, by_length
 from router.evaluation.product import halves
 from router.evaluation.report import report
+from router.evaluation.verdict import Candidate, decide
 from router.outcome_table import Floats, OutcomeTable
 
 TFIDF = "tf-idf ridge, alpha 1"
@@ -104,7 +106,20 @@ def _row(
     for each in row["policies"]:
         if each["name"] in above:
             each["apgr_over_tfidf"] = above[each["name"]]
+    best = found.best_single
+    own = [
+        Candidate(
+            each.name,
+            each.measures["over_best"],
+            each.measures.get("line_over_mix"),
+            each.measures["apgr"],
+            None,
+        )
+        for each in found.rows
+        if each.name.startswith("gradus")
+    ]
     row |= {
+        "verdict": asdict(decide(own, best, priced=found.unit == "usd", cheaper=found.weak)),
         "title": title,
         "set": name,
         "calls": {

@@ -46,16 +46,14 @@ def _summary(rows: Sequence[Row]) -> str:
         tfidf = policies.get("tf-idf ridge, alpha 1")
         lines.append(
             [
-                row["title"],
+                _cell(row["title"]),
                 str(row["questions"]),
                 _number(length.get("apgr")),
                 _number(tfidf.get("apgr")) if tfidf else "",
                 f"{best['name']} {_interval(best.get('apgr'))}",
                 _interval(best.get("apgr_over_length"), signed=True),
                 _interval(best.get("apgr_over_tfidf"), signed=True),
-                row["verdict"]["choice"]
-                if row["verdict"]["choice"] == "route"
-                else f"always {row['verdict']['choice']}",
+                "route" if row["verdict"]["router"] else _cell(f"always {row['verdict']['choice']}"),
             ]
         )
     heads = ["pair", "n", "length", "tf-idf", "APGR of Gradus", "over length", "over tf-idf", "verdict"]
@@ -95,6 +93,10 @@ def _section(row: Row) -> str:
             f"**{row['verdict']['reason']}.**",
         ]
     )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _apgr(policy: Row) -> float:
