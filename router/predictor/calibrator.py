@@ -27,8 +27,7 @@ class Calibrator:
     knots: Floats | None = None
 
     def __call__(self, raw: Floats) -> Floats:
-        if self.knots is None:
-            right: Floats = expit(self.intercept + self.slope * raw)
-        else:
-            right = np.interp(raw, self.knots[0], self.knots[1])
-        return np.clip(right, EDGE, 1 - EDGE)
+        if self.knots is not None:  # fitted within the edges
+            return np.interp(raw, self.knots[0], self.knots[1])
+        right: Floats = expit(self.intercept + self.slope * raw)
+        return right.clip(EDGE, 1 - EDGE)
