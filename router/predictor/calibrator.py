@@ -30,4 +30,4 @@ class Calibrator:
         if self.knots is not None:  # fitted within the edges
             return np.interp(raw, self.knots[0], self.knots[1])
         right: Floats = expit(self.intercept + self.slope * raw)
-        return right.clip(EDGE, 1 - EDGE)
+        return np.clip(right, EDGE, 1 - EDGE)
