@@ -29,5 +29,5 @@ class Calibrator:
     def __call__(self, raw: Floats) -> Floats:
         if self.knots is not None:  # fitted within the edges
             return np.interp(raw, self.knots[0], self.knots[1])
-        right: Floats = expit(self.intercept + self.slope * raw)
-        return np.clip(right, EDGE, 1 - EDGE)
+        right: Floats = np.clip(expit(self.intercept + self.slope * raw), EDGE, 1 - EDGE)
+        return right
