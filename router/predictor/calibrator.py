@@ -27,7 +27,9 @@ class Calibrator:
     knots: Floats | None = None
 
     def __call__(self, raw: Floats) -> Floats:
+        right: Floats
         if self.knots is not None:  # fitted within the edges
-            return np.interp(raw, self.knots[0], self.knots[1])
-        right: Floats = np.clip(expit(self.intercept + self.slope * raw), EDGE, 1 - EDGE)
+            right = np.interp(raw, self.knots[0], self.knots[1])
+        else:
+            right = np.clip(expit(self.intercept + self.slope * raw), EDGE, 1 - EDGE)
         return right
