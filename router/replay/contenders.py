@@ -16,7 +16,10 @@ DEFAULT_POLICY = "default"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A policy to replay. ``forecasts`` names what forecasts for it: contenders with the same share them."""
+    """A policy to replay; ``name`` is what was asked for, without folders where that is enough.
+
+    ``forecasts`` names what forecasts for it: contenders with the same share them.
+    """
 
     name: str
     market: Market
@@ -32,7 +35,9 @@ def open_contenders(references: Sequence[str], env: Mapping[str, str]) -> tuple[
     """
     opened: dict[str, Opened] = {}
     found: list[Contender] = []
-    for reference in references:
+    short = [Path(reference).name for reference in references]
+    names = short if len(set(short)) == len(set(references)) else references
+    for name, reference in zip(names, references, strict=True):
         source, policy_name = _parts(reference)
         if source not in opened:
             opened[source] = open_configured(load_config(source, env))
@@ -45,7 +50,7 @@ def open_contenders(references: Sequence[str], env: Mapping[str, str]) -> tuple[
         guided = policy_name in market.guides
         found.append(
             Contender(
-                reference,
+                name,
                 market,
                 policy_name,
                 market.config.predictor if guided else None,

@@ -1,8 +1,8 @@
 """What a policy does with recorded questions, by the code that decides online, thousands at a time.
 
 Rules, contexts, unseen prompts, probes and caps are all as in :mod:`router.policy`. Two things are rougher:
-costs to decide by are interpolated (:mod:`router.cost_grid`), and whether a cap or a latency limit allows a
-way is looked up for prompts of about the same length together. Of a query only the text is known: conditions
+costs to decide by are interpolated (:mod:`router.cost_grid`), and a cap or a latency limit allows a prompt
+what it allows one that is up to a tenth longer. Of a query only the text is known: conditions
 on tools, images and users hold as they do for a request that has none.
 """
 
@@ -24,13 +24,15 @@ from router.limits import allowed, readers_of
 from router.outcomes import SMALL
 from router.policy import readers_of_unseen
 from router.predicted import Predicted
-from router.pricing import DIRECT, priced
+from router.pricing import DIRECT, Ask, priced
 from router.probing import log_odds
 from router.prospects import Guide, Prospect, Way
 from router.rehearsal import Recorded, Rehearsal, rehearse
 from router.replay.chunks import Chunk, take_forecast
 from router.replay.contenders import Contender
 from router.rules import first_rule
+from router.table import usd_or_nan
+from router.types import Alternative
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -44,6 +46,11 @@ UNKNOWN = "unknown"
 _SCORE = FEATURES.index("score_mean")
 _STEP = 1.1
 """Prompts are of about the same length within this factor."""
+_TOO_LONG = 1e9
+"""In tokens, for every context that is known."""
+
+_Kind = tuple[float, bool]
+"""The most tokens that prompts like these have, and whether they are unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,10 @@ class Replayer:
         self._guide = market.guides.get(contender.policy_name)
         self._models = [policy.small, *policy.larges]
         contexts = [market.config.models[name].context_tokens for name in self._models]
-        self._contexts = np.unique([each for each in contexts if each is not None])
+        self._contexts = np.unique([each for each in contexts if each is not None]).astype(np.float64)
         self._limited = policy.max_cost_usd is not None or policy.max_latency_s is not None
         self._names = {VOTE: 0, REFUSED: 1, UNKNOWN: 2}
-        self._rehearsals: dict[tuple[int, bool], Rehearsal] = {}
+        self._rehearsals: dict[_Kind, Rehearsal] = {}
 
     def decide(self, chunk: Chunk) -> Decided:
         count = len(chunk)
@@ -89,9 +96,9 @@ class Replayer:
             rest = np.array([not self._ruled(decided, chunk, row) for row in range(count)])
         if self._guide is not None:
             familiarity = self._forecast(self._guide, chunk).familiarity
-            decided.unseen[:] = rest & (familiarity <= self._policy.unseen_below)
-        for key, rows in self._alike(chunk, decided.unseen, rest):
-            self._weigh(decided, chunk, key, rows)
+            decided.unseen[:] = rest & self._guide.strange(familiarity, self._policy)
+        for kind, rows in self._alike(chunk, decided.unseen, rest):
+            self._weigh(decided, chunk, kind, rows)
         return replace(decided, names=tuple(self._names))
 
     def _forecast(self, guide: Predicted, chunk: Chunk) -> Forecast:
@@ -99,47 +106,46 @@ class Replayer:
 
     def _ruled(self, decided: Decided, chunk: Chunk, row: int) -> bool:
         """Whether a rule says what is done with it."""
-        rule = first_rule(chunk.query(row), self._policy, round(chunk.prompt_tokens[row]))
+        tokens = chunk.prompt_tokens[row]
+        rule = first_rule(chunk.query(row), self._policy, round(tokens))
         if rule is not None and rule.use is not None:
-            self._answer(decided, chunk, np.array([row]), way_named(rule.use, self._policy))
+            self._answer(decided, chunk, np.array([row]), way_named(rule.use, self._policy), tokens)
         return rule is not None
 
-    def _alike(self, chunk: Chunk, unseen: Bools, rest: Bools) -> Iterator[tuple[tuple[int, bool], Indices]]:
-        """Rows that the same models can read, that are unseen or not, and under a cap of like length."""
+    def _alike(self, chunk: Chunk, unseen: Bools, rest: Bools) -> Iterator[tuple[_Kind, Indices]]:
+        """Rows that the same models can read, that are unseen or not, and under a limit of like length."""
         tokens = np.maximum(chunk.prompt_tokens, 1)
-        length = np.searchsorted(self._contexts, tokens, side="right")
+        fits = np.searchsorted(self._contexts, tokens, side="right")
+        longest = np.append(self._contexts - 1, _TOO_LONG)[fits]
         if self._limited:
-            length = (
-                np.ceil(np.log(tokens) / np.log(_STEP)).astype(np.intp) * (len(self._contexts) + 1) + length
-            )
-        for code in np.unique(length[rest]):
+            longest = np.minimum(longest, np.floor(_STEP ** np.ceil(np.log(tokens) / np.log(_STEP))))
+        for most in np.unique(longest[rest]):
             for strange in (False, True):
-                rows = np.flatnonzero(rest & (length == code) & (unseen == strange))
+                rows = np.flatnonzero(rest & (longest == most) & (unseen == strange))
                 if len(rows):
-                    yield (int(code), strange), rows
+                    yield (float(most), strange), rows
 
-    def _weigh(self, decided: Decided, chunk: Chunk, key: tuple[int, bool], rows: Indices) -> None:
-        """One guide, the same models, the same limits."""
-        unseen = key[1]
-        ask = ask_for(chunk.prompt_tokens[rows].max())
+    def _weigh(self, decided: Decided, chunk: Chunk, kind: _Kind, rows: Indices) -> None:
+        tokens, unseen = kind
+        ask = ask_for(tokens)
         readers = readers_of(self._market, self._models, ask)
         if self._policy.small not in readers:
             large = self._policy.large
             if large is not None:
-                self._answer(decided, chunk, rows, Way(large, "large", large, DIRECT))
+                self._answer(decided, chunk, rows, Way(large, "large", large, DIRECT), tokens)
             return
         guide, prospect = self._prospect(chunk, rows, unseen=unseen)
-        if key not in self._rehearsals:
-            self._rehearsals[key] = rehearse(
+        if kind not in self._rehearsals:
+            self._rehearsals[kind] = rehearse(
                 self._market,
                 self._contender.policy_name,
                 guide,
                 prospect,
-                ask.prompt.expected,
+                tokens,
                 readers=readers_of_unseen(self._policy, readers) if unseen else readers,
                 must_probe=unseen and self._policy.unseen == "probe",
             )
-        self._play(decided, chunk, rows, guide, prospect, self._rehearsals[key])
+        self._play(decided, chunk, rows, guide, prospect, kind)
 
     def _prospect(self, chunk: Chunk, rows: Indices, *, unseen: bool) -> tuple[Guide, Prospect]:
         if self._guide is None or unseen:
@@ -155,8 +161,9 @@ class Replayer:
         rows: Indices,
         guide: Guide,
         prospect: Prospect,
-        rehearsal: Rehearsal,
+        kind: _Kind,
     ) -> None:
+        rehearsal = self._rehearsals[kind]
         played = rehearsal.play(
             prospect, _recorded(chunk, rows, guide, prospect, rehearsal.stages), chunk.prompt_tokens[rows]
         )
@@ -170,24 +177,27 @@ class Replayer:
         stuck = rows[(played.way == NOTHING) & (played.samples == 0)]
         if len(stuck):
             small = self._policy.small
-            self._answer(decided, chunk, stuck, Way(SMALL, "small", small, DIRECT))
+            self._answer(decided, chunk, stuck, Way(SMALL, "small", small, DIRECT), kind[0])
 
-    def _answer(self, decided: Decided, chunk: Chunk, rows: Indices, way: Way) -> None:
+    def _answer(self, decided: Decided, chunk: Chunk, rows: Indices, way: Way, tokens: float) -> None:
         """One way without a probe, if contexts and the cap allow it; else these are refused."""
-        ask = ask_for(chunk.prompt_tokens[rows].max())
         average = self._market.average[self._contender.policy_name]
         expectation = average.small if way.route == "small" else average.large
-        found = priced(self._market, self._contender.policy_name, way, expectation, ask, probes=0)
-        readable = readers_of(self._market, [way.model], ask)
-        usd = float("nan") if found.expected_cost_usd is None else float(found.expected_cost_usd)
-        if not readable or not allowed(found.worst_case_cost_usd, self._policy.max_cost_usd):
+
+        def price(ask: Ask) -> Alternative:
+            return priced(self._market, self._contender.policy_name, way, expectation, ask, probes=0)
+
+        most, usual = ask_for(tokens), ask_for(chunk.prompt_tokens[rows].mean())
+        readable = readers_of(self._market, [way.model], most)
+        if not readable or not allowed(price(most).worst_case_cost_usd, self._policy.max_cost_usd):
             decided.way[rows] = self._names[REFUSED]
             return
+        expected_usd = usd_or_nan(price(usual).expected_cost_usd)
         (column,) = chunk.columns([way])
         decided.way[rows] = self._place(way)
         decided.right[rows] = pick(chunk.table.right, [column])[rows, 0]
         decided.cost_usd[rows] = pick(chunk.table.cost_usd, [column])[rows, 0]
-        decided.expected_right[rows], decided.expected_usd[rows] = found.accuracy, usd
+        decided.expected_right[rows], decided.expected_usd[rows] = expectation.right, expected_usd
 
     def _place(self, way: Way) -> int:
         return self._names.setdefault(way.name, len(self._names))

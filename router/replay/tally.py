@@ -63,11 +63,11 @@ class Tally:
         self.sums[segment, what] = sums.copy() if before is None else before + sums
 
     def _by_segment(self, names: Sequence[str]) -> list[tuple[str, Indices]]:
-        known = dict.fromkeys(self.segments())
-        room = MOST_SEGMENTS - len(known)
+        known = [name for name in self.segments() if name != OTHERS]
         new = [name for name in dict.fromkeys(names) if name not in known]
-        places = {name: place for place, name in enumerate([*known, *new[:room], OTHERS])}
-        last = len(places) - 1
+        kept = [*known, *new[: MOST_SEGMENTS - len(known)], OTHERS]
+        places = {name: place for place, name in enumerate(kept)}
+        last = len(kept) - 1
         place = np.fromiter((places.get(name, last) for name in names), np.intp, len(names))
         rows = [np.flatnonzero(place == each) for each in range(len(places))]
         return [(name, rows[each]) for name, each in places.items() if len(rows[each])]
