@@ -13,8 +13,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from router.outlooks import Expectation
-from router.pricing import Ask, assumed_tokens, priced, probe_price
+from router.pricing import Ask, assumed_tokens, expected_usd, probe_price
 from router.prompts import PromptSize
 from router.prospects import Prospect
 from router.table import Table, usd_or_nan
@@ -84,12 +83,7 @@ def cost_grid(table: Table) -> CostGrid:
 
     def way(index: int, probes: int) -> Grid:
         one = prospect.ways[index]
-
-        def usd(ask: Ask, mean: float) -> Decimal | None:
-            expectation = Expectation(0.0, "assumed", mean)
-            return priced(market, policy_name, one, expectation, ask, probes).expected_cost_usd
-
-        return _grid(usd)
+        return _grid(lambda ask, mean: expected_usd(market, policy_name, one, mean, ask, probes))
 
     def probe(samples: int) -> Grid:
         return _grid(lambda ask, mean: probe_price(market, policy_name, mean, ask, samples).expected_usd)

@@ -43,7 +43,10 @@ class Objective:
     min_accuracy: float | None = None
 
     def utility(self, right: Floats, cost_usd: Floats) -> Floats:
+        """USD; being right more often than ``min_accuracy`` is worth no more."""
         worth = min(self.usd_per_right_answer, MOST_USD)
+        if self.min_accuracy is not None:
+            right = np.minimum(right, self.min_accuracy)
         return worth * right - cost_usd
 
 

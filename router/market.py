@@ -26,6 +26,7 @@ from router.config import (
     MajorityVerifier,
     Model,
     Policy,
+    SearchedModel,
     Verifier,
 )
 from router.decision import Objective
@@ -41,12 +42,27 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """What the prices of one policy's searches and probes rest on, whatever is asked.
+
+    ``judges`` are what judging a turn takes: of an ensemble, one for each member that reads.
+    """
+
+    small: SearchedModel
+    price: Price
+    judges: tuple[Judge, ...]
+    judged_together: bool
+    thinks_first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """A configuration, priced. A policy has an outlook a bin, easiest first, and the average of them.
 
     ``shortfalls`` says of which verifiers, and why, nobody should trust the scores: searches then vote.
     ``tables`` guide policies by difficulty bin, and ``guides`` those that a predictor was fitted for.
-    ``objectives`` say what a right answer is worth to each. ``strategies`` are learned tables that tell
+    ``counters`` price what each does with its small model. ``objectives`` say what a right answer is worth to
+    each. ``strategies`` are learned tables that tell
     policies which search suits a bin, in place of Algorithm 6.
     """
 
@@ -59,6 +75,7 @@ class Market:
     average: Mapping[str, Outlook]
     tables: Mapping[str, Tabled]
     guides: Mapping[str, Predicted]
+    counters: Mapping[str, Counter]
     objectives: Mapping[str, Objective]
     predictor: Forecaster | None
     strategies: Mapping[str, StrategyTable]
@@ -69,21 +86,22 @@ class Market:
         learned = self.strategies.get(name)
         outlooks = outlooks_of(config, policy, self.calibration, self.shortfalls, learned)
         average = average_of(config, policy, outlooks, self.shortfalls)
-        guide = _guide(config, policy, self.predictor, self.shortfalls)
-        others = {each: found for each, found in self.guides.items() if each != name}
+        guides = {each: guide for each, guide in self.guides.items() if each != name}
+        if (
+            name in self.guides
+        ):  # a predictor that does not fit the policy fits none that a request makes of it
+            guide = _guide(config, policy, self.predictor, self.shortfalls)
+            if guide is not None:
+                guides[name] = guide if (always := self.guides[name].always) is None else guide.only(always)
         return replace(
             self,
             config=config,
             outlooks={**self.outlooks, name: outlooks},
             average={**self.average, name: average},
             tables={**self.tables, name: tabled(policy, outlooks, average)},
-            guides=others if guide is None else {**others, name: guide},
+            guides=guides,
+            counters={**self.counters, name: _counter(config, policy, self.model_prices, self.judges)},
         )
-
-    def judges_of(self, verifier: str) -> tuple[Judge, ...]:
-        """What judging a turn takes: of an ensemble, a judge for each member that reads."""
-        members = self.config.members(verifier)
-        return tuple(self.judges[name] for name in members if name in self.judges)
 
     def priced(self, lines: Iterable[Usage]) -> tuple[Usage, ...]:
         """Usage lines with their cost and FLOPs; ``None`` where price or size is unknown."""
@@ -143,14 +161,16 @@ def open_market(
         name: average_of(config, config.policies[name], each, shortfalls) for name, each in outlooks.items()
     }
     guides = {name: _guide(config, policy, predictor, shortfalls) for name, policy in config.policies.items()}
+    prices = {name: _price(model, price_map or {}) for name, model in config.models.items()}
+    judges = {
+        name: judge
+        for name, verifier in config.verifiers.items()
+        if (judge := _judge(verifier, price_map or {})) is not None
+    }
     return Market(
         config=config,
-        model_prices={name: _price(model, price_map or {}) for name, model in config.models.items()},
-        judges={
-            name: judge
-            for name, verifier in config.verifiers.items()
-            if (judge := _judge(verifier, price_map or {})) is not None
-        },
+        model_prices=prices,
+        judges=judges,
         calibration=calibration,
         shortfalls=shortfalls,
         outlooks=outlooks,
@@ -159,9 +179,24 @@ def open_market(
             name: tabled(policy, outlooks[name], average[name]) for name, policy in config.policies.items()
         },
         guides={name: guide for name, guide in guides.items() if guide is not None},
+        counters={name: _counter(config, policy, prices, judges) for name, policy in config.policies.items()},
         objectives={name: _objective(policy) for name, policy in config.policies.items()},
         predictor=predictor,
         strategies=strategies,
+    )
+
+
+def _counter(
+    config: Config, policy: Policy, prices: Mapping[str, Price], judges: Mapping[str, Judge]
+) -> Counter:
+    small = config.models[policy.small]
+    assert not isinstance(small, LiteLLMModel), "the configuration was checked"
+    return Counter(
+        small,
+        prices[policy.small],
+        tuple(judges[name] for name in config.members(policy.verifier) if name in judges),
+        config.compares_turns(policy.verifier),
+        small.thinking is not None and small.thinking.steps == "after",
     )
 
 

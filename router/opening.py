@@ -104,7 +104,7 @@ def _predictor(config: Config) -> tuple[Predictor | None, str | None]:
 def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tuned], list[str]]:
     """The market with what tuning found, and what kept it from a policy."""
     from router.predictor.identity import check_fits
-    from router.tuned_market import only_way, tune_policy
+    from router.tuned_market import tune_policy
 
     guides, objectives = dict(market.guides), dict(market.objectives)
     tuned: dict[str, Tuned] = {}
@@ -126,7 +126,7 @@ def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tun
         if found.notice is not None:
             problems.append(f"policy {name!r}: {found.notice}")
         if found.chosen.always is not None:
-            guides[name] = only_way(guide, found.chosen.always)
+            guides[name] = guide.only(next(way for way in guide.ways if way.name == found.chosen.always))
         elif found.chosen.usd_per_right_answer is not None:
             worth = found.chosen.usd_per_right_answer
             objectives[name] = replace(objectives[name], usd_per_right_answer=worth)

@@ -139,12 +139,12 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
 def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: Collection[str]) -> Plan:
     """What the prospects of this query and their prices lead to."""
     policy, text = market.config.policies[policy_name], text_of(query.messages)
-    tables = market.tables[policy_name]
-    guide: Guide = market.guides.get(policy_name, tables)
+    tables, predicted = market.tables[policy_name], market.guides.get(policy_name)
+    guide: Guide = predicted or tables
     prospect = guide.prospect([text])
     familiarity = None if isnan(prospect.familiarity[0]) else float(prospect.familiarity[0])
     p_right = 1 / (1 + exp(-float(prospect.prior[0]))) if len(prospect.prior) else None
-    unseen = familiarity is not None and familiarity <= policy.unseen_below
+    unseen = predicted is not None and bool(predicted.strange(prospect.familiarity, policy)[0])
     if unseen:  # what a predictor says of a prompt that is like none it was fitted on is worth nothing
         guide, prospect = tables, tables.prospect([text])
         readers = readers_of_unseen(policy, readers)

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from router.config import Policy
 from router.forecast import Forecast
 from router.outcome_table import Action
 from router.predictor.predictor import CalibrationSplit
@@ -72,11 +73,21 @@ class Predicted:
     small: int | None
     offered: Bools
     stages: tuple[GuideStage, ...]
-    always: str | None = None
+    always: Way | None = None
 
     @property
     def predicts(self) -> bool:
         return True
+
+    def strange(self, familiarity: Floats, policy: Policy) -> Bools:
+        """[N] of which prompts nothing that is predicted counts; what is done always needs no prediction."""
+        return (familiarity <= policy.unseen_below) & (self.always is None)
+
+    def only(self, way: Way) -> Predicted:
+        """That of a policy that always goes this way; where it is not there, one by the same model."""
+        named = np.array([each.name == way.name for each in self.ways]) & self.offered
+        of_model = np.array([each.model == way.model for each in self.ways]) & self.offered
+        return replace(self, offered=named if named.any() else of_model, stages=(), always=way)
 
     def prospect(self, texts: Sequence[str]) -> Prospect:
         return self.of_forecast(self.predictor.forecast(texts))

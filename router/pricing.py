@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
-from math import ceil, isnan
+from math import ceil
 
 from cost_model.estimate import Judge, Size, Workload, direct, parallel
 from cost_model.prices import Price, add_usd
 from cost_model.searches import TOKENS_A_STEP, Search, workload
-from router.config import LiteLLMModel, Model, SearchedModel
-from router.market import Market
+from router.config import Model
+from router.market import Counter, Market
 from router.outlooks import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation
 from router.prompts import PromptSize, prompt_size
 from router.prospects import Way
@@ -23,6 +23,7 @@ DIRECT = StrategySpec("direct")
 
 _workload = lru_cache(maxsize=65_536)(workload)
 """What a search takes is asked again and again, for the same sizes."""
+_NOTHING = Workload.nothing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ class ProbePrice:
             add_usd(self.worst_case_usd, other.worst_case_usd),
             self.expected_s + other.expected_s,
         )
+
+
+def expected_usd(
+    market: Market, policy_name: str, way: Way, mean_tokens: float | None, ask: Ask, probes: int
+) -> Decimal | None:
+    """What :func:`priced` expects the way to cost, and no more: to weigh many by."""
+    if way.spec.name != "direct":
+        counter, spec = market.counters[policy_name], way.spec
+        load = _search_load(counter, spec, mean_tokens, ask, probes)
+        return load.expected.cost_usd(counter.price, counter.judges)
+    if probes and way.route == "small":
+        return Decimal(0)
+    return _direct_load(market, way.model, mean_tokens, ask).expected.cost_usd(market.model_prices[way.model])
 
 
 def priced(
@@ -104,7 +118,7 @@ def search(
     """A search on the small model, beyond the ``probes`` samples that it starts from."""
     if probes > spec.samples and spec.name not in BY_STEPS:
         spec = replace(spec, samples=probes)  # they are there: what is chosen among more is right more often
-    load = _search_load(market, policy_name, spec, expectation.completion_tokens, ask, probes)
+    load = _search_load(market.counters[policy_name], spec, expectation.completion_tokens, ask, probes)
     return _on_small(market, policy_name, spec, expectation, load, ask)
 
 
@@ -113,22 +127,20 @@ def vote(
 ) -> Alternative:
     """Choose among the probe's samples and search no further: free, since they are paid for."""
     name: StrategyName = "majority" if like.name == "majority" else "best_of_n_weighted"
-    return _on_small(market, policy_name, StrategySpec(name, probes), expectation, Workload.nothing(), ask)
+    return _on_small(market, policy_name, StrategySpec(name, probes), expectation, _NOTHING, ask)
 
 
 def probe_price(
     market: Market, policy_name: str, mean_tokens: float | None, ask: Ask, samples: int
 ) -> ProbePrice:
     """Sampling the small model ``samples`` times in one batch, and judging every sample."""
-    policy = market.config.policies[policy_name]
-    small = _small(market, policy_name)
-    size = _size(small, ask, mean_tokens)
+    counter = market.counters[policy_name]
+    size = _size(counter.small, ask, mean_tokens)
     load = parallel(samples, size)
-    price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
     return ProbePrice(
-        load.expected.cost_usd(price, judges),
-        _worst_usd(load, price, judges),
-        _latency_s(small, DIRECT, size.completion) or 0.0,
+        load.expected.cost_usd(counter.price, counter.judges),
+        _worst_usd(load, counter.price, counter.judges),
+        _latency_s(counter.small, DIRECT, size.completion) or 0.0,
     )
 
 
@@ -154,17 +166,16 @@ def _direct_load(market: Market, model_name: str, mean_tokens: float | None, ask
 
 
 def _search_load(
-    market: Market, policy_name: str, spec: StrategySpec, mean_tokens: float | None, ask: Ask, probes: int
+    counter: Counter, spec: StrategySpec, mean_tokens: float | None, ask: Ask, probes: int
 ) -> Workload:
-    return _workload(
-        spec.name,
-        _search(market, policy_name, spec, probes),
-        _size(_small(market, policy_name), ask, mean_tokens),
-    )
+    if probes >= spec.samples and spec.name not in BY_STEPS | BY_CHAINS:
+        return _NOTHING  # every sample is there
+    search = _search(spec, probes, counter.thinks_first, counter.judged_together)
+    return _workload(spec.name, search, _size(counter.small, ask, mean_tokens))
 
 
-def _search(market: Market, policy_name: str, spec: StrategySpec, probes: int) -> Search:
-    thinking = _small(market, policy_name).thinking
+@lru_cache(maxsize=4096)
+def _search(spec: StrategySpec, probes: int, thinks_first: bool, judged_together: bool) -> Search:
     return Search(
         spec.samples,
         probes,
@@ -173,8 +184,8 @@ def _search(market: Market, policy_name: str, spec: StrategySpec, probes: int) -
         spec.lookahead_steps,
         spec.chain_length,
         spec.stopping.window,
-        thinks_first=thinking is not None and thinking.steps == "after",
-        judged_together=market.config.compares_turns(market.config.policies[policy_name].verifier),
+        thinks_first=thinks_first,
+        judged_together=judged_together,
     )
 
 
@@ -186,13 +197,12 @@ def _on_small(
     load: Workload,
     ask: Ask,
 ) -> Alternative:
-    policy = market.config.policies[policy_name]
-    price, judges = market.model_prices[policy.small], market.judges_of(policy.verifier)
-    small = _small(market, policy_name)
+    counter = market.counters[policy_name]
+    small, price, judges = counter.small, counter.price, counter.judges
     completion = _size(small, ask, expectation.completion_tokens).completion
     return Alternative(
         route="small",
-        model=policy.small,
+        model=market.config.policies[policy_name].small,
         strategy=spec,
         accuracy=expectation.right,
         accuracy_source=expectation.source,
@@ -208,29 +218,26 @@ def _worst_usd(load: Workload, model: Price, judges: Sequence[Judge] = ()) -> De
     return None if load.worst is None else load.worst.most_usd(model, judges)
 
 
-def _small(market: Market, policy_name: str) -> SearchedModel:
-    small = market.config.models[market.config.policies[policy_name].small]
-    assert not isinstance(small, LiteLLMModel), "the configuration was checked"
-    return small
-
-
 def assumed_tokens(model: Model, ask: Ask) -> int:
     """How long an answer is expected to be where nobody measured it."""
     return _size(model, ask, None).completion
 
 
 def _size(model: Model, ask: Ask, mean_tokens: float | None) -> Size:
-    limit = model.completion_limit(ask.max_tokens)
-    if mean_tokens is not None and not isnan(mean_tokens):
+    return _sizes(ask.prompt, model.completion_limit(ask.max_tokens), model.context_tokens, mean_tokens)
+
+
+@lru_cache(maxsize=4096)
+def _sizes(prompt: PromptSize, limit: int | None, context: int | None, mean_tokens: float | None) -> Size:
+    if mean_tokens is not None:
         completion = ceil(mean_tokens)
     elif limit is not None:
         completion = ceil(limit * ASSUMED_COMPLETION_SHARE)
     else:
         completion = ASSUMED_COMPLETION_TOKENS
-    context = model.context_tokens
-    bounds = [bound for bound in (ask.prompt.at_most, context) if bound is not None]
+    bounds = [bound for bound in (prompt.at_most, context) if bound is not None]
     return Size(
-        prompt=ask.prompt.expected,
+        prompt=prompt.expected,
         prompt_at_most=min(bounds, default=None),
         completion=completion if limit is None else min(completion, limit),
         completion_at_most=limit,

@@ -16,7 +16,7 @@ from router.decision import Objective
 from router.limits import allowed
 from router.market import Market
 from router.outlooks import Expectation
-from router.pricing import Ask, ProbePrice, priced, probe_price
+from router.pricing import Ask, ProbePrice, expected_usd, priced, probe_price
 from router.prospects import Guide, Prospect
 from router.types import Alternative
 from router.weighing import Costs
@@ -37,18 +37,11 @@ class Prices:
 
     def of(self, way: int, level: int, stage: int | None) -> Alternative:
         """Beyond the probe of a stage; ``None``: without one. Its accuracy is left open."""
-        found = self.prospect.ways[way]
-        if stage is None:
-            probes, mean = 0, float(self.prospect.completion_tokens[0, way])
-        else:
-            there = self.prospect.stages[stage]
-            lengths = there.completion_tokens[0]
-            mean = float(lengths[min(level, len(lengths) - 1), way])
-            probes = there.samples if found.route == "small" else 0  # it knows of no probe
-        tokens = None if isnan(mean) else mean
+        probes, tokens = self._basis(way, level, stage)
         key = (way, probes, tokens)
         if key not in self.known:
             open_ = Expectation(0.0, "assumed", tokens)
+            found = self.prospect.ways[way]
             self.known[key] = priced(self.market, self.policy_name, found, open_, self.ask, probes)
         return self.known[key]
 
@@ -56,8 +49,22 @@ class Prices:
         """[1, L, A] of the ways that are ``offered`` [L, A] at L levels; NaN of the others."""
         found = np.full((1, *offered.shape), np.nan)
         for level, way in np.argwhere(offered).tolist():
-            found[0, level, way] = usd_or_nan(self.of(way, level, stage).expected_cost_usd)
+            probes, tokens = self._basis(way, level, stage)
+            usd = expected_usd(
+                self.market, self.policy_name, self.prospect.ways[way], tokens, self.ask, probes
+            )
+            found[0, level, way] = usd_or_nan(usd)
         return found
+
+    def _basis(self, way: int, level: int, stage: int | None) -> tuple[int, float | None]:
+        """How many samples are there, and how long one answer is expected to be."""
+        if stage is None:
+            probes, mean = 0, float(self.prospect.completion_tokens[0, way])
+        else:
+            there = self.prospect.stages[stage]
+            lengths = there.completion_tokens[0]
+            probes, mean = there.samples, float(lengths[min(level, len(lengths) - 1), way])
+        return probes if self.prospect.ways[way].route == "small" else 0, None if isnan(mean) else mean
 
 
 @dataclass(frozen=True, slots=True)

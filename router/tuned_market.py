@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -11,16 +9,22 @@ from scipy.special import expit
 from router.decision import Objective
 from router.forecast import Forecast
 from router.market import Market
+from router.policy import readers_of_unseen
 from router.predicted import Predicted
 from router.predictor.predictor import CalibrationSplit
+from router.prospects import Tabled
 from router.rehearsal import Recorded, rehearse
 from router.tuning import Play, Tuned, tune
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationSplit) -> Tuned:
-    """Play a policy on the split, once a multiplier. Raises :class:`router.errors.CannotTune`."""
+    """Play a policy on the split, once a multiplier, unfamiliar prompts as they are answered online.
+
+    Raises :class:`router.errors.CannotTune`.
+    """
     policy = market.config.policies[name]
     forecast = Forecast(
         guide.predictor.actions, split.forecast_right, split.forecast_tokens, split.familiarity
@@ -28,12 +32,30 @@ def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationS
     prospect = guide.of_forecast(forecast)
     recorded = recorded_split(guide, split)
     prompt_tokens = _known(split.prompt_tokens)
-    rehearsal = rehearse(market, name, guide, prospect, float(np.median(prompt_tokens)))
+    usual = float(np.median(prompt_tokens))
+    rehearsal = rehearse(market, name, guide, prospect, usual)
+    strange = np.flatnonzero(guide.strange(split.familiarity, policy))
+    tables = market.tables[name]
+    unfamiliar = tables.prospect([""] * len(strange))
+    instead = rehearse(
+        market,
+        name,
+        tables,
+        tables.prospect([""]),
+        usual,
+        readers=readers_of_unseen(policy, [policy.small, *policy.larges]),
+        must_probe=policy.unseen == "probe",
+    )
+    recorded_strange = _recorded_tables(guide, tables, split, strange)
 
     def simulate(multiplier: float) -> Play:
         objective = Objective(multiplier, market.objectives[name].min_accuracy)
         played = rehearsal.play(prospect, recorded, prompt_tokens, objective)
-        return played.right, played.cost_usd
+        right, cost_usd = played.right, played.cost_usd
+        if len(strange):
+            other = instead.play(unfamiliar, recorded_strange, prompt_tokens[strange], objective)
+            right[strange], cost_usd[strange] = other.right, other.cost_usd
+        return right, cost_usd
 
     singles = {
         way.name: (recorded.right[:, column], recorded.cost_usd[:, column])
@@ -57,9 +79,19 @@ def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:
     )
 
 
-def only_way(guide: Predicted, name: str) -> Predicted:
-    """The guide of a policy whose best is always the same way."""
-    return replace(guide, offered=np.array([way.name == name for way in guide.ways]), stages=(), always=name)
+def _recorded_tables(guide: Predicted, tables: Tabled, split: CalibrationSplit, rows: Indices) -> Recorded:
+    """Rows of the split by the ways of a table, which knows only the mean score of a whole probe."""
+    names = [action.name for action in guide.predictor.actions]
+    unknown = np.full((len(split), 1), np.nan)
+    columns = [names.index(way.name) if way.name in names else -1 for way in tables.ways]
+    right, cost_usd = (
+        np.concatenate([each, unknown], axis=1)[rows][:, columns] for each in (split.right, split.cost_usd)
+    )
+    probing = guide.predictor.probing
+    sizes = [stage.samples for stage in probing.stages] if probing is not None else []
+    score = split.mean_score[:, [sizes.index(tables.samples)]] if tables.samples in sizes else unknown
+    sample_usd = split.probe_usd[rows] / (sizes[-1] if sizes else 1)
+    return Recorded(right, cost_usd, sample_usd, score[rows], None)
 
 
 def _known(prompt_tokens: Floats) -> Floats:

@@ -21,7 +21,7 @@ from router.fitting import text_models
 from router.fitting.calibrating import fit_calibrator
 from router.fitting.embedding_fit import fit_embedding
 from router.fitting.measuring import first_manifest, with_metrics
-from router.fitting.probing_fit import fit_probing, posteriors, seen_right
+from router.fitting.probing_fit import fit_probing, mean_scores, posteriors, seen_right
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
 from router.predictor.manifest import Identities
@@ -186,9 +186,11 @@ def calibration_split(predictor: Predictor, table: OutcomeTable) -> CalibrationS
     """What ``predictor`` says of questions that it was not fitted to, and what came of them."""
     forecast = predictor.forecast(table.prompts)
     stages, seen = np.empty((len(table), 0)), np.empty((len(table), 0, len(table.actions)))
+    scores = np.empty((len(table), 0))
     if predictor.probing is not None:
         priors = log_odds(forecast.right)
         stages = posteriors(predictor.probing, table, priors[:, table.column(SMALL)])
+        scores = mean_scores(predictor.probing, table)
         seen = seen_right(predictor.probing, table, priors)
     return CalibrationSplit(
         forecast_right=forecast.right,
@@ -201,6 +203,7 @@ def calibration_split(predictor: Predictor, table: OutcomeTable) -> CalibrationS
         prompt_tokens=table.prompt_tokens,
         probe_usd=table.probe_usd,
         posterior=stages,
+        mean_score=scores,
         seen_right=seen,
         groups=np.unique(table.groups, return_inverse=True)[1],
     )

@@ -79,6 +79,20 @@ def posteriors(probing: Probing, table: OutcomeTable, prior: Floats) -> Floats:
     return found
 
 
+def mean_scores(probing: Probing, table: OutcomeTable) -> Floats:
+    """[N, S] mean score of the samples up to each stage; NaN where there was no such probe."""
+    sizes = [stage.samples for stage in probing.stages]
+    return np.array(
+        [
+            [
+                float("nan") if seen is None or len(seen.scores) < size else np.mean(seen.scores[:size])
+                for size in sizes
+            ]
+            for seen in table.evidence
+        ]
+    )
+
+
 def seen_right(probing: Probing, table: OutcomeTable, priors: Floats) -> Floats:
     """[N, S, A] P(right) of the actions after each stage, for their prior log-odds [N, A]; NaN as above."""
     found = np.full((len(table), len(probing.stages), priors.shape[1]), np.nan)

@@ -75,8 +75,9 @@ class CalibrationSplit:
     N questions, A actions, S stages of the probe. ``forecast_right``, ``forecast_tokens`` are what the
     predictor says; ``right``, ``cost_usd``, ``after_probe_usd``, ``completion_tokens`` [N, A] what came true,
     NaN where unknown. ``groups`` [N] number the groups that are not to be torn apart. ``posterior`` [N, S]
-    (log-odds that one sample of the small model is right) and ``seen_right`` [N, S, A] (P(right) of the
-    actions, by all that was seen) are NaN where there was no probe.
+    (log-odds that one sample of the small model is right), ``mean_score`` [N, S] (of the verifier, over the
+    samples so far) and ``seen_right`` [N, S, A] (P(right) of the actions, by all that was seen) are NaN where
+    there was no probe.
     """
 
     forecast_right: Floats
@@ -89,6 +90,7 @@ class CalibrationSplit:
     prompt_tokens: Floats
     probe_usd: Floats
     posterior: Floats
+    mean_score: Floats
     seen_right: Floats
     groups: NDArray[np.int64]
 
