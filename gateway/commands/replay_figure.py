@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from router.evaluation.bootstrap import Interval
 from router.replay.report import Measure, Replay
 
 
@@ -42,14 +43,19 @@ def _point(axes: Any, measure: Measure, marker: str, color: str, label: str | No
     axes.errorbar(
         [cost.value],
         [right.value],
-        xerr=[[cost.value - cost.low], [cost.high - cost.value]],
-        yerr=[[right.value - right.low], [right.high - right.value]],
+        xerr=_reach(cost),
+        yerr=_reach(right),
         fmt=marker,
         color=color,
         markersize=5,
         elinewidth=0.8,
         label=label,
     )
+
+
+def _reach(interval: Interval) -> list[list[float]]:
+    """Down and up; where all resamples agree, rounding may put the value beside them."""
+    return [[max(0.0, interval.value - interval.low)], [max(0.0, interval.high - interval.value)]]
 
 
 def _name(axes: Any, measure: Measure, name: str) -> None:

@@ -154,7 +154,7 @@ def test_a_probe_that_ended_early_is_enough_where_the_policy_ends_there_too(
     assert (full.samples == 4).any()
     np.testing.assert_array_equal(cut.way[ends_early], full.way[ends_early])
     np.testing.assert_allclose(cut.cost_usd[ends_early], full.cost_usd[ends_early])
-    assert {cut.names[way] for way in cut.way[~ends_early]} == {UNKNOWN}
+    assert {cut.names[way] for way in cut.way[~ends_early]} <= {UNKNOWN}
 
 
 def test_outcomes_of_another_small_model_are_not_those_of_the_policy(

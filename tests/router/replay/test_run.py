@@ -1,0 +1,101 @@
+"""Whole files: through the reader, in bounded memory, in one process or several, and what is refused."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from router.errors import ConfigInvalid, OutcomesInvalid, UnknownPolicy
+from router.replay.contenders import open_contenders
+from router.replay.report import report
+from router.replay.run import replay, replay_in_processes
+from tests.router.replay import traffic
+from tests.router.tables import table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("replay")
+    traffic.tabled(folder)
+    return folder
+
+
+def _file(folder: Path, questions: int, name: str = "traffic.jsonl") -> Path:
+    file = folder / name
+    file.write_text(traffic.lines(table(questions, seed=2), segment="a"), encoding="utf-8")
+    return file
+
+
+def test_every_question_is_told_of_and_chunks_change_nothing(folder: Path) -> None:
+    contenders = open_contenders([f"{folder}/tabled.yaml", f"{folder}/tabled.yaml:thrifty"], {})
+    file, told = _file(folder, 200), list[int]()
+    whole = replay(contenders, [file])
+    cut = replay(contenders, [file], chunk_questions=64, on_questions=told.append)
+    assert told == [64, 128, 192, 200]
+    assert cut.counts == whole.counts
+    for what, sums in whole.sums.items():
+        np.testing.assert_allclose(cut.sums[what], sums, rtol=1e-9)
+
+
+def test_parts_are_together_the_whole(folder: Path) -> None:
+    contenders = open_contenders([f"{folder}/tabled.yaml"], {})
+    file = _file(folder, 200)
+    whole, merged = replay(contenders, [file]), replay(contenders, [file], part=(0, 2))
+    assert 50 < merged.counts["a", 0, "questions"] < 150
+    merged.merge(replay(contenders, [file], part=(1, 2)))
+    assert merged.counts == whole.counts
+    for what, sums in whole.sums.items():
+        np.testing.assert_allclose(merged.sums[what], sums, rtol=1e-9)
+
+
+@pytest.mark.process
+def test_processes_say_what_one_process_says(folder: Path) -> None:
+    references, file = [f"{folder}/tabled.yaml"], _file(folder, 200)
+    told: list[int] = []
+    several = replay_in_processes(references, {}, [file], 2, told.append)
+    assert several.counts == replay(open_contenders(references, {}), [file]).counts
+    assert told[-1] == 200
+
+
+def test_memory_does_not_grow_with_the_file(folder: Path) -> None:
+    contenders = open_contenders([f"{folder}/tabled.yaml"], {})
+    peaks = []
+    for questions in (1000, 8000):
+        file = _file(folder, questions)
+        replay(contenders, [file], chunk_questions=250)  # what is loaded once is loaded
+        tracemalloc.start()
+        replay(contenders, [file], chunk_questions=250)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Of every question only that its id was there is remembered: a row itself is a kilobyte and more.
+    assert peaks[1] - peaks[0] < 7000 * 200
+
+
+def test_the_same_policy_twice_differs_by_nothing(folder: Path) -> None:
+    reference = f"{folder}/tabled.yaml:sure"
+    contenders = open_contenders([reference, reference], {})
+    found = report(replay(contenders, [_file(folder, 100)]), [each.name for each in contenders])
+    over = found.policies[1].over_first
+    assert over is not None
+    assert (over.right.low, over.right.value, over.right.high) == (0, 0, 0)
+
+
+def test_names_are_short_where_that_tells_them_apart(folder: Path) -> None:
+    references = [f"{folder}/tabled.yaml", f"{folder}/tabled.yaml:sure"]
+    assert [each.name for each in open_contenders(references, {})] == ["tabled.yaml", "tabled.yaml:sure"]
+    preset = open_contenders(["abacus:cheap"], {})[0]
+    assert (preset.name, preset.policy_name) == ("abacus:cheap", "cheap")
+
+
+def test_what_is_wrong_is_said_in_a_line(folder: Path) -> None:
+    with pytest.raises(UnknownPolicy, match="has no policy 'none'; there are default"):
+        open_contenders([f"{folder}/tabled.yaml:none"], {})
+    with pytest.raises(ConfigInvalid, match="no such file"):
+        open_contenders([f"{folder}/absent.yaml"], {})
+    file = folder / "broken.jsonl"
+    file.write_text('{"id": "1", "question": "?", "action": "small", "right": 2}\n', encoding="utf-8")
+    with pytest.raises(OutcomesInvalid, match=r"broken.jsonl:1: right must be from 0"):
+        replay(open_contenders([f"{folder}/tabled.yaml"], {}), [file])
