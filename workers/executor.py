@@ -22,7 +22,6 @@ from router.strategy import BY_STEPS
 from router.types import (
     Alternative,
     Decision,
-    Evidence,
     Failure,
     Job,
     Outcome,
@@ -33,6 +32,7 @@ from router.types import (
 from router.wire import Event
 from workers.answers import Answers, Embed, answers_for
 from workers.errors import ModelUnavailable, NoAnswer, SearchImpossible, WorkerError
+from workers.evidence import evidence_of
 from workers.meter import Meter, OnComplete
 from workers.protocols import (
     Cancellation,
@@ -48,6 +48,7 @@ from workers.protocols import (
     Verifier,
 )
 from workers.replies import answered, streamed, thought_only
+from workers.sampling_params import sampling_params
 from workers.search import STRATEGIES, UNJUDGED
 from workers.search.sampling import sample
 from workers.steps import Steps, steps_of
@@ -236,25 +237,8 @@ class _Execution:
         return Problem(asked, self.answers, model.steps, tuple(probes), judged_together, revise)
 
     def _params(self, model: Model, *, direct: bool = False, votes: bool = False) -> SamplingParams:
-        """The request's settings, else the model's; a vote asks how likely each sample is.
-
-        Temperature 0 holds only for direct answers: a search over N equal samples would be no search.
-        """
-        sampling = self.job.query.sampling
-        asked = sampling.temperature
-        limit = model.config.completion_limit(sampling.max_tokens)
-        if limit is None:
-            raise ModelUnavailable(
-                f"nothing limits how long {model.engine.model!r} may answer: configure its max_tokens"
-            )
-        return SamplingParams(
-            max_tokens=limit,
-            temperature=asked if asked is not None and (asked > 0 or direct) else model.config.temperature,
-            top_p=1.0 if sampling.top_p is None else sampling.top_p,
-            stop=sampling.stop,
-            seed=sampling.seed,
-            logprobs=votes,
-        )
+        asked = self.job.query.sampling
+        return sampling_params(model.engine.model, model.config, asked, direct=direct, votes=votes)
 
     def _model(self, name: str | None) -> Model:
         if name is None or name not in self.models:
@@ -294,18 +278,6 @@ class _Execution:
             yield
         finally:
             self.stages_s[name] = time.monotonic() - started_s
-
-
-def evidence_of(probes: Sequence[Candidate]) -> Evidence:
-    """What a decision may look at, of the candidates of a probe."""
-    lengths = [each.completion_tokens for each in probes]
-    return Evidence(
-        scores=tuple(each.score for each in probes),
-        answers=tuple(each.answer for each in probes),
-        step_scores=tuple(each.step_scores for each in probes),
-        completion_tokens=tuple(each for each in lengths if each is not None),
-        finish_reasons=tuple(each.finish_reason for each in probes),
-    )
 
 
 def _unscored(_turns: Sequence[Prompt]) -> tuple[Scored, ...]:
