@@ -119,8 +119,9 @@ def _trade_offs(predicted: OutOfFold, usual: Floats) -> list[list[Indices]]:
         better = each[:, None, :] - each[:, :, None]
         held = np.broadcast_to(dearer > 0, better.shape) & (better > 0)
         slopes = better[held] / np.broadcast_to(dearer, better.shape)[held]
-        levels = np.quantile(slopes, np.linspace(0, 1, _TRADE_OFFS)) if len(slopes) else np.array([])
-        choices = [_cheapest_of_best(each - level * usual, usual) for level in (0.0, *levels)]
+        # Where no dearer action promises more there is nothing to trade: the same choice at every price.
+        prices = np.quantile(slopes if len(slopes) else [0.0], np.linspace(0, 1, _TRADE_OFFS))
+        choices = [_cheapest_of_best(each - level * usual, usual) for level in (0.0, *prices)]
         found.append([*choices, np.full(len(each), int(usual.argmin()))])
     return found
 
