@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ def draw(file: Path, found: Replay) -> None:
     _name(axes, found.oracle, "oracle")
     for number, each in enumerate(found.policies):
         _point(axes, each.came, "o", f"C{number}", label=each.name)
+    _front(axes, [*found.actions.values(), *(each.came for each in found.policies)])
     costs = [
         each.cost_usd.value for each in (*found.actions.values(), *(each.came for each in found.policies))
     ]
@@ -36,6 +39,17 @@ def draw(file: Path, found: Replay) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False)
     figure.savefig(file, dpi=120)
+
+
+def _front(axes: Any, measures: Sequence[Measure]) -> None:
+    """The Pareto front: what nothing beats that costs as little."""
+    points = sorted((each.cost_usd.value, each.right.value) for each in measures)
+    best: list[tuple[float, float]] = []
+    for cost, right in points:
+        if isfinite(cost) and isfinite(right) and (not best or right > best[-1][1]):
+            best.append((cost, right))
+    if best:
+        axes.step(*zip(*best, strict=True), where="post", color="grey", linewidth=0.8, linestyle="--")
 
 
 def _point(axes: Any, measure: Measure, marker: str, color: str, label: str | None = None) -> None:
