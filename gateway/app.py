@@ -17,6 +17,7 @@ from gateway import errors
 from gateway.api import chat, explain, health, models
 from gateway.api.state import GatewayState
 from gateway.dispatch import Dispatcher
+from gateway.embeddings import load_embedder
 from gateway.records import Records
 from gateway.schemas import ChatRequest
 from gateway.service import Service
@@ -34,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises :class:`router.errors.ArtifactInvalid` for an artefact that is wrong.
     """
     config = settings.config
-    opened = open_configured(config)
+    opened = open_configured(config, load_embedder)
     warm_up(config.policies.values())
     for warning in opened.warnings:
         log.warning("%s", warning)

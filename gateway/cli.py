@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from gateway import client
-from gateway.commands import evaluate, fit, plan, policy
+from gateway.commands import evaluate, fit, plan, policy, replay
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.artifacts import load_calibration, missing_calibration
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.command("fit", epilog=fit.EPILOG)(fit.command)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.command)
+app.command("replay", epilog=replay.EPILOG)(replay.command)
 app.command("plan", epilog=plan.EPILOG)(plan.command)
 policy_app = typer.Typer(no_args_is_help=True, help="Look at the policies of a configuration.")
 policy_app.callback()(lambda: None)  # or typer would drop the name of a group's only command

@@ -244,6 +244,7 @@ class Service:
             policy=run.planned.policy,
             chosen=branch.chosen,
             decision=run.decision,
+            predicted=run.plan.p_right,
             samples=answer.samples,
             confidence=answer.confidence,
             account=run.bill.account(),

@@ -11,6 +11,7 @@ from gateway.errors import BadRequest
 from gateway.schemas import ChatRequest
 from gateway.structured import forces_tools, structured_task, told
 from router.limits import REQUIRED_TOOLS
+from router.probe import bin_of
 from router.types import Alternative, Decision, Plan, Query, Sampling, Task
 from router.wish import Wish
 
@@ -153,20 +154,25 @@ def gradus_object(
     policy: str | None,
     chosen: Alternative,
     decision: Decision | None,
+    predicted: float | None,
     samples: int,
     confidence: float | None,
     account: Mapping[str, Any],
     latency_s: Mapping[str, float],
     notice: str,
 ) -> dict[str, Any]:
-    """The ``gradus`` object of an answer, as docs/api.md describes it."""
+    """The ``gradus`` object of an answer, as docs/api.md describes it.
+
+    ``predicted`` is P(right) by the prompt alone: how hard it is where nothing was probed.
+    """
     difficulty = None if decision is None else decision.difficulty
+    p_right = predicted if difficulty is None else difficulty.p_right
     return {
         "route": chosen.route,
         "model": chosen.model,
         "policy": policy,
-        "difficulty": None if difficulty is None else _short(difficulty.p_right),
-        "bin": None if difficulty is None else str(difficulty.bin),
+        "difficulty": None if p_right is None else _short(p_right),
+        "bin": None if p_right is None else str(bin_of(p_right)),
         "strategy": chosen.strategy.name,
         "samples": samples,
         "confidence": None if confidence is None else _short(confidence),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.artifacts import artifact_path, load_calibration, missing_calibration, weights_sha256
@@ -12,13 +13,17 @@ from router.drift import DriftMonitor
 from router.errors import ArtifactInvalid, CannotTune
 from router.market import Market, open_market
 from router.outcomes import SMALL
-from router.predictor.predictor import Predictor
+from router.predictor.predictor import Embed, Predictor
 from router.price_list import listed_prices
 from router.quality import load_shortfalls
 from router.tuning import Tuned
 
 if TYPE_CHECKING:
     from router.strategy_table import StrategyTable
+
+
+LoadEmbedder = Callable[[Path], Embed]
+"""From the folder of a sentence encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +39,15 @@ class Opened:
     drift: DriftMonitor | None
 
 
-def open_configured(config: Config) -> Opened:
+def open_configured(config: Config, load_embedder: LoadEmbedder | None = None) -> Opened:
     """Read what the configuration names.
 
     Raises :class:`ArtifactInvalid` for an artefact that is wrong, and for a predictor that fits no policy.
-    One that fits some guides these; the others go by difficulty bin.
+    One that fits some guides these; the others go by difficulty bin. ``load_embedder`` loads the sentence
+    encoder that a predictor was fitted with: the router itself runs no model.
     """
     calibration = load_calibration(config.calibration)
-    predictor, missing = _predictor(config)
+    predictor, missing = _predictor(config, load_embedder)
     market = open_market(
         config,
         calibration=calibration,
@@ -90,7 +96,7 @@ def _paths(config: Config, policy: Policy) -> dict[str, str]:
     return {name: str(getattr(each, "path", "")) for name, each in used.items()}
 
 
-def _predictor(config: Config) -> tuple[Predictor | None, str | None]:
+def _predictor(config: Config, load_embedder: LoadEmbedder | None) -> tuple[Predictor | None, str | None]:
     """The one that is configured, and what to tell the operator where it is not there (yet)."""
     if config.predictor is None:
         return None, None
@@ -98,7 +104,10 @@ def _predictor(config: Config) -> tuple[Predictor | None, str | None]:
         return None, f"predictor {config.predictor} is not there: make it with `gradus fit`"
     from router.predictor.files import load_predictor  # scikit-learn takes a second to load
 
-    return load_predictor(config.predictor), None
+    predictor = load_predictor(config.predictor)
+    if predictor.manifest.embedding is not None and load_embedder is not None:
+        predictor = replace(predictor, embed=load_embedder(Path(predictor.manifest.embedding)))
+    return predictor, None
 
 
 def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tuned], list[str]]:

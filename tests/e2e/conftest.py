@@ -12,8 +12,9 @@ from tests.e2e.served import Served, serving_everything
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """With the embedded models."""
-    running = start_product(tmp_path_factory.mktemp("home"), free_port())
+    """With the embedded models; policy "accurate" probes whatever the predictor says."""
+    always = {"GRADUS__POLICIES__ACCURATE__PROBE": "always"}
+    running = start_product(tmp_path_factory.mktemp("home"), free_port(), always)
     yield running
     running.stop()
 
