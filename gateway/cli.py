@@ -32,14 +32,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="A difficulty-aware gateway between small and large language models.",
 )
-app.command("fit", epilog=fit.EPILOG)(fit.command)
-app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.command)
-app.command("replay", epilog=replay.EPILOG)(replay.command)
-app.command("plan", epilog=plan.EPILOG)(plan.command)
-policy_app = typer.Typer(no_args_is_help=True, help="Look at the policies of a configuration.")
-policy_app.callback()(lambda: None)  # or typer would drop the name of a group's only command
-policy_app.command("check", epilog=policy.EPILOG)(policy.command)
-app.add_typer(policy_app, name="policy")
 config_app = typer.Typer(no_args_is_help=True, help="Look at a configuration file.")
 app.add_typer(config_app, name="config")
 
@@ -188,6 +180,16 @@ def check(
         f"{source} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "
         f"{_count(config.policies, 'policy')} ({', '.join(config.policies)})"
     )
+
+
+app.command("fit", epilog=fit.EPILOG)(fit.command)
+app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.command)
+app.command("replay", epilog=replay.EPILOG)(replay.command)
+app.command("plan", epilog=plan.EPILOG)(plan.command)
+policy_app = typer.Typer(no_args_is_help=True, help="Look at the policies of a configuration.")
+policy_app.callback()(lambda: None)  # or typer would drop the name of a group's only command
+policy_app.command("check", epilog=policy.EPILOG)(policy.command)
+app.add_typer(policy_app, name="policy")
 
 
 def _options(
