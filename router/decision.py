@@ -108,8 +108,9 @@ def solve(stages: Sequence[Stage], objective: Objective, hard: Bools) -> Tree:
 
     A stage is followed by the next only where that is worth more than what it costs: so never where every
     level that it may lead to ends in the same action, as long as P(right) at a level is the mean of what it
-    leads to. With an unknown cost (NaN) nothing can be weighed: no
-    stage is then followed by another. Where nothing is allowed a query is worth nothing, and costs nothing.
+    leads to, and no ``min_accuracy`` makes levels differ by more than their worth. With an unknown cost (NaN)
+    nothing can be weighed: no stage is then followed by another. Where nothing is allowed a query is worth
+    nothing, and costs nothing.
     """
     actions, going = [], []
     later: tuple[Floats, Floats] | None = None  # P(right) and cost [N, K] of going on from the stage at hand
