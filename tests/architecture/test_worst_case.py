@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from cost_model.prices import add_usd
 from router.config import Config, TransformersModel
 from router.market import Market, open_market
+from router.outcome_table import Action
 from router.policy import plan, search_plan
 from router.strategy import BY_STEPS
 from router.types import Bin, Job, Outcome, Plan, Query, Sampling, Stopping, StrategyName, Task
 from router.wish import Wish
+from tests.router.guided import Oracle, probing
 from workers.engines.scripted import ScriptedEngine, tokens
 from workers.executor import Model, run
 from workers.protocols import Cancellation, Prompt, Scores, Verifier
@@ -36,11 +38,20 @@ PRICE = {
     "usd_per_million_reasoning_tokens": 17,
 }
 JUDGEMENT_TOKENS = 20
+ACTIONS = (
+    Action("small", "small", "small"),
+    Action("best_of_n_weighted@4", "small", "small", "best_of_n_weighted", 4),
+    Action("best_of_n_weighted@16", "small", "small", "best_of_n_weighted", 16),
+    Action("beam@16", "small", "small", "beam", 16),
+)
 LEVELS = {Bin.EASY: 0.8, Bin.MEDIUM: 0.5, Bin.HARD: 0.3, Bin.VERY_HARD: 0.1}
 
 
 @cache
-def _market(verifier: str, samples: int, probes: int, thinks: bool) -> Market:
+def _market(
+    verifier: str, samples: int, probes: int, thinks: bool, right: tuple[float, ...] | None = None
+) -> Market:
+    """``right``: what a predictor says of :data:`ACTIONS`, for every prompt."""
     model: dict[str, Any] = {
         "engine": "transformers",
         "path": "x",
@@ -80,11 +91,13 @@ def _market(verifier: str, samples: int, probes: int, thinks: bool) -> Market:
                     "search_samples": samples,
                     "probe_samples": probes,
                     "usd_per_right_answer": 1,
+                    "probe": "auto" if right is None else "always",
                 }
             },
         }
     )
-    return open_market(config)
+    predictor = None if right is None else Oracle(right, ACTIONS, probing(ACTIONS))
+    return open_market(config, predictor=predictor)
 
 
 class _Reader(ScriptedVerifier):
@@ -196,6 +209,18 @@ def test_no_routed_query_costs_more_than_the_worst_case_of_its_plan(
     query = _query(words, max_tokens)
     decided = plan(query, "default", market)
     _assert_within(market, decided, _play(market, decided, query, rng, LEVELS[difficulty_bin]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(rngs, st.tuples(*[st.floats(0.05, 0.95)] * 4), st.floats(0.05, 0.9), limits, lengths)
+def test_no_way_through_the_stages_of_a_probe_costs_more_than_the_worst_case(
+    rng: random.Random, right: tuple[float, ...], level: float, max_tokens: int | None, words: int
+) -> None:
+    market = _market("prm", 16, 16, False, right)
+    query = _query(words, max_tokens)
+    decided = plan(query, "default", market)
+    assert decided.probe_samples
+    _assert_within(market, decided, _play(market, decided, query, rng, level))
 
 
 stoppings = st.builds(
