@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -123,7 +124,7 @@ def test_explain_shows_a_priced_plan_for_all_that_a_probe_may_see(product: Produ
 
     branches = plan["stages"][-1]["branches"]
     assert (branches[0]["up_to"], branches[-1]["above"]) == (1, 0)
-    assert all(one["above"] == other["up_to"] for one, other in zip(branches, branches[1:], strict=False))
+    assert all(one["above"] == other["up_to"] for one, other in pairwise(branches))
     assert Decimal(plan["worst_case_cost_usd"]) >= Decimal(plan["expected_cost_usd"]) > 0
 
 
