@@ -33,6 +33,7 @@ class Bill:
         self._market = market
         self._lines: list[Usage] = []
         self._uncounted = False
+        self._fees: tuple[str, ...] = ()
 
     def add(self, lines: Iterable[Usage]) -> None:
         self._lines += self._market.priced(lines)
@@ -41,6 +42,12 @@ class Bill:
         """A line of a call that broke off before it was known what it consumed: its cost is unknown."""
         self._uncounted = True
         self._lines.append(replace(line, cost_usd=None, flops=None))
+
+    def add_with_fees(self, line: Usage, fees: tuple[str, ...]) -> None:
+        """A line of a call with ``fees``, fields that its provider prices apart: its cost is unknown."""
+        self._fees = fees
+        (priced,) = self._market.priced([line])
+        self._lines.append(replace(priced, cost_usd=None))
 
     @property
     def lines(self) -> tuple[Usage, ...]:
@@ -88,6 +95,11 @@ class Bill:
                 for line in lines
             ],
             **({"notice": UNCOUNTED} if self._uncounted else {}),
+            **(
+                {"notice": f"{', '.join(self._fees)}: priced apart, so the cost is unknown."}
+                if self._fees
+                else {}
+            ),
         }
 
 

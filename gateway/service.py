@@ -26,6 +26,7 @@ from gateway.translate import Asked, gradus_object, known_headers
 from gateway.upstreams import Reading, Upstreams
 from router.drift import DriftMonitor
 from router.market import Market
+from router.pricing import fees_of
 from router.types import Alternative, Branch, Decision, Job, Outcome, Plan
 from router.wire import Event
 
@@ -221,7 +222,10 @@ class Service:
                     reading.reasoning_tokens,
                     seconds,
                 )
-                if counted or reading.reported:
+                fees = fees_of(run.planned.query)
+                if fees and (counted or reading.reported):
+                    run.bill.add_with_fees(line, fees)
+                elif counted or reading.reported:
                     run.bill.add([line])
                 else:
                     run.bill.add_uncounted(line)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from math import ceil
+from typing import Any
 
 from cost_model.estimate import Judge, Size, Workload, direct, parallel
-from cost_model.prices import Price, add_usd
+from cost_model.prices import UNKNOWN, Price, add_usd
 from cost_model.searches import TOKENS_A_STEP, Search, workload
 from router.config import Model
 from router.market import Counter, Market
@@ -33,6 +34,7 @@ class Ask:
     prompt: PromptSize
     max_tokens: int | None
     answers: int = 1
+    fees: tuple[str, ...] = ()
 
 
 def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
@@ -42,7 +44,32 @@ def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
         prompt_size(query, prompt_tokens),
         query.sampling.max_tokens,
         answers if isinstance(answers, int) and answers > 1 else 1,
+        fees_of(query),
     )
+
+
+def fees_of(query: Query) -> tuple[str, ...]:
+    """Fields of the request that a provider prices apart from tokens, or at other prices for them.
+
+    What it then costs nobody here knows: the cost is ``None``, and a cap refuses.
+    """
+    tier = query.extra.get("service_tier")
+    asked = {
+        "service_tier": tier not in (None, "auto", "default"),
+        "web_search_options": query.extra.get("web_search_options") is not None,
+        "audio": query.extra.get("audio") is not None,
+        "cache_control": any("cache_control" in part for part in _parts(query)),
+    }
+    return tuple(name for name, is_asked in asked.items() if is_asked)
+
+
+def _parts(query: Query) -> Iterator[Mapping[str, Any]]:
+    """Messages, and the parts of their contents."""
+    for message in query.messages:
+        yield message
+        content = message.get("content")
+        if isinstance(content, list | tuple):
+            yield from (part for part in content if isinstance(part, Mapping))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +102,8 @@ def expected_usd(
         return load.expected.cost_usd(counter.price, counter.judges)
     if probes and way.route == "small":
         return Decimal(0)
-    return _direct_load(market, way.model, mean_tokens, ask).expected.cost_usd(market.model_prices[way.model])
+    load = _direct_load(market, way.model, mean_tokens, ask)
+    return load.expected.cost_usd(_price(market, way.model, ask))
 
 
 def priced(
@@ -95,7 +123,7 @@ def direct_answer(
     """One call of a model: one completion, or as many as the request's ``n``."""
     model = market.config.models[model_name]
     load = _direct_load(market, model_name, expectation.completion_tokens, ask)
-    price = market.model_prices[model_name]
+    price = _price(market, model_name, ask)
     return Alternative(
         route=route,
         model=model_name,
@@ -159,6 +187,12 @@ def _latency_s(model: Model, spec: StrategySpec, completion: int) -> float | Non
         batches = min(spec.max_rounds, ceil(completion / TOKENS_A_STEP))
         tokens = completion * (1 + spec.lookahead_steps if spec.name == "lookahead" else 1)
     return batches * model.latency.first_token_s + tokens / model.latency.completion_tokens_per_second
+
+
+def _price(market: Market, model_name: str, ask: Ask) -> Price:
+    """Of the model's tokens; a worker knows no fees, a provider does."""
+    is_provider = market.config.models[model_name].engine != "transformers"
+    return UNKNOWN if ask.fees and is_provider else market.model_prices[model_name]
 
 
 def _direct_load(market: Market, model_name: str, mean_tokens: float | None, ask: Ask) -> Workload:

@@ -1,0 +1,56 @@
+"""What a provider prices apart from tokens: its cost is unknown, never a guess."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.errors import CapExceeded
+from router.policy import direct_plan, plan
+from tests.router.examples import market, query
+
+CAP = {"GRADUS__POLICIES__DEFAULT__MAX_COST_USD": "1", "GRADUS__POLICIES__DEFAULT__PROBE_SAMPLES": "0"}
+FEES: list[dict[str, Any]] = [
+    {"service_tier": "priority"},
+    {"service_tier": "flex"},
+    {"web_search_options": {}},
+    {"audio": {"voice": "alloy"}},
+]
+
+
+@pytest.mark.parametrize("extra", FEES, ids=str)
+def test_a_request_with_a_fee_costs_nobody_knows_what(tmp_path: Path, extra: dict[str, Any]) -> None:
+    plain = direct_plan(query(), "big", market(tmp_path))
+    dear = direct_plan(replace(query(), extra=extra), "big", market(tmp_path))
+
+    assert plain.worst_case_cost_usd is not None
+    assert (dear.expected_cost_usd, dear.worst_case_cost_usd) == (None, None)
+
+
+def test_a_message_that_is_written_to_a_cache_has_a_fee_too(tmp_path: Path) -> None:
+    part = {"type": "text", "text": "hello", "cache_control": {"type": "ephemeral"}}
+    asked = replace(query(), messages=({"role": "user", "content": [part]},))
+
+    assert direct_plan(asked, "big", market(tmp_path)).worst_case_cost_usd is None
+
+
+@pytest.mark.parametrize("tier", [None, "auto", "default"])
+def test_the_usual_tier_has_the_listed_price(tmp_path: Path, tier: str | None) -> None:
+    asked = replace(query(), extra={"service_tier": tier})
+
+    assert direct_plan(asked, "big", market(tmp_path)).worst_case_cost_usd is not None
+
+
+def test_a_cap_refuses_it(tmp_path: Path) -> None:
+    asked = replace(query(), extra={"service_tier": "priority"}, needs=("logprobs",))
+    with pytest.raises(CapExceeded, match="nobody knows what big may cost"):
+        plan(asked, "default", market(tmp_path, CAP))
+
+
+def test_a_worker_knows_no_fees(tmp_path: Path) -> None:
+    asked = replace(query(), extra={"service_tier": "priority"})
+
+    assert direct_plan(asked, "tiny", market(tmp_path)).worst_case_cost_usd is not None
