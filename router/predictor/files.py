@@ -72,7 +72,13 @@ def load_predictor(reference: str) -> Predictor:
             f"`{COMMAND}`"
         )
     estimators = _load_estimators(content[TEXT], f"{reference}/{TEXT}", manifest)
-    return from_arrays(_load_arrays(content[ARRAYS]), manifest, estimators["text"], estimators["features"])
+    arrays = _load_arrays(content[ARRAYS])
+    try:
+        return from_arrays(arrays, manifest, estimators["text"], estimators["features"])
+    except (KeyError, TypeError) as error:  # missing, or not known here
+        raise ArtifactInvalid(
+            f"{reference}/{ARRAYS}: of another release ({error}); make it anew with `{COMMAND}`"
+        ) from error
 
 
 def _load_estimators(data: bytes, source: str, manifest: Manifest) -> Mapping[str, Any]:

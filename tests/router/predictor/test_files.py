@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 from skops.io import dumps
 
 from router.config import Config, load_config
@@ -101,6 +102,16 @@ def test_types_that_no_predictor_needs_are_not_loaded(folder: Path) -> None:
     files = json.loads((folder / "manifest.json").read_text())["files"]
     with pytest.raises(ArtifactInvalid, match=r"holds tests.router.predictor.stranger.Stranger, .* refused"):
         load_predictor(changed(folder, files={**files, "text.skops": sha256(data).hexdigest()}))
+
+
+def test_one_of_another_release_that_kept_other_arrays_is_refused(folder: Path) -> None:
+    arrays = load((folder / "arrays.safetensors").read_bytes())
+    del arrays["calibration.mean_score"]
+    data = save(arrays)
+    (folder / "arrays.safetensors").write_bytes(data)
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    with pytest.raises(ArtifactInvalid, match=r"arrays.safetensors: of another release .*mean_score"):
+        load_predictor(changed(folder, files={**files, "arrays.safetensors": sha256(data).hexdigest()}))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,75 @@
+"""From a configuration to its market: artefacts are read, policies tuned, and what is amiss is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from router.config import Config
+from router.errors import ArtifactInvalid
+from router.fitting.fit import fit_predictor
+from router.opening import open_configured
+from router.policy import plan
+from router.predictor.files import save_predictor
+from router.types import Query
+from tests.router.guided import config as example
+from tests.router.tables import table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A predictor of the models "mini" and "grand"."""
+    made = tmp_path_factory.mktemp("fitted") / "predictor"
+    save_predictor(fit_predictor(table(300), method="words"), made)
+    return made
+
+
+def _config(predictor: Path | None, small: str = "mini", **policy: Any) -> Config:
+    changed: Mapping[str, Any] = yaml.safe_load(example().model_dump_json(by_alias=True))
+    models = {small: changed["models"]["tiny"], "grand": changed["models"]["big"]}
+    default = {**changed["policies"]["default"], "small": small, "large": ["grand"], **policy}
+    return Config.model_validate(
+        {
+            **changed,
+            "models": models,
+            "policies": {"default": default},
+            "predictor": None if predictor is None else str(predictor),
+        }
+    )
+
+
+def test_a_policy_is_guided_tuned_and_watched_where_the_predictor_fits(folder: Path) -> None:
+    opened = open_configured(_config(folder))
+    assert set(opened.market.guides) == set(opened.tuned) == {"default"}
+    assert opened.drift is not None
+    decided = plan(Query(({"role": "user", "content": "add two apples"},)), "default", opened.market)
+    assert decided.p_right is not None
+
+
+def test_what_tuning_found_is_what_the_policy_does(folder: Path) -> None:
+    opened = open_configured(
+        _config(folder, usd_per_right_answer=None, max_mean_cost_usd="0.000001", probe="never")
+    )
+    chosen, guide = opened.tuned["default"].chosen, opened.market.guides["default"]
+    if chosen.always is None:
+        assert opened.market.objectives["default"].usd_per_right_answer == chosen.usd_per_right_answer
+    else:
+        assert guide.always is not None
+        assert guide.always.name == chosen.always
+        assert guide.offered.sum() == 1
+
+
+def test_a_predictor_that_is_not_there_yet_is_said_and_tables_guide(tmp_path: Path) -> None:
+    opened = open_configured(_config(tmp_path / "none", usd_per_right_answer=None, max_mean_cost_usd="0.001"))
+    assert opened.market.guides == {}
+    assert "is not there: make it with `gradus fit`" in opened.warnings[0]
+    assert "it takes the most accurate way" in opened.warnings[-1]
+
+
+def test_a_predictor_of_other_models_is_refused(folder: Path) -> None:
+    with pytest.raises(ArtifactInvalid, match="knows the models of no policy"):
+        open_configured(_config(folder, small="tiny"))
