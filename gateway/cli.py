@@ -252,6 +252,8 @@ def main() -> NoReturn:
         _fail(str(error))
     except ProcessGaveUp as error:
         _fail(str(error), code=1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     sys.exit(0)

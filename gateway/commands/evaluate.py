@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from gateway.commands.files import drawable, writable
+
 if TYPE_CHECKING:  # these load scikit-learn, which takes seconds
     from router.evaluation.bootstrap import Interval
     from router.evaluation.policies import Router
@@ -55,8 +57,13 @@ Method = Annotated[str, typer.Option(help='The text model that is fitted; "auto"
 Folds = Annotated[int, typer.Option(help="How often the questions are divided.", min=2, max=10)]
 Seeds = Annotated[int, typer.Option(help="How many divisions to average over.", min=1)]
 Resamples = Annotated[int, typer.Option(help="Of the bootstrap behind the intervals.", min=100)]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Draw curves and reliability.", metavar="FILE.png")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write every number.", metavar="FILE")]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", callback=drawable, help="Draw curves and reliability.", metavar="FILE.png"),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", callback=writable, help="Write every number.", metavar="FILE")
+]
 
 
 def command(

@@ -14,6 +14,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
+from gateway.commands.files import drawable, writable
 from gateway.embeddings import load_embedder
 from router.config import load_config
 from router.errors import OutcomesInvalid, UnknownPolicy
@@ -55,10 +56,12 @@ Embedder = Annotated[
     ),
 ]
 Plot = Annotated[
-    Path | None, typer.Option("--plot", help="Draw predicted against observed.", metavar="FILE.png")
+    Path | None,
+    typer.Option("--plot", callback=drawable, help="Draw predicted against observed.", metavar="FILE.png"),
 ]
 Json = Annotated[
-    Path | None, typer.Option("--json", help="Write the manifest, with all metrics.", metavar="FILE")
+    Path | None,
+    typer.Option("--json", callback=writable, help="Write the manifest, with all metrics.", metavar="FILE"),
 ]
 
 

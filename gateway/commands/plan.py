@@ -18,6 +18,7 @@ from rich.table import Table
 from cost_model.crossings import Exchange, VolumeCrossing, WorthCrossing, exchange, volumes, worths
 from cost_model.planner import Option, is_mix, options
 from cost_model.situation import Situation
+from gateway.commands.files import drawable, writable
 from router.traffic import load_traffic
 
 EPILOG: Final = (
@@ -30,9 +31,17 @@ File = Annotated[
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option("--plot", help="Draw cost against accuracy, and cost by volume.", metavar="FILE.png"),
+    typer.Option(
+        "--plot",
+        callback=drawable,
+        help="Draw cost against accuracy, and cost by volume.",
+        metavar="FILE.png",
+    ),
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write all of it for machines.", metavar="FILE")]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", callback=writable, help="Write all of it for machines.", metavar="FILE"),
+]
 
 
 def command(file: File, plot: Plot = None, json_file: Json = None) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gateway.commands.files import drawable, writable
 from router.artifacts import artifact_path, load_calibration
 from router.config import Config, load_config
 from router.errors import ArtifactInvalid, CannotTune, UnknownPolicy
@@ -47,8 +48,13 @@ Outcomes = Annotated[
         show_default=False,
     ),
 ]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Draw accuracy over cost.", metavar="FILE.png")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write every number.", metavar="FILE")]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", callback=drawable, help="Draw accuracy over cost.", metavar="FILE.png"),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", callback=writable, help="Write every number.", metavar="FILE")
+]
 
 
 def command(

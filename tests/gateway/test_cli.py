@@ -45,6 +45,50 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert len(complaint.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plan", "examples/plan-10m-queries.yaml"],
+        ["replay", "traffic.jsonl", "--policy", "abacus"],
+        ["fit", "outcomes.jsonl", "--output", "predictor"],
+        ["evaluate", "outcomes.jsonl"],
+        ["policy", "check", "abacus"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("option", "file", "said"),
+    [
+        ("--json", "nowhere/x.json", "there is no folder nowhere"),
+        ("--json", "tests", "is a folder"),
+        ("--plot", "nowhere/x.png", "there is no folder nowhere"),
+        ("--plot", "x.xyz", "a figure is one of .png, .svg, .pdf"),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_the_work(
+    command: list[str],
+    option: str,
+    file: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(Path(cli.__file__).parents[1])
+    assert run(monkeypatch, *command, option, file) == 2
+
+    shown = capsys.readouterr()
+    assert option in shown.err and said in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert not shown.out
+
+
+def test_what_the_system_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "evaluate", str(tmp_path), "--actions", "small") == 2
+
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
 def test_config_check_misses_a_file_that_the_gateway_would_miss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
