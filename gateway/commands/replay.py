@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gateway.commands.files import drawable, writable
+
 if TYPE_CHECKING:  # these load scipy, which takes a while
     from router.evaluation.bootstrap import Interval
     from router.replay.report import Measure, Replay
@@ -45,8 +47,13 @@ Policies = Annotated[
 Processes = Annotated[
     int | None, typer.Option(help="How many work on it; else by size and cores.", min=1, show_default=False)
 ]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Draw accuracy over cost.", metavar="FILE.png")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write every number.", metavar="FILE")]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", callback=drawable, help="Draw accuracy over cost.", metavar="FILE.png"),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", callback=writable, help="Write every number.", metavar="FILE")
+]
 
 
 def command(
@@ -134,7 +141,7 @@ def show(console: Console, found: Replay) -> None:
 
 def _show_deeds(console: Console, found: Replay) -> None:
     first = found.policies[0].name
-    table = Table("policy", "probes", "samples", "then large", "unseen", "ways")
+    table = Table("policy", "probes", "samples", "then large", "unseen", "refused", "ways")
     others = len(found.policies) > 1
     if others:
         table.add_column(f"right over {first}")
@@ -149,6 +156,7 @@ def _show_deeds(console: Console, found: Replay) -> None:
             f"{each.samples:.1f}",
             f"{each.escalated:.1%}",
             f"{each.unseen:.1%}",
+            f"{each.refused:.1%}",
             ", ".join(f"{name} {share:.1%}" for name, share in shown),
         ]
         if others:

@@ -59,7 +59,8 @@ class Decided:
 
     ``samples`` [N] a probe took, ``escalated`` [N] went on to a large model after one, ``unseen`` [N] were
     like no prompt that the predictor was fitted on. ``right`` and ``cost_usd`` are NaN where what was decided
-    was not recorded; then ``expected_right`` and ``expected_usd`` are all there is.
+    was not recorded; then ``expected_right`` and ``expected_usd`` are all there is. A refusal is known: it is
+    not right, and costs nothing.
     """
 
     names: tuple[str, ...]
@@ -71,6 +72,11 @@ class Decided:
     cost_usd: Floats
     expected_right: Floats
     expected_usd: Floats
+
+    @property
+    def refused(self) -> Bools:
+        """[N]."""
+        return np.equal(self.way, self.names.index(REFUSED))
 
 
 class Replayer:
@@ -191,6 +197,8 @@ class Replayer:
         readable = readers_of(self._market, [way.model], most)
         if not readable or not allowed(price(most).worst_case_cost_usd, self._policy.max_cost_usd):
             decided.way[rows] = self._names[REFUSED]
+            for came in (decided.right, decided.cost_usd, decided.expected_right, decided.expected_usd):
+                came[rows] = 0
             return
         expected_usd = usd_or_nan(price(usual).expected_cost_usd)
         (column,) = chunk.columns([way])
@@ -210,7 +218,7 @@ def pick(values: Floats, columns: Sequence[int]) -> Floats:
 
 
 def _refused(count: int) -> Decided:
-    right, cost_usd, expected_right, expected_usd = np.full((4, count), np.nan)
+    right, cost_usd, expected_right, expected_usd = np.zeros((4, count))
     escalated, unseen = np.zeros((2, count), dtype=np.bool_)
     way, samples = np.full(count, 1), np.zeros(count, dtype=np.intp)
     names = (VOTE, REFUSED, UNKNOWN)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from router.evaluation.bootstrap import Interval, of_resamples
+from router.replay.deciding import REFUSED
 from router.replay.tally import Floats, Tally, What
 
 _COVERS = 0.5
@@ -35,7 +36,7 @@ class PolicyReport:
     ``over_first`` is against the first policy, ``over_best`` against the best single action, ``to_oracle``
     quality that was lost (of right answers) and money that was wasted: each on the questions where both are
     known. ``ways`` are shares of all questions, as are ``probed``, ``escalated`` (to a large model after a
-    probe) and ``unseen``; ``samples`` a question.
+    probe), ``unseen`` and ``refused`` (which came out as not right, for $0); ``samples`` a question.
     """
 
     name: str
@@ -50,6 +51,7 @@ class PolicyReport:
     samples: float
     escalated: float
     unseen: float
+    refused: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,9 @@ def _policy(
             counts[what] = counts.get(what, 0) + count
     questions = counts["questions"]
     ways = {
-        what.removeprefix(_WAY): count / questions for what, count in counts.items() if what.startswith(_WAY)
+        what.removeprefix(_WAY): count / questions
+        for what, count in counts.items()
+        if what.startswith(_WAY) and what != _WAY + REFUSED
     }
     return PolicyReport(
         name,
@@ -136,7 +140,7 @@ def _policy(
         None if best is None else _measure(everything["over action", policy, best]),
         _measure(everything["to oracle", policy]),
         dict(sorted(ways.items(), key=lambda way: -way[1])),
-        *(counts[what] / questions for what in ("probed", "samples", "escalated", "unseen")),
+        *(counts[what] / questions for what in ("probed", "samples", "escalated", "unseen", "refused")),
     )
 
 

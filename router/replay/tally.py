@@ -83,6 +83,7 @@ class Tally:
             "samples": samples.sum(),
             "escalated": decided.escalated[rows].sum(),
             "unseen": decided.unseen[rows].sum(),
+            "refused": decided.refused[rows].sum(),
         }
         for what, count in counted.items():
             self.counts[segment, policy, what] += int(count)
@@ -122,11 +123,15 @@ def _oracle(table: OutcomeTable) -> Pair:
 
 
 def _wasted(table: OutcomeTable, decided: Decided) -> Floats:
-    """Paid beyond the cheapest action that was at least as right; where all outcomes are known."""
+    """Paid beyond the cheapest action that was at least as right; where all outcomes are known.
+
+    A refusal wastes nothing, and saves nothing either: what it lost is quality.
+    """
     as_right = table.right >= decided.right[:, None]
     enough = np.where(as_right, table.cost_usd, np.inf).min(axis=1)
     full = np.isfinite(table.right).all(axis=1) & np.isfinite(enough)
-    return np.where(full, decided.cost_usd - np.where(full, enough, 0.0), np.nan)
+    wasted = np.where(decided.refused, 0.0, decided.cost_usd - np.where(full, enough, 0.0))
+    return np.where(full, wasted, np.nan)
 
 
 def _minus(one: Pair, other: Pair) -> Pair:

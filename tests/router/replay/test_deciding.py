@@ -131,6 +131,16 @@ def test_an_outcome_that_was_not_recorded_is_not_guessed(folder: Path, outcomes:
     assert np.isfinite(decided.expected_right).all()
 
 
+def test_a_refusal_is_known_not_right_and_free(folder: Path, outcomes: OutcomeTable) -> None:
+    for policy in ("ruled", "capped"):
+        decided = _decide(_contender(folder, "predicted.yaml", policy), outcomes)
+        refused = np.array(_names(decided)) == REFUSED
+        np.testing.assert_array_equal(decided.refused, refused)
+        assert refused.any() or policy == "capped"
+        for came in (decided.right, decided.cost_usd, decided.expected_right, decided.expected_usd):
+            assert (came[refused] == 0).all()
+
+
 def test_where_no_probe_was_recorded_nobody_knows_what_it_would_have_led_to(
     folder: Path, outcomes: OutcomeTable
 ) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.outcome_table import OutcomeTable
-from router.replay.deciding import Decided
+from router.replay.deciding import REFUSED, Decided
 from router.replay.report import LEAST_QUESTIONS, report
 from router.replay.tally import MOST_SEGMENTS, OTHERS, Tally
 from router.replay.weights import RESAMPLES, weights_of
@@ -19,7 +19,7 @@ from tests.router.tables import table
 def _decided(outcomes: OutcomeTable, action: str) -> Decided:
     """Always one action."""
     column, count = outcomes.column(action), len(outcomes)
-    names = tuple(each.name for each in outcomes.actions)
+    names = (*(each.name for each in outcomes.actions), REFUSED)
     unknown = np.full(count, np.nan)
     never = np.zeros(count, dtype=np.bool_)
     return Decided(
@@ -150,3 +150,26 @@ def test_more_segments_than_fit_are_taken_together() -> None:
     segments = tally.segments()
     assert len(segments) == MOST_SEGMENTS + 1
     assert tally.counts[OTHERS, 0, "questions"] == 400 - MOST_SEGMENTS
+
+
+def test_who_refuses_is_not_right_and_pays_nothing_on_all_questions() -> None:
+    """Or refusing what is hard would make a policy look good on the rest."""
+    outcomes = table(200)
+    answered = _decided(outcomes, "grand")
+    hard = np.arange(200) < 50
+    refusing = replace(
+        answered,
+        way=np.where(hard, answered.names.index(REFUSED), answered.way),
+        right=np.where(hard, 0, answered.right),
+        cost_usd=np.where(hard, 0, answered.cost_usd),
+    )
+    tally = Tally()
+    tally.add(outcomes, [answered, refusing])
+    _, policy = report(tally, ["all", "refusing"]).policies
+    assert policy.refused == 0.25
+    assert set(policy.ways) == {"grand"}
+    assert policy.came.questions == 200
+    assert policy.came.right.value == outcomes.right[50:, outcomes.column("grand")].sum() / 200
+    wasted = report(tally, ["all", "refusing"]).policies[0].to_oracle
+    assert 0 <= policy.to_oracle.cost_usd.value <= wasted.cost_usd.value
+    assert policy.to_oracle.right.value > wasted.right.value
