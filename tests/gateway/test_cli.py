@@ -76,7 +76,8 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
     assert run(monkeypatch, *command, option, file) == 2
 
     shown = capsys.readouterr()
-    assert option in shown.err and said in shown.err
+    assert option in shown.err
+    assert said in shown.err
     assert len(shown.err.strip().splitlines()) == 1
     assert not shown.out
 
