@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, get_args
+from dataclasses import replace
+from typing import Final, cast, get_args
 
 from router.config.models import LiteLLMModel, Model, OpenAIModel
 from router.config.policies import Policy
@@ -167,13 +168,15 @@ def _of_probe(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _of_ways(config: Config, policy: Policy) -> Iterator[Problem]:
-    """What ``allow`` and ``rules`` name must be a way to answer."""
+    """What ``allow`` and ``rules`` name must be a way to answer, and one that the policy can go."""
     own = ["small", "large", policy.small, *policy.larges]
     for index, way in enumerate(policy.allow or ()):
         if way not in own and not SEARCH_ACTION.fullmatch(way):
             yield ("allow", str(index)), _no_way(way, own)
         elif way == "large" and policy.large is None:
             yield ("allow", str(index)), "is large, and this policy has no large model; give large"
+        elif problem := _impossible(config, policy, way):
+            yield ("allow", str(index)), problem
     for index, rule in enumerate(policy.rules):
         path, use = ("rules", str(index), "use"), rule.use
         if use is None:
@@ -184,6 +187,19 @@ def _of_ways(config: Config, policy: Policy) -> Iterator[Problem]:
             yield path, _no_way(use, ["small", "large", *config.models])
         elif not is_allowed(policy, use):
             yield path, f"is {use!r}, which allow leaves out; add it there"
+        elif problem := _impossible(config, policy, use):
+            yield path, problem
+
+
+def _impossible(config: Config, policy: Policy, way: str) -> str | None:
+    """Why a search cannot be done; ``None`` for one that can, and for other ways."""
+    if not SEARCH_ACTION.fullmatch(way):
+        return None
+    strategy, _, samples = way.partition("@")
+    search = replace(policy.budget(), name=cast(StrategyName, strategy), samples=int(samples))
+    judging = config.judging(policy.verifier)
+    found = next(contradictions(search.name, search, judging, "its number of samples"), None)
+    return None if found is None else f"is {way!r}, which cannot be done: {found[1]}"
 
 
 def is_allowed(policy: Policy, way: str) -> bool:

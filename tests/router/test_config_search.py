@@ -225,3 +225,26 @@ def test_a_searched_model_says_how_it_is_asked_to_revise(tmp_path: Path) -> None
 def test_a_mistake_in_how_to_ask_is_named(tmp_path: Path, model: str, problem: str) -> None:
     text = MORE.replace("    max_tokens: 100\n", model, 1)
     assert _error(write(tmp_path, text)) == f"8: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("way", "verifier", "problem"),
+    [
+        ("beam@7", "prm", "its number of samples (7) must be a multiple of beam_width (4)"),
+        ("revisions@6", "prm", "its number of samples (6) must be a multiple of chain_length (4)"),
+        ("beam@8", "orm", "beam judges unfinished answers, and the verifier cannot: it scores no steps"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [("allow.0", "allow: [{}]"), ("rules.0.use", "rules: [{{when: {{tools: true}}, use: {}}}]")],
+)
+def test_a_search_that_cannot_be_done_is_no_way_to_answer_either(
+    tmp_path: Path, way: str, verifier: str, problem: str, key: str, names: str
+) -> None:
+    file = tmp_path / "gradus.yaml"
+    changes = f"{names.format(way)}, beam_width: 4, chain_length: 4"
+    file.write_text(
+        MORE.rstrip("\n") + f"\n  odd: {{<<: *default, verifier: {verifier}, strategy: auto, {changes}}}\n"
+    )
+    assert f"policies.odd.{key}: is {way!r}, which cannot be done: {problem}" in _error(file)
