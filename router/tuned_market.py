@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from router.decision import Objective
+from router.errors import CannotTune
 from router.forecast import Forecast
 from router.market import Market
 from router.policy import readers_of_unseen
@@ -14,16 +15,22 @@ from router.predicted import Predicted
 from router.predictor.predictor import CalibrationSplit
 from router.prospects import Tabled
 from router.rehearsal import Recorded, rehearse
-from router.tuning import Play, Tuned, tune
+from router.trials import Play
+from router.tuning import Tuned, tune
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
-def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationSplit) -> Tuned:
+def tune_policy(
+    market: Market, name: str, guide: Predicted, split: CalibrationSplit, *, doubt: str | None = None
+) -> Tuned:
     """Play a policy on the split, once a multiplier, unfamiliar prompts as they are answered online.
 
-    Raises :class:`router.errors.CannotTune`.
+    Only what the policy may do is played, single actions too: by its allow-list, and by what its cap and its
+    ceiling allow a prompt of usual length. Where a table sends an unfamiliar prompt to a search that was not
+    recorded, its answer counts as wrong, at the cost that is expected: such prompts are never left out. A
+    ``doubt`` about the questions is why nothing may be certified. Raises :class:`router.errors.CannotTune`.
     """
     policy = market.config.policies[name]
     forecast = Forecast(
@@ -34,6 +41,11 @@ def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationS
     prompt_tokens = _known(split.prompt_tokens)
     usual = float(np.median(prompt_tokens))
     rehearsal = rehearse(market, name, guide, prospect, usual)
+    may = guide.offered & rehearsal.grid.affordable
+    if not may.any() and not rehearsal.stages:
+        raise CannotTune(
+            "max_cost_usd or max_latency_s leaves no way to answer a prompt of usual length; raise it"
+        )
     strange = np.flatnonzero(guide.strange(split.familiarity, policy))
     tables = market.tables[name]
     unfamiliar = tables.prospect([""] * len(strange))
@@ -54,15 +66,17 @@ def tune_policy(market: Market, name: str, guide: Predicted, split: CalibrationS
         right, cost_usd = played.right, played.cost_usd
         if len(strange):
             other = instead.play(unfamiliar, recorded_strange, prompt_tokens[strange], objective)
-            right[strange], cost_usd[strange] = other.right, other.cost_usd
+            unknown = np.isnan(other.right) | np.isnan(other.cost_usd)
+            right[strange] = np.where(unknown, 0.0, other.right)
+            cost_usd[strange] = np.where(unknown, other.expected_usd, other.cost_usd)
         return right, cost_usd
 
     singles = {
         way.name: (recorded.right[:, column], recorded.cost_usd[:, column])
         for column, way in enumerate(guide.ways)
-        if guide.offered[column]
+        if may[column]
     }
-    return tune(policy, simulate, singles, split.groups)
+    return tune(policy, simulate, singles, split.groups, doubt=doubt)
 
 
 def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:

@@ -9,51 +9,32 @@ predictor was not fitted on, and one is picked:
 - a sum a query: the most accurate of those that cost no more.
 
 Always taking one action is played too. A rule has to be clearly better than the best of these, by a paired
-bootstrap; else the policy *is* that action. Costs are float64: estimates over many questions, never billed.
+bootstrap; else the policy *is* that action. Questions of which something
+is unknown that the policy may do are left out and counted; where they are many nothing is certified. Costs
+are float64: estimates over many questions, never billed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.config import Policy
-from router.errors import CannotTune
 from router.evaluation.bootstrap import Interval, intervals
-from router.guarantees import Floats, by_group
+from router.guarantees import Floats
 from router.outcomes import LARGE
 from router.promise import ROUTING_SHARE, Promise
-from router.reasons import usd
-
-Play = tuple[Floats, Floats]
-"""What came of N calibration questions: right [N] (0 to 1) and cost in USD [N]."""
+from router.trials import Play, Table, Trial, table_of, usd_of
 
 MULTIPLIERS: Final = tuple(float(each) for each in 10.0 ** np.arange(3, -6.01, -1 / 20))
 """USD per right answer, the safest first. Fixed beforehand, as a certificate needs."""
 
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A rule on the calibration questions: a multiplier, or ``always`` one action (then that is ``None``).
-
-    ``certified``: it keeps what the policy promises, as surely as the policy wants.
-    """
-
-    usd_per_right_answer: float | None
-    always: str | None
-    accuracy: float
-    cost_usd: float
-    certified: bool
-
-    def __str__(self) -> str:
-        if self.always is not None:
-            return f"always {self.always}"
-        return f"a right answer at {_usd(self.usd_per_right_answer or 0.0)}"
+MOST_MISSING: Final = 0.01
+"""Share of questions that may be left out: those with all outcomes may be of another kind than the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,121 +60,115 @@ def tune(
     simulate: Callable[[float], Play],
     singles: Mapping[str, Play],
     groups: Sequence[Any] | NDArray[Any],
+    *,
+    doubt: str | None = None,
 ) -> Tuned:
     """What ``policy`` should do, by what its rule would have done for N calibration questions.
 
     ``simulate`` plays the rule with a multiplier; ``singles`` are what always taking one action came to, by
-    the action's name, the large model's among them where the policy compares with it. ``groups`` [N] say
-    which questions belong together. Raises :class:`router.errors.CannotTune` where of no question
-    all outcomes and costs are known.
+    the action's name: of those alone that the policy may take. ``groups`` [N] say which questions belong
+    together. A ``doubt`` about the questions is why nothing may be certified. Raises
+    :class:`router.errors.CannotTune` where of no question all outcomes and costs are known.
     """
     given = policy.usd_per_right_answer
     multipliers = MULTIPLIERS if given is None else (float(given),)
-    table = _table(multipliers, [simulate(each) for each in multipliers], singles, groups)
+    table = table_of(multipliers, [simulate(each) for each in multipliers], singles, groups)
+    tuned = _by_objective(policy, table, doubt)
+    always = tuned.chosen.always is not None and policy.probe == "always"
+    notices = (
+        tuned.notice,
+        f"{table.left_out}: not all that the policy may do was recorded of them" if table.missing else None,
+        "probe: always has no effect, since one way is always taken" if always else None,
+    )
+    return replace(tuned, notice="; ".join(each for each in notices if each) or None)
+
+
+def _by_objective(policy: Policy, table: Table, doubt: str | None) -> Tuned:
     if policy.confidence is not None:
-        return _certified(policy, policy.confidence, table)
+        return _certified(policy, policy.confidence, table, doubt)
     if policy.mean_cost_usd is not None:
         return _affordable(table, float(policy.mean_cost_usd))
-    if policy.min_accuracy is not None:  # query by query: there is no mean to compare single actions by
-        return _tuned(table, 0, "the file says so; min_accuracy is judged query by query")
-    utility = multipliers[0] * table.right - table.cost_usd
-    reason = f"the most worth at {_usd(multipliers[0])} a right answer"
+    worth = table.multipliers[0]
+    utility = worth * table.right - table.cost_usd
+    if policy.min_accuracy is not None:
+        return _as_said(table, utility)
+    reason = f"the most worth at {usd_of(worth)} a right answer"
     return _best(table, {0, *table.alone}, utility, "USD", reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """G rules by M units: those with ``multipliers``, then ``singles``."""
-
-    multipliers: tuple[float, ...]
-    singles: tuple[str, ...]
-    right: Floats
-    cost_usd: Floats
-
-    @property
-    def rules(self) -> range:
-        """Those that route."""
-        return range(len(self.multipliers))
-
-    @property
-    def alone(self) -> range:
-        """Those that always take one action."""
-        return range(len(self.multipliers), len(self.right))
-
-    def single(self, index: int) -> str:
-        return self.singles[index - len(self.multipliers)]
-
-    @property
-    def units(self) -> list[str]:
-        return [str(unit) for unit in range(self.right.shape[1])]
-
-    def trials(self, certified: Set[int]) -> tuple[Trial, ...]:
-        ways: list[tuple[float | None, str | None]] = [(each, None) for each in self.multipliers]
-        ways += [(None, each) for each in self.singles]
-        means = zip(self.right.mean(axis=1), self.cost_usd.mean(axis=1), strict=True)
-        return tuple(
-            Trial(*way, float(right), float(cost), index in certified)
-            for index, (way, (right, cost)) in enumerate(zip(ways, means, strict=True))
-        )
-
-
-def _table(
-    multipliers: tuple[float, ...],
-    played: Sequence[Play],
-    singles: Mapping[str, Play],
-    groups: Sequence[Any] | NDArray[Any],
-) -> _Table:
-    plays = [*played, *singles.values()]
-    right, cost = (np.stack([play[part] for play in plays]) for part in (0, 1))
-    known = ~(np.isnan(right) | np.isnan(cost)).any(axis=0)
-    if not known.any():
-        unpriced = [name for name, (_, each) in singles.items() if np.isnan(each).all()]
-        if unpriced:
-            raise CannotTune(f"nobody knows what {', '.join(unpriced)} costs; give a price")
-        raise CannotTune("no calibration question has an outcome of every way, probes included; take more")
-    units = np.asarray(groups)[known].tolist()
-    return _Table(
-        multipliers, tuple(singles), by_group(right[:, known], units), by_group(cost[:, known], units)
+def _as_said(table: Table, utility: Floats) -> Tuned:
+    """An accuracy query by query is no mean to compare by: the rule stays, and what it forgoes is said."""
+    reason = "the file says so; min_accuracy is judged query by query"
+    single = max(table.alone, key=lambda index: float(utility[index].mean()), default=None)
+    if single is None:
+        return _tuned(table, 0, reason)
+    gain = _gain(table, utility[single] - utility[0])
+    if gain.low <= 0:
+        return _tuned(table, 0, reason)
+    notice = (
+        f"always {table.single(single)} is worth more at {usd_of(table.multipliers[0])} a right answer, by "
+        f"{_said(gain)} USD a query: min_accuracy keeps the policy from it"
     )
+    return _tuned(table, 0, reason, notice=notice)
 
 
-def _certified(policy: Policy, confidence: float, table: _Table) -> Tuned:
+def _certified(policy: Policy, confidence: float, table: Table, doubt: str | None) -> Tuned:
     """The cheapest rule that keeps the promise."""
     delta = 1 - confidence
-    promise, what = _promise(policy, confidence, table)
+    what = _promised(policy, confidence)
+    always = _large(policy, table)
+    if policy.min_share_of_large is not None and always is None:
+        doubt = f"{_limits(policy)} forbids {policy.large}, there is nothing to compare with"
+    elif table.missing > MOST_MISSING * table.questions:
+        doubt = (
+            f"outcomes of {table.missing:,} of {table.questions:,} questions are missing, which is too many"
+        )
+    if doubt is not None:
+        return _uncertified(policy, table, f"{what} is not certified: {doubt}")
+    promise = _promise(policy, table, always)
     sure = promise.certified(table.right, len(table.rules), delta)
     if promise.large is not None:
-        always = _large(policy, table)
+        assert always is not None, "it is promised by that"
         sure.add(always)  # it is as right as itself
         if sure == {always}:
             notice = f"nothing but it is certified for {what}: {_needed(promise, table.right[0], delta)}"
             return _tuned(table, always, "as right as itself", sure, notice)
     if not sure:
         safest = int(table.right.mean(axis=1).argmax())
-        notice = f"{what} cannot be certified: {_needed(promise, table.right[safest], delta)}"
-        return _tuned(table, safest, "the most accurate of all", notice=notice)
+        needed = _needed(promise, table.right[safest], delta)
+        return _uncertified(policy, table, f"{what} cannot be certified: {needed}")
     return _best(table, sure, -table.cost_usd, "USD", f"the cheapest of those certified for {what}", sure)
 
 
-def _affordable(table: _Table, budget_usd: float) -> Tuned:
+def _uncertified(policy: Policy, table: Table, notice: str) -> Tuned:
+    """What is left: the large model where its accuracy is wanted, else the most accurate."""
+    large = None if policy.min_share_of_large is None else _large(policy, table)
+    if large is not None:
+        return _tuned(table, large, "as right as itself", notice=notice)
+    return _tuned(table, int(table.right.mean(axis=1).argmax()), "the most accurate of all", notice=notice)
+
+
+def _affordable(table: Table, budget_usd: float) -> Tuned:
     """The most accurate rule for so much a query."""
     costs = table.cost_usd.mean(axis=1)
     within = set(np.flatnonzero(costs <= budget_usd).tolist())
     if not within:
         cheapest = int(costs.argmin())
-        notice = f"{_usd(budget_usd)} a query buys nothing: the cheapest way costs {_usd(costs[cheapest])}"
+        notice = (
+            f"{usd_of(budget_usd)} a query buys nothing: the cheapest way costs {usd_of(costs[cheapest])}"
+        )
         return _tuned(table, cheapest, "the cheapest of all", notice=notice)
     return _best(
         table,
         within,
         table.right,
         "right answers",
-        f"the most accurate for at most {_usd(budget_usd)} a query",
+        f"the most accurate for at most {usd_of(budget_usd)} a query",
     )
 
 
 def _best(
-    table: _Table,
+    table: Table,
     candidates: Set[int],
     value: Floats,
     unit: str,
@@ -213,19 +188,25 @@ def _best(
         return _tuned(table, rule, reason, certified)
     if rule is None:
         return _tuned(table, single, reason, certified)
-    gains = value[rule] - value[single]
-    gain = intervals(lambda weights: [weights @ gains / weights.sum()], table.units)[0]
-    found = (
-        f"always {table.single(single)} by {gain.value:.2g} [{gain.low:.2g}, {gain.high:.2g}] {unit} a query"
-    )
+    gain = _gain(table, value[rule] - value[single])
+    found = f"always {table.single(single)} by {_said(gain)} {unit} a query"
     if gain.clear:
         return _tuned(table, rule, f"{reason}; it beats {found}", certified)
     notice = f"no routing is clearly better: it beats {found}"
     return _tuned(table, single, reason, certified, notice)
 
 
+def _gain(table: Table, gains: Floats) -> Interval:
+    """Of paired differences [M], their mean."""
+    return intervals(lambda weights: [weights @ gains / weights.sum()], table.units)[0]
+
+
+def _said(gain: Interval) -> str:
+    return f"{gain.value:.2g} [{gain.low:.2g}, {gain.high:.2g}]"
+
+
 def _tuned(
-    table: _Table, index: int, reason: str, certified: Set[int] = frozenset(), notice: str | None = None
+    table: Table, index: int, reason: str, certified: Set[int] = frozenset(), notice: str | None = None
 ) -> Tuned:
     right, cost = table.right[index], table.cost_usd[index]
     accuracy, cost_usd = intervals(
@@ -235,23 +216,30 @@ def _tuned(
     return Tuned(trials[index], accuracy, cost_usd, len(right), reason, notice, trials)
 
 
-def _promise(policy: Policy, confidence: float, table: _Table) -> tuple[Promise, str]:
-    """What is promised, and in words."""
-    with_confidence = f"with {confidence:.0%} confidence"
+def _promise(policy: Policy, table: Table, large: int | None) -> Promise:
+    if policy.min_share_of_large is None or large is None:
+        return Promise(policy.min_accuracy or 0.0)
+    return Promise(policy.min_share_of_large, table.right[large])
+
+
+def _promised(policy: Policy, confidence: float) -> str:
+    """In words."""
     if policy.min_share_of_large is None:
-        target = policy.min_accuracy or 0.0
-        return Promise(target), f"an accuracy of {target:.1%} {with_confidence}"
-    share = policy.min_share_of_large
-    return (
-        Promise(share, table.right[_large(policy, table)]),
-        f"{share:.1%} of the accuracy of {policy.large} {with_confidence}",
-    )
+        return f"an accuracy of {policy.min_accuracy:.1%} with {confidence:.0%} confidence"
+    share = f"{policy.min_share_of_large:.1%} of the accuracy of {policy.large}"
+    return f"{share} with {confidence:.0%} confidence"
 
 
-def _large(policy: Policy, table: _Table) -> int:
-    """The row of always taking the large model, by either name."""
-    name = policy.large if policy.large in table.singles else LARGE
-    return table.alone[table.singles.index(name)]
+def _large(policy: Policy, table: Table) -> int | None:
+    """The row of always taking the large model, by either name; ``None`` where the policy may not."""
+    found = [name for name in (policy.large, LARGE) if name in table.singles]
+    return table.alone[table.singles.index(found[0])] if found else None
+
+
+def _limits(policy: Policy) -> str:
+    """What may keep a policy from a way to answer."""
+    names = ("max_cost_usd", "max_latency_s", "allow")
+    return " or ".join(name for name in names if getattr(policy, name) is not None) or "the policy"
 
 
 def _needed(promise: Promise, right: Floats, delta: float) -> str:
@@ -263,7 +251,3 @@ def _needed(promise: Promise, right: Floats, delta: float) -> str:
     units = promise.units_needed(right, delta)
     more = "more than a million" if units is None else f"about {units:,}"
     return f"{len(right)} calibration questions are too few, {more} would do; {reach}"
-
-
-def _usd(amount: float) -> str:
-    return usd(Decimal(repr(float(amount))))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # these load scipy and scikit-learn, which take seconds
     from router.market import Market
     from router.predictor.predictor import Predictor
     from router.review import Review
-    from router.tuning import Trial, Tuned
+    from router.trials import Trial
+    from router.tuning import Tuned
 
 EPILOG: Final = (
     "Examples:\n\n  gradus policy check gradus.yaml\n\n"

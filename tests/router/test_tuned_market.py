@@ -10,8 +10,9 @@ import pytest
 
 from router.market import Market
 from router.predictor.predictor import CalibrationSplit
+from router.trials import Trial
 from router.tuned_market import recorded_split, tune_policy
-from router.tuning import Trial, Tuned
+from router.tuning import Tuned
 from tests.router.guided import ACTIONS, Oracle, guided
 
 COUNT, STAGES = 200, 3
@@ -44,7 +45,8 @@ def _split(*, unfamiliar: int = 0, **changes: Any) -> CalibrationSplit:
 
 
 def _market(**policy: Any) -> Market:
-    return guided(Oracle([0.5] * 4), usd_per_right_answer=None, max_mean_cost_usd="0.0006", **policy)
+    wanted = {"usd_per_right_answer": None, "max_mean_cost_usd": "0.0006", **policy}
+    return guided(Oracle([0.5] * 4), **wanted)
 
 
 def _tuned(split: CalibrationSplit, **policy: Any) -> Tuned:
@@ -96,3 +98,51 @@ def test_a_probe_costs_what_its_samples_cost() -> None:
     assert recorded.sample_usd == pytest.approx(np.full(COUNT, 1e-5))
     assert recorded.p_right.shape == (COUNT, 2)
     assert recorded.right.shape == (COUNT, len(ACTIONS))
+
+
+CAP = {"max_cost_usd": "0.0015", "probe": "never"}
+"""Below the worst case of the large model (100 tokens for $20 a million), above that of the small one."""
+SHARE = {"max_mean_cost_usd": None, "min_share_of_large": 0.5, "confidence": 0.9}
+
+
+def test_what_a_cap_forbids_is_not_played_alone() -> None:
+    alone = {each.always for each in _tuned(_split(), **CAP).trials if each.always is not None}
+    assert "small" in alone
+    assert "big" not in alone
+
+
+def test_no_share_of_a_large_model_is_certified_that_the_cap_forbids() -> None:
+    found = _tuned(_split(), **CAP, **SHARE)
+    assert not any(each.certified for each in found.trials)
+    assert found.chosen.always != "big"
+    assert found.notice is not None
+    assert "is not certified: max_cost_usd forbids big" in found.notice
+    assert _tuned(_split(), probe="never", **SHARE).chosen.certified
+
+
+def test_ways_that_the_policy_has_not_leave_no_question_out() -> None:
+    split = _split()
+    split.right[:, 2] = np.nan  # best_of_n_weighted@16
+    found = _tuned(split, probe="never", allow=["small", "big"])
+    assert found.units == COUNT
+    assert found.notice is None or "left out" not in found.notice
+
+
+@pytest.mark.parametrize(("missing", "certified"), [(2, True), (3, False)])
+def test_questions_without_all_outcomes_are_counted_and_if_many_nothing_is_certified(
+    missing: int, certified: bool
+) -> None:
+    split = _split()
+    split.right[:missing, 3] = np.nan
+    found = _tuned(split, probe="never", **SHARE)
+    assert any(each.certified for each in found.trials) is certified
+    assert found.notice is not None
+    assert f"{missing} of 200 questions are left out" in found.notice
+    assert (f"outcomes of {missing} of 200 questions are missing" in found.notice) is not certified
+
+
+def test_unfamiliar_prompts_are_never_left_out() -> None:
+    """A search that was not recorded, to which a table sends them, counts as wrong."""
+    found = _tuned(_split(unfamiliar=40), strategy="majority", probe="always", allow=["tiny", "big"])
+    assert found.units == COUNT
+    assert _trial(found, 1e-6).accuracy <= 0.5

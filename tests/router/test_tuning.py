@@ -12,7 +12,8 @@ from router.config import Policy
 from router.errors import CannotTune
 from router.guarantees import Floats
 from router.promise import Promise, holm
-from router.tuning import MULTIPLIERS, Play, Tuned, tune
+from router.trials import Play
+from router.tuning import MULTIPLIERS, Tuned, tune
 
 SMALL_USD, LARGE_USD = 0.001, 0.02
 
@@ -225,3 +226,33 @@ def test_holms_method_is_stricter_than_each_test_and_looser_than_bonferroni() ->
     assert holm(p_values, 0.1).tolist() == [True, True, False, True]
     assert holm(p_values, 0.05).tolist() == [False, True, False, False]
     assert holm(np.array([]), 0.1).tolist() == []
+
+
+def test_a_single_action_that_is_worth_more_than_an_accuracy_query_by_query_is_named() -> None:
+    traffic = Traffic(2000, large_right=0.4)
+    careless = tune(
+        _policy(usd_per_right_answer="0.001", min_accuracy=0.75),
+        lambda _: traffic.singles["big"],
+        traffic.singles,
+        traffic.groups,
+    )
+    assert careless.chosen.always is None
+    assert careless.notice is not None
+    assert careless.notice.startswith("always small is worth more at $0.001 a right answer, by 0.019 [")
+
+
+def test_a_doubt_about_the_questions_keeps_everything_from_being_certified() -> None:
+    traffic = Traffic(3000)
+    for wants in ({"min_accuracy": 0.8}, {"min_share_of_large": 0.95}):
+        policy = _policy(confidence=0.9, **wants)
+        tuned = tune(policy, traffic.play, traffic.singles, traffic.groups, doubt="these were seen before")
+        assert not any(trial.certified for trial in tuned.trials)
+        assert tuned.notice is not None
+        assert tuned.notice.endswith("is not certified: these were seen before")
+
+
+def test_always_probing_says_that_it_has_no_effect_where_one_way_is_taken() -> None:
+    tuned = Traffic(2000, skill=0.0).tuned(usd_per_right_answer="1", probe="always")
+    assert tuned.chosen.always == "big"
+    assert tuned.notice is not None
+    assert tuned.notice.endswith("probe: always has no effect, since one way is always taken")
