@@ -19,6 +19,7 @@ from router.artifacts import read_artifact
 from router.errors import ArtifactInvalid, OutcomesInvalid
 from router.evaluation.bootstrap import Interval, intervals
 from router.evaluation.crossval import folds
+from router.evaluation.groups import by_story
 from router.outcome_table import Floats, OutcomeTable
 from router.probe import bin_of
 from router.strategy import BY_STEPS, search_strategy
@@ -113,6 +114,7 @@ def fit_strategy_table(
     come from the outcomes. ``created`` is a date, for people. Raises :class:`OutcomesInvalid` where no search
     was recorded, or no probe.
     """
+    table = by_story(table)
     searches = [each for each in table.actions if each.route == "small" and each.samples > 1]
     if not searches:
         raise OutcomesInvalid("no search on the small model was recorded: there is no strategy to choose")

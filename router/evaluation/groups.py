@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+
+from router.outcome_table import OutcomeTable
 
 SHINGLE_WORDS = 4
 SIMILAR = 0.5
@@ -68,3 +71,8 @@ def united(groups: Sequence[str], prompts: Sequence[str]) -> tuple[str, ...]:
     edges = coo_array((np.ones(len(given)), (given, alike)), shape=(nodes, nodes))
     _, component = connected_components(edges, directed=False)
     return tuple(f"g{component[each]}" for each in given)
+
+
+def by_story(table: OutcomeTable) -> OutcomeTable:
+    """The same, grouped by story too: whoever fits and measures on parts of it must not tear these apart."""
+    return replace(table, groups=united(table.groups, table.prompts))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from router.errors import OutcomesInvalid
-from router.evaluation.groups import united
+from router.evaluation.groups import by_story
 from router.outcome_table import Floats, OutcomeTable
 
 Unit = Literal["usd", "calls"]
@@ -83,7 +83,7 @@ def prepare(
     if len(known) < len(table):
         notes.append(f"{len(table) - len(known)} of {len(table)} questions lack an outcome of these actions")
     chosen = chosen.take(known)
-    chosen = replace(chosen, groups=united(chosen.groups, chosen.prompts))
+    chosen = by_story(chosen)
     if len(set(chosen.groups)) < _LEAST_GROUPS:
         raise OutcomesInvalid(
             f"the questions are of {len(set(chosen.groups))} groups, which cannot be told apart by folds; "

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from router.errors import OutcomesInvalid
 from router.evaluation.crossval import folds
+from router.evaluation.groups import by_story
 from router.features.text import TextFeatures
 from router.fitting import text_models
 from router.fitting.calibrating import fit_calibrator
@@ -55,7 +56,7 @@ def fit_predictor(
     cross-validation. ``embed`` refines it by embeddings. ``on_step`` is told what begins. Raises
     :class:`OutcomesInvalid` for too few outcomes.
     """
-    identities = identities or Identities()
+    identities, table = identities or Identities(), by_story(table)
     fitted, held_out = split(table, calibration_share, seed)
     for part, rows in (("to fit", fitted), ("held out", held_out)):
         _check_enough(table.take(rows), part)
@@ -184,6 +185,7 @@ def _lengths(raw: Floats, known: Floats, columns: Indices) -> Lengths:
 
 def calibration_split(predictor: Predictor, table: OutcomeTable) -> CalibrationSplit:
     """What ``predictor`` says of questions that it was not fitted to, and what came of them."""
+    table = by_story(table)
     forecast = predictor.forecast(table.prompts)
     stages, seen = np.empty((len(table), 0)), np.empty((len(table), 0, len(table.actions)))
     scores = np.empty((len(table), 0))
