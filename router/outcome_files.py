@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import TextIOWrapper
@@ -81,6 +82,8 @@ def with_labels(table: OutcomeTable, path: Path) -> OutcomeTable:
     waiting = ran & np.isnan(table.right)
     for label, (file, line) in _rows(path):
         where = f"{file}:{line}"
+        if not isinstance(label, Mapping):
+            raise OutcomesInvalid(f'{where}: not an object; a label looks like {{"id": "1", "right": 1}}')
         row = row_of.get(str(label.get("id")))
         if row is None:
             raise OutcomesInvalid(f"{where}: no question has the id {label.get('id')!r}")
@@ -119,7 +122,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
     try:
         with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
             yield from _csv_rows(file, path) if name.endswith(".csv") else _json_rows(file, path)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise OutcomesInvalid(f"{path}: cannot be read: {error}") from error
 
 

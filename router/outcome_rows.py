@@ -69,8 +69,13 @@ class RowTable:
         if not isinstance(row, Mapping):
             _fail(source, 'not an object; a row looks like {"id": "1", "question": "...", "action": ...}')
         if "action" in row:
+            if not isinstance(row["action"], str) or not row["action"]:
+                _fail(
+                    source,
+                    f'action: a name is wanted ("small", "majority@16", a model), not {row["action"]!r}',
+                )
             question = self._question(row, source)
-            self._add_cell(question, str(row["action"]), row, source)
+            self._add_cell(question, row["action"], row, source)
             if row.get("probe") is not None:
                 self._add_probe(question, row["probe"], source)
         elif isinstance(row.get("actions"), Mapping):
@@ -82,7 +87,7 @@ class RowTable:
             if row.get("probe") is not None:
                 self._add_probe(question, row["probe"], source)
             if row.get("prompt_tokens") is not None:
-                self._numbers[question][0] = row["prompt_tokens"]
+                self._numbers[question][0] = _count(row["prompt_tokens"], "prompt_tokens", source)
         else:
             _fail(source, 'neither "action" (a row a question and action) nor "actions" (a row a question)')
 
@@ -135,7 +140,10 @@ class RowTable:
 
     def _add_cell(self, question: int, name: str, cell: Row, source: Source) -> None:
         key = (name, cell.get("model"), cell.get("strategy"), cell.get("samples"))
-        column = self._keys.get(key)
+        try:
+            column = self._keys.get(key)
+        except TypeError:
+            _fail(source, f"{name}: model, strategy and samples are names and a number, not {key[1:]!r}")
         if column is None:
             column = self._keys[key] = self._column(_action(*key, source), source)
         get = cell.get
@@ -144,7 +152,7 @@ class RowTable:
         self._sources.append(source)
         # Searches by steps read their prompt many times; a direct answer once.
         if "prompt_tokens" in cell and self._actions[column].strategy == "direct":
-            self._numbers[question][0] = cell["prompt_tokens"]
+            self._numbers[question][0] = _count(cell["prompt_tokens"], "prompt_tokens", source)
 
     def _column(self, action: Action, source: Source) -> int:
         known = self._columns.setdefault(action.name, len(self._actions))
@@ -163,7 +171,7 @@ class RowTable:
     def _add_probe(self, question: int, probe: Any, source: Source) -> None:
         try:
             self._evidence[question] = _evidence(probe["samples"])
-            self._numbers[question][1] = probe.get("cost_usd")
+            self._numbers[question][1] = _count(probe.get("cost_usd"), "probe: cost_usd", source)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             _fail(source, f'probe: "samples" of "answer" and "score" (0 to 1) are wanted: {error}')
 
@@ -250,6 +258,19 @@ def _evidence(samples: Sequence[Row]) -> Evidence:
         completion_tokens=() if None in tokens else cast("tuple[int, ...]", tokens),
         finish_reasons=() if None in finishes else cast("tuple[Any, ...]", finishes),
     )
+
+
+def _count(value: Any, name: str, source: Source) -> float | None:
+    """A number of 0 or more, also in text; ``None`` where nobody knows."""
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        _fail(source, f"{name}: a number of 0 or more is wanted, not {value!r}")
+    if not 0 <= number < float("inf"):
+        _fail(source, f"{name}: a number of 0 or more is wanted, not {value!r}")
+    return number
 
 
 def _fail(source: Source, problem: str) -> NoReturn:
