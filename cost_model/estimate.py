@@ -75,7 +75,9 @@ class Tokens:
             model.cost_usd(self.prompt, self.completion),
             *(
                 judge.price.cost_usd(
-                    judge.read_tokens(self.judged, self.judged_tokens), judge.written_tokens(self.judged)
+                    judge.read_tokens(self.judged, self.judged_tokens),
+                    judge.written_tokens(self.judged),
+                    calls=self.judged * judge.calls,
                 )
                 for judge in judges
             ),

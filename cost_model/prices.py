@@ -69,14 +69,16 @@ class Price:
         completion_tokens: Tokens = 0,
         cached_prompt_tokens: Tokens = 0,
         reasoning_tokens: Tokens = 0,
+        *,
+        calls: int = 1,
     ) -> Decimal | None:
         """``None`` when a price that is needed is unknown; tokens there are none of need no price.
 
-        Cached tokens are some of the prompt's, reasoning tokens some of the completion's. The whole request
-        has the prices of the tier that its prompt reaches; of several requests in one count, the prompt is
-        taken for one, which costs no less as long as longer prompts are dearer.
+        Cached tokens are some of the prompt's, reasoning tokens some of the completion's. A whole request
+        has the prices of the tier that its prompt reaches; of several ``calls`` in one count, that is the
+        tier that their mean prompt reaches.
         """
-        price = [self, *self._reached(prompt_tokens)][-1]
+        price = [self, *self._reached(Decimal(prompt_tokens) / max(calls, 1))][-1]
         cached = min(cached_prompt_tokens, prompt_tokens)
         thought = min(reasoning_tokens, completion_tokens)
         return add_usd(

@@ -108,10 +108,12 @@ class Market:
         return tuple(self._priced(line) for line in lines)
 
     def _priced(self, line: Usage) -> Usage:
+        calls = line.calls
         if line.purpose == "verifier":
             judge = self.judges.get(line.model)
             parameters = None if judge is None else judge.parameters
             price = UNKNOWN if judge is None else judge.price
+            calls *= 1 if judge is None else judge.calls  # of a verifier the line counts turns
         else:
             model = self.config.models.get(line.model)
             parameters = None if model is None else model.parameters
@@ -123,6 +125,7 @@ class Market:
                 line.completion_tokens,
                 line.cached_prompt_tokens,
                 line.reasoning_tokens,
+                calls=calls,
             ),
             flops=_flops(parameters, line.total_tokens),
         )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_model.estimate import Judge, Size, Tokens, direct, parallel
-from cost_model.prices import FREE, UNKNOWN, Price
+from cost_model.prices import FREE, UNKNOWN, Price, Tier
 from tests.cost_model.sizes import SIZE, sizes
 
 money = st.decimals(min_value=0, max_value=1, places=9)
@@ -43,6 +43,14 @@ def test_a_search_that_its_probe_already_did_costs_nothing() -> None:
 
 PRICE = Price(Decimal(1), Decimal(1))
 PRM = Judge(PRICE, 10, context=512)
+
+
+def test_turns_that_are_judged_one_by_one_have_the_price_of_short_prompts() -> None:
+    tiered = Price(Decimal(1), Decimal(1), tiers=(Tier(200, Price(Decimal(2), Decimal(2))),))
+    judge = Judge(tiered, 10, context=512)
+    assert Tokens(judged=4, judged_tokens=4 * 130).cost_usd(FREE, [judge]) == 4 * 130
+    assert Tokens(judged=4, judged_tokens=4 * 300).cost_usd(FREE, [judge]) == 2 * 4 * 300
+    assert Tokens(judged=4, judged_tokens=4 * 130).most_usd(FREE, [judge]) == 2 * 4 * 130
 
 
 def test_who_judges_reads_every_turn_but_no_more_of_it_than_fits() -> None:

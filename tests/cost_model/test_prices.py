@@ -74,6 +74,19 @@ prices = st.builds(
 counts = st.integers(0, 3000)
 
 
+def test_many_short_prompts_in_one_count_are_not_one_long_prompt() -> None:
+    assert LONG.cost_usd(2000, 10, calls=2) == DISCOUNTED.cost_usd(2000, 10)
+    assert LONG.cost_usd(2001, 0, calls=2) == LONG.tiers[0].price.cost_usd(2001, 0)
+
+
+@given(prices, counts, counts, st.integers(0, 9))
+def test_however_many_calls_they_were_tokens_cost_no_more_than_the_most(
+    price: Price, read: int, written: int, calls: int
+) -> None:
+    most, cost = price.most_usd(read, written), price.cost_usd(read, written, calls=calls)
+    assert most is None or (cost is not None and cost <= most)
+
+
 def test_cached_and_reasoning_tokens_have_prices_of_their_own() -> None:
     # 30 prompt tokens of which 10 were cached, 20 completion tokens of which 5 were thinking.
     expected = (20 * Decimal(2) + 10 * Decimal("0.5") + 15 * Decimal(8) + 5 * Decimal(12)) / 1_000_000

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cost_model.prices import Price
+from cost_model.prices import UNKNOWN, Price, Tier
 from cost_model.usage import Usage
 from router.artifacts import weights_sha256
 from router.config import load_config
@@ -120,3 +121,13 @@ def test_usage_is_priced_by_the_model_or_verifier_it_names(tmp_path: Path) -> No
         None,
     ]
     assert [line.flops for line in priced] == [2.2e9, 4e9, 0.0, 3.08e9, None, None]
+
+
+def test_a_bill_takes_the_turns_that_a_judge_read_for_so_many_prompts(tmp_path: Path) -> None:
+    opened = market(tmp_path)
+    tiered = replace(opened.judges["prm"].price, tiers=(Tier(500, UNKNOWN),))
+    opened = replace(opened, judges={"prm": replace(opened.judges["prm"], price=tiered)})
+    (short,) = opened.priced([Usage("verifier", "prm", 16, 2000)])
+    (long,) = opened.priced([Usage("verifier", "prm", 2, 2000)])
+    assert short.cost_usd == Decimal("0.002")
+    assert long.cost_usd is None
