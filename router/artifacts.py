@@ -22,7 +22,7 @@ people.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -132,6 +132,16 @@ def weights_sha256(reference: str) -> str | None:
         return sha256((artifact_path(reference) / "model.safetensors").read_bytes()).hexdigest()
     except OSError:
         return None
+
+
+def files_sha256(files: Sequence[Path]) -> str:
+    """Of their bytes, one behind the other."""
+    digest = sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def artifact_path(reference: str) -> Traversable:

@@ -39,12 +39,35 @@ class Opened:
     drift: DriftMonitor | None
 
 
+@dataclass(frozen=True, slots=True)
+class Untuned:
+    """What a configuration names, read; ``warnings`` say what of it is not there (yet)."""
+
+    market: Market
+    predictor: Predictor | None
+    warnings: tuple[str, ...]
+
+
 def open_configured(config: Config, load_embedder: LoadEmbedder | None = None) -> Opened:
-    """Read what the configuration names.
+    """Read what the configuration names, and tune its policies.
 
     Raises :class:`ArtifactInvalid` for an artefact that is wrong, and for a predictor that fits no policy.
-    One that fits some guides these; the others go by difficulty bin. ``load_embedder`` loads the sentence
-    encoder that a predictor was fitted with: the router itself runs no model.
+    One that fits some guides these; the others go by difficulty bin.
+    """
+    untuned = open_untuned(config, load_embedder)
+    market, predictor, warnings = untuned.market, untuned.predictor, list(untuned.warnings)
+    tuned: dict[str, Tuned] = {}
+    if predictor is not None:
+        market, tuned, problems = _guided(market, predictor)
+        warnings += problems
+    return Opened(market, tuned, (*warnings, *_untuned(market)), _drift(predictor))
+
+
+def open_untuned(config: Config, load_embedder: LoadEmbedder | None = None) -> Untuned:
+    """Read what the configuration names, and tune nothing.
+
+    ``load_embedder`` loads the sentence encoder that a predictor was fitted with: the router itself runs no
+    model. Raises :class:`ArtifactInvalid` for an artefact that is wrong.
     """
     calibration = load_calibration(config.calibration)
     predictor, missing = _predictor(config, load_embedder)
@@ -56,12 +79,24 @@ def open_configured(config: Config, load_embedder: LoadEmbedder | None = None) -
         predictor=predictor,
         strategies=_strategies(config),
     )
-    warnings = [each for each in (missing_calibration(config.calibration, calibration), missing) if each]
-    tuned: dict[str, Tuned] = {}
-    if predictor is not None:
-        market, tuned, problems = _guided(market, predictor)
-        warnings += problems
-    return Opened(market, tuned, (*warnings, *_untuned(market)), _drift(predictor))
+    warnings = missing_calibration(config.calibration, calibration), missing
+    return Untuned(market, predictor, tuple(each for each in warnings if each))
+
+
+def tune_by(market: Market, name: str, predictor: Predictor, *, doubt: str | None = None) -> Tuned:
+    """Tune one policy on the calibration questions of a predictor; a ``doubt`` about them certifies nothing.
+
+    Raises :class:`ArtifactInvalid` for a predictor of other models, :class:`CannotTune`.
+    """
+    from router.predictor.identity import check_fits
+    from router.tuned_market import tune_policy
+
+    check_fits(predictor, market.config, name)
+    if name not in market.guides:
+        raise CannotTune("the predictor knows no way to answer that this policy has; fit one to its outcomes")
+    if predictor.calibration is None:
+        raise CannotTune("the predictor has no calibration questions; make it anew with `gradus fit`")
+    return tune_policy(market, name, market.guides[name], predictor.calibration, doubt=doubt)
 
 
 def _strategies(config: Config) -> dict[str, StrategyTable]:
@@ -112,23 +147,16 @@ def _predictor(config: Config, load_embedder: LoadEmbedder | None) -> tuple[Pred
 
 def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tuned], list[str]]:
     """The market with what tuning found, and what kept it from a policy."""
-    from router.predictor.identity import check_fits
-    from router.tuned_market import tune_policy
-
     guides, objectives = dict(market.guides), dict(market.objectives)
     tuned: dict[str, Tuned] = {}
     problems: list[str] = []
     for name, guide in market.guides.items():
         try:
-            check_fits(predictor, market.config, name)
+            tuned[name] = found = tune_by(market, name, predictor)
         except ArtifactInvalid as error:
             problems.append(str(error))
             del guides[name]
             continue
-        if predictor.calibration is None:
-            continue
-        try:
-            tuned[name] = found = tune_policy(market, name, guide, predictor.calibration)
         except CannotTune as error:
             problems.append(f"policy {name!r}: {error}")
             continue

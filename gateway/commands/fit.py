@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +14,7 @@ from rich.table import Column, Table
 
 from gateway.commands.files import drawable, writable
 from gateway.embeddings import load_embedder
+from router.artifacts import files_sha256
 from router.config import load_config
 from router.errors import OutcomesInvalid, UnknownPolicy
 from router.outcome_files import read_outcomes
@@ -99,7 +98,7 @@ def command(
                 weights=weights_of(configured, policy) if configured else {},
                 files=tuple(path.name for path in outcomes),
                 embedding=None if embedder is None else str(embedder),
-                sha256=_hash([*outcomes, *([labels] if labels else [])]),
+                sha256=files_sha256([*outcomes, *([labels] if labels else [])]),
             ),
             embed=None if embedder is None else load_embedder(embedder),
             on_step=status.update,
@@ -177,13 +176,3 @@ def _probe_table(manifest: Manifest) -> Table:
     for row in stage_rows(manifest):
         table.add_row(*row)
     return table
-
-
-def _hash(files: Sequence[Path]) -> str:
-    """SHA-256 of their bytes, one behind the other."""
-    digest = sha256()
-    for file in files:
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -16,14 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.commands.files import drawable, writable
-from router.artifacts import artifact_path, load_calibration
+from gateway.embeddings import load_embedder
 from router.config import Config, load_config
 from router.errors import ArtifactInvalid, CannotTune, UnknownPolicy
-from router.price_list import listed_prices
-from router.quality import load_shortfalls
 
 if TYPE_CHECKING:  # these load scipy and scikit-learn, which take seconds
-    from router.market import Market
     from router.predictor.predictor import Predictor
     from router.review import Review
     from router.trials import Trial
@@ -36,6 +33,10 @@ EPILOG: Final = (
 )
 _ROWS: Final = 8
 """So many multipliers are shown of those that were tried."""
+_WOULD: Final = (
+    "this is what would be chosen on these outcomes: a gateway tunes on its predictor's calibration questions"
+)
+_SEEN: Final = "the predictor was fitted to these questions"
 
 File = Annotated[str, typer.Argument(help="A configuration, or a preset.", metavar="FILE")]
 Only = Annotated[
@@ -87,24 +88,25 @@ def command(
 def _reviews(
     config: Config, names: Sequence[str], outcomes: Sequence[Path], say: Callable[[str], None]
 ) -> Iterator[Review]:
-    from router.market import open_market
+    from router.opening import open_untuned, tune_by
     from router.review import review
 
-    predictor, missing = _predictor(config, outcomes)
-    market = open_market(
-        config,
-        calibration=load_calibration(config.calibration),
-        price_map=listed_prices(config),
-        shortfalls=load_shortfalls(config),
-        predictor=predictor,
-    )
+    opened = open_untuned(config, load_embedder)
+    market, predictor, missing = opened.market, opened.predictor, list(opened.warnings)
+    doubt = None
+    if outcomes:
+        if predictor is None:
+            raise CannotTune("--outcomes: there is no predictor to tune on them; make one by `gradus fit`")
+        predictor, doubt = _on_these(predictor, outcomes)
+        missing += [doubt] if doubt else []
+        missing.append(_WOULD)
     unfit: list[ArtifactInvalid] = []
     for name in names:
         say(f"tuning {name}")
         tuned, warnings = None, list(missing)
         if predictor is not None:
             try:
-                tuned = _tuned(market, name, predictor)
+                tuned = tune_by(market, name, predictor, doubt=doubt and _SEEN)
             except (ArtifactInvalid, CannotTune) as error:
                 warnings.append(str(error))
                 unfit += [error] if isinstance(error, ArtifactInvalid) else []
@@ -114,43 +116,19 @@ def _reviews(
         raise unfit[0]
 
 
-def _tuned(market: Market, name: str, predictor: Predictor) -> Tuned:
-    """Raises :class:`ArtifactInvalid` for a predictor of other models, :class:`CannotTune`."""
-    from router.predictor.identity import check_fits
-    from router.tuned_market import tune_policy
-
-    check_fits(predictor, market.config, name)
-    if name not in market.guides:
-        raise CannotTune("the predictor knows no way to answer that this policy has; fit one to its outcomes")
-    if predictor.calibration is None:
-        raise CannotTune("the predictor has no calibration questions; make it anew with `gradus fit`")
-    return tune_policy(market, name, market.guides[name], predictor.calibration)
-
-
-def _predictor(config: Config, outcomes: Sequence[Path]) -> tuple[Predictor | None, list[str]]:
-    """The one that is configured, with ``outcomes`` as its calibration questions, and what is missing."""
-    if config.predictor is None:
-        if outcomes:
-            raise CannotTune(
-                "--outcomes: the configuration names no predictor to tune; make one by `gradus fit`"
-            )
-        return None, []
-    if not artifact_path(config.predictor).is_dir():
-        return None, [f"predictor {config.predictor} is not there: make it with `gradus fit`"]
-    from router.predictor.files import load_predictor
-
-    predictor = load_predictor(config.predictor)
-    if not outcomes:
-        return predictor, []
+def _on_these(predictor: Predictor, outcomes: Sequence[Path]) -> tuple[Predictor, str | None]:
+    """The predictor with ``outcomes`` as its calibration questions, and why they certify nothing."""
     from router.fitting.fit import calibration_split
     from router.outcome_files import read_outcomes
+    from router.predictor.identity import seen_before
 
     table = read_outcomes(outcomes, None)
     try:
         table = table.only([action.name for action in predictor.actions])
     except KeyError as error:
         raise CannotTune(f"--outcomes: {error.args[0]}") from None
-    return replace(predictor, calibration=calibration_split(predictor, table)), []
+    found = replace(predictor, calibration=calibration_split(predictor, table))
+    return found, seen_before([predictor], outcomes)
 
 
 def _show(console: Console, found: Review) -> None:
@@ -159,18 +137,19 @@ def _show(console: Console, found: Review) -> None:
     for rule in found.rules:
         console.print(f"  {rule}", soft_wrap=True, highlight=False, markup=False)
     if found.tuned is not None:
-        _show_tuned(console, found.tuned)
+        _show_tuned(console, found.tuned, ", but for queries that a rule decides" if found.rules else "")
     for warning in found.warnings:
         console.print(f"  [yellow]note:[/yellow] {escape(warning)}", soft_wrap=True, highlight=False)
 
 
-def _show_tuned(console: Console, tuned: Tuned) -> None:
-    sure = " (certified)" if tuned.chosen.certified else ""
+def _show_tuned(console: Console, tuned: Tuned, but: str) -> None:
+    """``but`` says which queries are not in it."""
+    sure = f" (certified{but})" if tuned.chosen.certified else ""
     console.print(f"  does: {tuned.chosen}{sure}: {escape(tuned.reason)}", soft_wrap=True, highlight=False)
     accuracy, cost = tuned.accuracy, tuned.cost_usd
     console.print(
         f"  expected: right in {accuracy.value:.1%} [{accuracy.low:.1%}, {accuracy.high:.1%}], "
-        f"{_usd(cost.value)} [{_usd(cost.low)}, {_usd(cost.high)}] a query ({tuned.units} questions)",
+        f"{_usd(cost.value)} [{_usd(cost.low)}, {_usd(cost.high)}] a query ({tuned.units} questions){but}",
         soft_wrap=True,
         highlight=False,
         markup=False,

@@ -86,6 +86,7 @@ def _replayed(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("reading configurations and predictors")
         from router.errors import OutcomesInvalid
+        from router.predictor.identity import seen_before
         from router.replay.contenders import open_contenders
         from router.replay.report import report
         from router.replay.run import processes_for, replay, replay_in_processes
@@ -93,6 +94,8 @@ def _replayed(
         contenders = open_contenders(policies, os.environ)
         for warning in dict.fromkeys(each for contender in contenders for each in contender.warnings):
             console.print(f"note: {warning}", style="yellow", markup=False, soft_wrap=True)
+        if seen := seen_before([each.market.predictor for each in contenders], traffic):
+            console.print(f"note: {seen}", style="bold yellow", markup=False, soft_wrap=True)
         began = time.monotonic()
 
         def tell(questions: int) -> None:

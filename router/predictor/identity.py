@@ -1,8 +1,11 @@
-"""Whether a predictor is about the models and the verifier that a policy uses."""
+"""What a predictor is about: the models and the verifier of a policy, and the questions of a file."""
 
 from __future__ import annotations
 
-from router.artifacts import weights_sha256
+from collections.abc import Sequence
+from pathlib import Path
+
+from router.artifacts import files_sha256, weights_sha256
 from router.config import Config
 from router.errors import ArtifactInvalid
 from router.predictor.predictor import Predictor
@@ -38,6 +41,20 @@ def check_fits(predictor: Predictor, config: Config, policy_name: str) -> None:
     unknown = [name for name in policy.larges if name not in {action.model for action in predictor.actions}]
     if unknown:
         raise ArtifactInvalid(f"{about}: it has no outcomes of {', '.join(unknown)}; {mend}")
+
+
+def seen_before(predictors: Sequence[object], files: Sequence[Path]) -> str | None:
+    """What to say where these are the very files that one of them was fitted to, by hash; else ``None``.
+
+    What is no :class:`Predictor` was fitted to nothing.
+    """
+    known = {each.manifest.data.sha256 for each in predictors if isinstance(each, Predictor)}
+    if not known or not all(file.is_file() for file in files) or files_sha256(files) not in known:
+        return None
+    return (
+        f"{', '.join(map(str, files))} is what the predictor was FITTED TO: it has seen these questions with "
+        "their answers, and what comes of them is too good to be true; take others"
+    )
 
 
 def weights_of(config: Config, policy_name: str) -> dict[str, str]:

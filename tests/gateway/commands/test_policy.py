@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ import typer
 from typer.testing import CliRunner
 
 from gateway.commands import policy
+from router.artifacts import files_sha256
 from router.errors import ArtifactInvalid, CannotTune, ConfigInvalid, UnknownPolicy
 from router.fitting.fit import fit_predictor
-from router.predictor.files import save_predictor
+from router.predictor.files import load_predictor, save_predictor
 from router.predictor.manifest import Identities
 from tests.router.tables import table
+
+_ALL_RIGHT = {
+    "small": {"right": 1, "cost_usd": 1e-6},
+    "majority@8": {"right": 1, "cost_usd": 8e-6},
+    "grand": {"right": 1, "cost_usd": 1e-4},
+}
 
 app = typer.Typer()
 app.command(epilog=policy.EPILOG)(policy.command)
@@ -151,6 +159,39 @@ def test_other_outcomes_take_the_place_of_the_calibration_questions(tmp_path: Pa
     assert "(80 questions)" in shown
     assert "always small" in shown
     assert "50.0%" in shown
+    assert "note: this is what would be chosen on these outcomes" in shown
+    assert "FITTED TO" not in shown
+
+
+def test_nothing_is_certified_on_the_questions_that_the_predictor_was_fitted_to(
+    tmp_path: Path, predictor: Path
+) -> None:
+    rows = [
+        {"id": str(number), "question": f"add two apples number {number}", "actions": _ALL_RIGHT}
+        for number in range(80)
+    ]
+    file = tmp_path / "outcomes.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    text = YAML.replace("probe_samples: 8", "probe_samples: 0")
+    arguments = "--policy", "sure", "--outcomes", str(file)
+    assert "(certified)" in _run(tmp_path, predictor, *arguments, text=text)
+    fitted = load_predictor(str(predictor))
+    data = fitted.manifest.data.model_copy(update={"sha256": files_sha256([file])})
+    manifest = fitted.manifest.model_copy(update={"data": data})
+    save_predictor(replace(fitted, manifest=manifest), tmp_path / "same")
+    shown = _run(tmp_path, tmp_path / "same", *arguments, text=text)
+    assert f"note: {file} is what the predictor was FITTED TO" in shown
+    assert "is not certified: the predictor was fitted to these questions" in shown
+    assert "(certified)" not in shown
+
+
+def test_queries_that_rules_decide_are_said_not_to_be_in_what_is_expected(
+    tmp_path: Path, predictor: Path
+) -> None:
+    text = f"{YAML}  ruled: {{<<: *tuned, rules: [{{when: {{tools: true}}, use: small}}]}}\n"
+    shown = _run(tmp_path, predictor, "--policy", "ruled", text=text)
+    assert "(certified, but for queries that a rule decides)" in shown
+    assert "questions), but for queries that a rule decides" in shown
 
 
 def test_outcomes_without_an_action_of_the_predictor_are_refused(tmp_path: Path, predictor: Path) -> None:
