@@ -21,6 +21,8 @@ from tests.gateway.doubles import ScriptedWorker, easy
 from tests.router.tables import table
 
 EASY = "add two apples two add apples number 7"
+# Decided query by query: such a policy is never one action for every prompt.
+ROUTES = {"GRADUS__POLICIES__DEFAULT__MIN_ACCURACY": "0.75"}
 HARD = "prove integral converges prove integral prove number 8"
 
 
@@ -63,7 +65,9 @@ def test_prompts_are_told_apart_before_anything_is_generated(
 def test_a_prompt_unlike_all_others_goes_by_the_table_of_bins(
     predictor: Path, configure: Configure, start: Start
 ) -> None:
-    url = start(configure(GRADUS__PREDICTOR=str(predictor), GRADUS__POLICIES__DEFAULT__UNSEEN_BELOW="0.02"))
+    url = start(
+        configure(GRADUS__PREDICTOR=str(predictor), **ROUTES, GRADUS__POLICIES__DEFAULT__UNSEEN_BELOW="0.02")
+    )
     plan = _plan(url, "¿Qué hora es? $$$ \\begin{theorem} ∀x∃y ... SELECT * FROM users;" * 5)
 
     assert plan["familiarity"] <= 0.02

@@ -76,7 +76,7 @@ def test_a_score_stays_between_those_of_its_members(said: list[tuple[float, floa
 def test_a_configured_ensemble_is_loaded_after_its_members() -> None:
     abacus = load_config("abacus", {})
     ensemble = {"kind": "ensemble", "weights": {"votes": Decimal(1), "abacus-prm": Decimal(3)}}
-    values = abacus.model_dump()
+    values = abacus.model_dump(by_alias=True)
     config = Config.model_validate(
         values | {"verifiers": {"both": ensemble, "votes": {"kind": "majority"}} | values["verifiers"]}
     )
