@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
 from typing import Any
 
 # A throughput divides into endless digits. Rounded to a femtodollar a token, sums and products stay exact
 # (and short) in the 28 digits that decimals carry.
 _PRECISION = Decimal("1e-15")
 _MILLION = Decimal(1_000_000)
+_ABSURD_USD = Decimal(1_000_000)
 _SECONDS_PER_HOUR = Decimal(3600)
 
 
@@ -41,7 +42,7 @@ class Price:
     tokens that is a bound, since reading from a cache is sold as a discount. ``tiers`` are the prices of
     longer prompts, by ascending length.
 
-    Raises :class:`ValueError` for a price that is negative or not finite, or tiers out of order.
+    Raises :class:`ValueError` for a price that is negative, absurd or not finite, or tiers out of order.
     """
 
     usd_per_prompt_token: Decimal | None
@@ -57,8 +58,10 @@ class Price:
             self.usd_per_cached_prompt_token,
             self.usd_per_reasoning_token,
         ):
-            if usd is not None and not (usd.is_finite() and usd >= 0):
-                raise ValueError(f"a price is a finite number of USD, 0 or more; not {usd}")
+            if usd is not None and not (usd.is_finite() and 0 <= usd < _ABSURD_USD):
+                raise ValueError(
+                    f"a price is a finite number of USD, 0 or more and below {_ABSURD_USD:,}; not {usd}"
+                )
         lengths = [tier.above_prompt_tokens for tier in self.tiers]
         if lengths != sorted(set(lengths)):
             raise ValueError(f"tiers are of ascending lengths of the prompt, not {lengths}")
@@ -138,12 +141,22 @@ def per_million(
 def per_machine_hour(
     usd_per_hour: Decimal, prompt_tokens_per_second: Decimal, completion_tokens_per_second: Decimal
 ) -> Price:
-    """From what an hour of the machine costs and how many tokens a second it was measured to do."""
-    usd_per_second = usd_per_hour / _SECONDS_PER_HOUR
-    return Price(
-        (usd_per_second / prompt_tokens_per_second).quantize(_PRECISION, ROUND_HALF_EVEN),
-        (usd_per_second / completion_tokens_per_second).quantize(_PRECISION, ROUND_HALF_EVEN),
-    )
+    """From what an hour of the machine costs and how many tokens a second it was measured to do.
+
+    Raises :class:`ValueError` where that is too much a token to reckon with.
+    """
+    try:
+        usd_per_second = usd_per_hour / _SECONDS_PER_HOUR
+        read, written = (
+            (usd_per_second / tokens_per_second).quantize(_PRECISION, ROUND_HALF_EVEN)
+            for tokens_per_second in (prompt_tokens_per_second, completion_tokens_per_second)
+        )
+    except DecimalException:
+        raise ValueError(
+            f"${usd_per_hour} an hour, at {prompt_tokens_per_second} tokens a second read and "
+            f"{completion_tokens_per_second} generated, is no price that can be reckoned with"
+        ) from None
+    return Price(read, written)
 
 
 def from_price_map(price_map: Mapping[str, Mapping[str, Any]], model: str) -> Price:
@@ -242,4 +255,9 @@ def _product(tokens: Tokens, usd: Decimal | None) -> Decimal | None:
 
 
 def _usd(value: object) -> Decimal | None:
-    return None if value is None or isinstance(value, bool) else Decimal(str(value))
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        return Decimal(str(value))
+    except DecimalException:
+        raise ValueError(f"a price is a number of USD, not {value!r}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -25,6 +25,9 @@ from router.traffic_outcomes import MeasuredTraffic, read_outcomes
 
 Share = Annotated[Rate, Field(le=1)]
 Right = Annotated[Usd, Field(le=1)]
+
+
+_NEEDS: Final = "queries_per_day, usd_per_right_answer and models"
 
 
 class GpuPrice(Section):
@@ -81,6 +84,8 @@ class PricedModel(Section):
             raise ValueError(f"must give one of price, gpu and litellm_model; found {found}")
         if self.gpu and self.parameters is None:
             raise ValueError("a price by gpu needs parameters: they say how much work a token is")
+        if self.litellm_model is None:
+            self.token_price()
         return self
 
     def token_price(self) -> Price:
@@ -190,7 +195,7 @@ def load_traffic(file: Path) -> tuple[Traffic, Situation]:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"cannot be read: {error}", source=str(file)) from error
-    document = read_yaml(text, str(file))
+    document = read_yaml(text, str(file), _NEEDS)
     try:
         traffic = Traffic.model_validate(document.values)
     except ValidationError as error:
@@ -202,6 +207,9 @@ def load_traffic(file: Path) -> tuple[Traffic, Situation]:
 
 
 def _inconsistencies(traffic: Traffic, measured: MeasuredTraffic | None) -> Iterator[tuple[KeyPath, str]]:
+    for key in ("ways", "bins"):
+        if getattr(traffic, key) == {}:
+            yield (key,), "is empty; give at least one"
     known = ", ".join(traffic.models)
     for name, model in traffic.models.items():
         price = model.token_price()

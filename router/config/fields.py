@@ -53,6 +53,7 @@ class ModelPrice(Section):
         tokens = ("usd_per_million_prompt_tokens", "usd_per_million_completion_tokens")
         special = ("usd_per_million_cached_prompt_tokens", "usd_per_million_reasoning_tokens")
         _exactly_one_way(self, machine, tokens, optional=special)
+        self.price()
         return self
 
     def price(self) -> Price:
@@ -77,6 +78,7 @@ class VerifierPrice(Section):
     @model_validator(mode="after")
     def _one_way(self) -> VerifierPrice:
         _exactly_one_way(self, ("usd_per_hour", "tokens_per_second"), ("usd_per_million_tokens",))
+        self.price()
         return self
 
     def price(self) -> Price:

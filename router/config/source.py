@@ -44,8 +44,11 @@ class Document:
         return ConfigInvalid(problem, source=place.source, line=place.line, path=".".join(path))
 
 
-def read_yaml(text: str, source: str) -> Document:
-    """Raises :class:`ConfigInvalid` where the text is not YAML, or not a mapping with string keys."""
+def read_yaml(text: str, source: str, needs: str = "models, verifiers and policies") -> Document:
+    """``needs`` names what must be written there at least.
+
+    Raises :class:`ConfigInvalid` where the text is not YAML, or not a mapping with string keys.
+    """
     document = Document({}, {(): Place(source, 1)})
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -54,12 +57,14 @@ def read_yaml(text: str, source: str) -> Document:
         line = mark.line + 1 if mark else None
         problem = f"is not YAML: {error.problem or error.context}"
         raise ConfigInvalid(problem, source=source, line=line) from error
-    except yaml.YAMLError as error:
-        raise ConfigInvalid(f"is not YAML: {error}", source=source) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"is not YAML: character U+{ord(text[error.position]):04X} may not be in it"
+        raise ConfigInvalid(problem, source=source, line=line) from error
     if node is None:
-        raise ConfigInvalid("is empty; give at least models, verifiers and policies", source=source)
+        raise ConfigInvalid(f"is empty; give at least {needs}", source=source)
     if not isinstance(node, yaml.MappingNode):
-        raise document.error((), "must be a mapping of models, verifiers, policies, ...")
+        raise document.error((), f"must be a mapping, with at least {needs}")
     document.values = _Reader(document).mapping(node, ())
     return document
 

@@ -232,6 +232,15 @@ def test_a_price_that_is_no_sum_of_money_is_refused(usd: str) -> None:
         Price(Decimal(usd), None)
 
 
+def test_numbers_that_make_no_price_are_told_in_words() -> None:
+    with pytest.raises(ValueError, match="no price that can be reckoned with"):
+        per_machine_hour(Decimal("1e30"), Decimal("0.001"), Decimal(1))
+    with pytest.raises(ValueError, match="below 1,000,000"):
+        per_million(Decimal("1e13"), None)
+    with pytest.raises(ValueError, match="a number of USD, not 'cheap'"):
+        from_price_map({"m": {"input_cost_per_token": "cheap"}}, "m")
+
+
 def test_negative_tokens_are_refused() -> None:
     with pytest.raises(ValueError, match="counted from 0 up"):
         FREE.cost_usd(-1)

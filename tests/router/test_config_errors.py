@@ -22,6 +22,12 @@ def _error(folder: Path, text: str, env: dict[str, str] | None = None) -> str:
 
 
 MISTAKES = {
+    "a price that nobody can reckon with": (
+        "price: {usd_per_million_tokens: 1}",
+        "price: {usd_per_hour: 1.0e+30, tokens_per_second: 0.001}",
+        "FILE:31: verifiers.prm.price: $1.0E+30 an hour, at 0.001 tokens a second read and 0.001 generated, "
+        "is no price that can be reckoned with",
+    ),
     "unknown key, close to a known one": (
         "probe_samples: 16",
         "probe_sample: 16",
@@ -248,7 +254,13 @@ def test_an_empty_file_says_what_belongs_in_it(tmp_path: Path) -> None:
 
 
 def test_a_list_is_no_configuration(tmp_path: Path) -> None:
-    assert _error(tmp_path, "- models\n") == "FILE:1: must be a mapping of models, verifiers, policies, ..."
+    message = "FILE:1: must be a mapping, with at least models, verifiers and policies"
+    assert _error(tmp_path, "- models\n") == message
+
+
+def test_a_character_that_yaml_forbids_is_one_line_with_its_line(tmp_path: Path) -> None:
+    message = _error(tmp_path, "models: 1\nverifiers: \x07x\n")
+    assert message == "FILE:2: is not YAML: character U+0007 may not be in it"
 
 
 def test_an_anchor_inside_itself_is_refused_and_not_followed_forever(tmp_path: Path) -> None:

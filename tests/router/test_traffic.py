@@ -210,3 +210,19 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "planning.md").read_text("utf-8
 )
 def test_every_field_is_described(section: type[Section]) -> None:
     assert not [name for name in section.model_fields if f"`{name}`" not in DOCUMENT]
+
+
+def test_an_empty_file_is_asked_for_what_a_plan_needs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match="give at least queries_per_day, usd_per_right_answer and models"):
+        _situation(tmp_path, "# nothing\n")
+
+
+def test_no_ways_at_all_are_told_as_that(tmp_path: Path) -> None:
+    text = YAML[: YAML.index("ways:")] + "ways: {}\n" + YAML[YAML.index("bins:") :]
+    with pytest.raises(ConfigInvalid, match=r"ways: is empty; give at least one$"):
+        _situation(tmp_path, text)
+
+
+def test_a_gpu_whose_price_is_absurd_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r":6: models\.small: .* no price that can be reckoned with"):
+        _situation(tmp_path, YAML.replace("usd_per_hour: 3.6", "usd_per_hour: 1.0e+40"))
