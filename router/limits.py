@@ -57,14 +57,15 @@ def over_cap(policy_name: str, cap_usd: Decimal | None, ways: Sequence[Alternati
     assert cap_usd is not None, "without a cap everything is allowed"
     known = [way.worst_case_cost_usd for way in ways if way.worst_case_cost_usd is not None]
     least = min(known, default=None)
+    digits = next((each for each in range(2, 29) if usd(least, each) != usd(cap_usd, each)), 2)
     names = ", ".join(dict.fromkeys(way.model for way in ways))
     what = (
         f"nobody knows what {names} may cost: give a price and max_tokens"
         if least is None
-        else f"the cheapest way to answer may cost {usd(least)}: shorten the prompt or max_tokens"
+        else f"the cheapest way to answer may cost {usd(least, digits)}: shorten the prompt or max_tokens"
     )
     raise CapExceeded(
-        f"policy {policy_name!r} allows {usd(cap_usd)} a request, but {what}, or raise max_cost_usd",
+        f"policy {policy_name!r} allows {usd(cap_usd, digits)} a request, but {what}, or raise max_cost_usd",
         worst_case_cost_usd=least,
         max_cost_usd=cap_usd,
     )

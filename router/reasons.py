@@ -61,9 +61,9 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def usd(amount: Decimal | None) -> str:
-    """For people: two significant digits, never in scientific notation."""
-    return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.2g}'):f}"
+def usd(amount: Decimal | None, digits: int = 2) -> str:
+    """For people: so many significant digits, never in scientific notation."""
+    return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.{digits}g}'):f}"
 
 
 def say(way: Alternative) -> str:

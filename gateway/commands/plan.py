@@ -94,7 +94,7 @@ def _options(situation: Situation, found: list[Option]) -> Table:
         table.add_row(
             each.name,
             f"{each.right:.3f}",
-            f"{each.usd_per_query:.3g}",
+            _short(each.usd_per_query),
             _usd(each.usd_per_year),
             _usd(each.fixed_usd) if each.fixed_usd else "–",
             _usd(each.value_usd_per_year),
@@ -135,7 +135,7 @@ def _worths(crossings: list[WorthCrossing]) -> Table:
         table.add_row(
             each.mix,
             each.other,
-            "–" if usd is None else f"${usd:.3g}",
+            "–" if usd is None else f"${_short(usd)}",
             "–" if factor is None else f"{each.model} x {factor:.3g}",
             "–" if share is None else f"{share:.1%} {each.bin}",
         )
@@ -162,6 +162,11 @@ def _ratio(exchanged: Exchange) -> str:
         f"{exchanged.allowed:.3g} times its inference; the search does {exchanged.growth:.3g} times, within "
         f"that {within}."
     )
+
+
+def _short(amount: Decimal) -> str:
+    """Three digits; a plain 0, however many places it came with."""
+    return f"{amount:.3g}" if amount else "0"
 
 
 def _usd(amount: Decimal) -> str:

@@ -276,6 +276,11 @@ def test_a_cap_below_everything_refuses_with_the_cheapest_way(tmp_path: Path) ->
     assert caught.value.max_cost_usd == Decimal("0.001")
 
 
+def test_a_cap_just_below_the_cheapest_way_is_told_with_as_many_digits_as_differ(tmp_path: Path) -> None:
+    with pytest.raises(CapExceeded, match=r"allows \$0\.001099 a request, .* may cost \$0\.001100:"):
+        plan(query(), "default", market(tmp_path, {CAP: "0.001099"}), prompt_tokens=100)
+
+
 def test_a_cap_never_allows_what_nobody_knows_the_price_of(tmp_path: Path) -> None:
     env = {"GRADUS__POLICIES__UNKNOWN__MAX_COST_USD": "100"}
     assert _routes(_plan(tmp_path, "unknown", env)) == ["small"] * 4

@@ -69,3 +69,7 @@ def test_more_than_machines_can_do_is_called_overloaded_and_null(tmp_path: Path)
     done = CliRunner().invoke(app, [str(file), "--json", str(out)])
     assert "overloaded" in done.output
     assert json.loads(out.read_text("utf-8"))["options"][0]["seconds"] is None
+
+
+def test_nothing_is_a_plain_0_whatever_its_exponent() -> None:
+    assert [plan._short(Decimal(usd)) for usd in ("0e+2", "0.000", "0.012345")] == ["0", "0", "0.0123"]
