@@ -16,10 +16,8 @@ from gateway import client
 from gateway.commands import evaluate, fit, plan, policy, replay
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
-from router.artifacts import load_calibration, missing_calibration
 from router.config import load_config
 from router.errors import RouterError
-from router.quality import load_shortfalls
 from router.types import StrategyName
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -172,9 +170,9 @@ def check(
     """Validate a configuration with the environment's overrides; a fault is one line and exit code 2."""
     source = file or _source("", None)
     config = load_config(source, os.environ)
-    calibration = load_calibration(config.calibration)  # a gateway would not start with a wrong one
-    load_shortfalls(config)
-    if missing := missing_calibration(config.calibration, calibration):
+    from router.opening import open_untuned  # scipy, only for this command
+
+    for missing in open_untuned(config).warnings:  # a gateway would not start with what is wrong there
         typer.echo(f"gradus: {missing}", err=True)
     typer.echo(
         f"{source} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "

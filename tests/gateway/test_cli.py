@@ -90,6 +90,27 @@ def test_what_the_system_refuses_is_one_line(
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [("predictor", ".", "no predictor there"), ("strategies", "nowhere.json", "no such file")],
+)
+def test_config_check_opens_what_was_fitted_like_the_gateway(
+    key: str,
+    value: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(f"GRADUS__{key.upper()}", str(tmp_path / value))
+
+    assert run(monkeypatch, "config", "check", "abacus") == 2
+
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert "is right" not in shown.out
+
+
 def test_config_check_misses_a_file_that_the_gateway_would_miss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
