@@ -74,7 +74,7 @@ def test_the_card_has_the_numbers_of_the_manifest(predictor: Predictor, folder: 
     card = (folder / "README.md").read_text()
     for name, metrics in predictor.manifest.metrics.items():
         assert f"| {name} | {metrics.questions} | {metrics.base_rate:.3f} | {metrics.right:.3f} |" in card
-    assert "of 72 questions that nothing was" in card
+    assert f"of {predictor.manifest.data.calibration} questions that nothing was" in card
 
 
 @pytest.mark.parametrize("name", ["text.skops", "arrays.safetensors"])
