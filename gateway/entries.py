@@ -1,4 +1,4 @@
-"""The journal's entries: what one request came to. Written once, never changed; corrections are entries too."""
+"""The journal: what each request came to. Entries are written once; corrections are entries too."""
 
 from __future__ import annotations
 
