@@ -120,8 +120,8 @@ class Dispatcher:
     async def workers(self) -> list[dict[str, Any]]:
         """What every live worker says about itself. Raises :class:`QueueUnavailable`."""
         try:
-            keys = [key async for key in self._redis.scan_iter(match=wire.WORKER_KEYS, count=1000)]
-            found = await self._redis.mget(keys) if keys else []
+            ids = await self._redis.zrangebyscore(wire.WORKERS, time.time(), "inf")
+            found = await self._redis.mget([wire.worker_key(each.decode()) for each in ids]) if ids else []
         except (RedisError, OSError) as error:
             raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
         return [json.loads(value) for value in found if value is not None]

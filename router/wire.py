@@ -57,8 +57,8 @@ def worker_key(worker_id: str) -> str:
     return f"gradus:worker:{worker_id}"
 
 
-WORKER_KEYS: Final = worker_key("*")
-"""The pattern that lists live workers (``SCAN MATCH``)."""
+WORKERS: Final = "gradus:workers"
+"""A sorted set: the ids of live workers, each by the Unix time at which it counts as gone."""
 
 
 def broker_url(redis_url: str) -> str:

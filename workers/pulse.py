@@ -15,7 +15,7 @@ from typing import Any, Final
 import redis
 
 from router.types import Job
-from router.wire import BEAT_S, LOST_AFTER_S, Event, cancel_key, lease_key, worker_key
+from router.wire import BEAT_S, LOST_AFTER_S, WORKERS, Event, cancel_key, lease_key, worker_key
 from workers.events import add_event
 from workers.protocols import Cancellation
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 CANCEL_INTERVAL_S: Final = 0.25
 """A client that left is noticed this fast."""
 LEASE_MS: Final = int(LOST_AFTER_S * 1000)
+_FORGET_AFTER_S: Final = 60.0
+"""Workers that did not say goodbye are taken off the list so much later, whatever their clocks say."""
 
 
 @dataclass(slots=True)
@@ -126,9 +128,13 @@ class Pulse:
         """Everything that shows this worker and its jobs alive, in one round trip."""
         with self._client.pipeline(transaction=False) as pipeline:
             if self._present:
+                now_s = time.time()
                 pipeline.set(worker_key(self._worker_id), self._presence, px=LEASE_MS)
+                pipeline.zadd(WORKERS, {self._worker_id: now_s + LOST_AFTER_S})
+                pipeline.zremrangebyscore(WORKERS, "-inf", now_s - _FORGET_AFTER_S)
             else:
                 pipeline.delete(worker_key(self._worker_id))
+                pipeline.zrem(WORKERS, self._worker_id)
             for one in self._running.values():
                 if not one.is_lost:
                     pipeline.set(lease_key(one.job.id), self._worker_id, px=LEASE_MS)

@@ -168,6 +168,7 @@ class ScriptedWorker:
         """Say what runs here, as a live worker does every second."""
         presence = {"models": list(models), "pid": 1, "threads": 8}
         self._client.set(wire.worker_key("w1"), json.dumps(presence))
+        self._client.zadd(wire.WORKERS, {"w1": time.time() + 3600})
 
     def __enter__(self) -> ScriptedWorker:
         self._thread.start()

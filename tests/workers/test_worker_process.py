@@ -19,7 +19,7 @@ from router.types import Job, Outcome, Sampling, StrategySpec
 from router.wire import (
     QUEUE,
     TASK,
-    WORKER_KEYS,
+    WORKERS,
     Event,
     broker_url,
     cancel_key,
@@ -205,14 +205,14 @@ def test_a_job_whose_worker_is_killed_runs_on_another_to_one_outcome(
 
 def test_a_worker_that_is_asked_to_end_finishes_its_jobs_first(workers: Workers, gateway: Gateway) -> None:
     worker = workers.alive()
-    until(lambda: gateway.client.keys(WORKER_KEYS))
+    until(lambda: gateway.client.zcard(WORKERS))
     job = jobs.job(jobs.direct_plan(), id="last", seconds=60, sampling=Sampling(max_tokens=200))
     gateway.send(job)
     until(lambda: gateway.events(job))
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=WAIT_S) == 0
     assert gateway.outcomes(job)[0].usage[0].completion_tokens == 200
-    assert gateway.client.keys(WORKER_KEYS) == []
+    assert gateway.client.zcard(WORKERS) == 0
 
 
 def test_a_configuration_that_is_wrong_ends_the_worker_with_the_line(tmp_path: Path) -> None:
