@@ -4,10 +4,16 @@
     ├── BadRequest            the body is not a request: ``code`` says how, ``param`` says where
     ├── ModelNotFound         no such model or policy
     ├── QueueUnavailable      Redis cannot be reached, so no search can start
+    ├── NoWorker              no live worker runs the model
+    ├── QueueFull             more jobs wait for a worker than server.max_queued_jobs
     ├── WorkerLost            the worker that ran the job is gone
     ├── DeadlineExceeded      the policy's deadline came first
     ├── JobFailed             a worker gave up; ``code`` is its :attr:`router.types.Failure.code`
     ├── KeyMissing            a large model's API key is not in the environment
+    ├── BudgetExceeded        a budget has no room for the most that the request may cost
+    ├── CostUnknown           a budget holds the request, and the most that it may cost is not known
+    ├── RateLimited           too many requests or tokens a minute, or requests at once
+    ├── LedgerUnavailable     a budget holds the request, and nobody can tell what is left of it now
     └── UpstreamError
         ├── UpstreamRejected  a large model's server refused the request
         └── UpstreamFailed    a large model's server cannot be reached, or answered nonsense
@@ -71,6 +77,14 @@ class QueueUnavailable(GatewayError):
     code = "queue_unavailable"
 
 
+class NoWorker(GatewayError):
+    code = "no_worker"
+
+
+class QueueFull(GatewayError):
+    code = "queue_full"
+
+
 class WorkerLost(GatewayError):
     code = "worker_lost"
 
@@ -85,6 +99,22 @@ class JobFailed(GatewayError):
 
 class KeyMissing(GatewayError):
     code = "api_key_missing"
+
+
+class BudgetExceeded(GatewayError):
+    code = "insufficient_quota"
+
+
+class CostUnknown(GatewayError):
+    code = "cost_unknown"
+
+
+class RateLimited(GatewayError):
+    code = "rate_limit_exceeded"
+
+
+class LedgerUnavailable(GatewayError):
+    code = "ledger_unavailable"
 
 
 class UpstreamError(GatewayError):
@@ -140,8 +170,15 @@ TABLE: dict[str, Row] = {
     "request_too_large": Row(413, "invalid_request_error"),
     "unsupported_media_type": Row(415, "invalid_request_error"),
     "http_error": _INVALID,
+    # Budgets and limits
+    "insufficient_quota": Row(429, "insufficient_quota"),  # not retried: only a reset, or a person, helps
+    "cost_unknown": Row(402, "invalid_request_error", param="model"),
+    "rate_limit_exceeded": Row(429, "rate_limit_error", retry=True),
+    "ledger_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
     # Queue and workers
     "queue_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
+    "no_worker": Row(503, "server_error", retry=True, retry_after_s=5),
+    "queue_full": Row(503, "server_error", retry=True, retry_after_s=5),
     "worker_lost": Row(503, "server_error", retry=True, retry_after_s=2),
     "model_unavailable": Row(503, "server_error", retry=True, retry_after_s=5),
     "deadline_exceeded": Row(504, "server_error"),  # a retry would spend the same again
@@ -191,11 +228,12 @@ def to_http(error: Exception) -> HttpError:
         retry_after_s = error.retry_after_s or row.retry_after_s
     elif isinstance(error, CannotHonour):
         param = error.needs[0] if error.needs else None
-    kind = "rate_limit_error" if status == TOO_MANY_REQUESTS else row.type
-    retry = row.retry or status == TOO_MANY_REQUESTS
+    limited = status == TOO_MANY_REQUESTS != row.status  # by a large model's server, under a code of its own
+    kind = "rate_limit_error" if limited else row.type
+    retry = row.retry or limited
     headers = {"x-should-retry": "true" if retry else "false"}
-    if retry and retry_after_s is not None:
-        headers["retry-after"] = f"{retry_after_s:g}"
+    if retry_after_s is not None:
+        headers["retry-after"] = f"{retry_after_s:.10g}"
     if status in UNREAD:
         headers["connection"] = "close"  # else the server would read the rest, to reuse the connection
     details = {"message": str(error), "type": kind, "param": param, "code": error.code}

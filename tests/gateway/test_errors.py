@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.errors import TABLE, GatewayError, UpstreamRejected, to_http
+from gateway.errors import TABLE, BudgetExceeded, GatewayError, UpstreamRejected, to_http
 from router.errors import ConfigInvalid, RouterError
 from router.wire import Event
 from tests.gateway.doubles import Delivery, ScriptedWorker
@@ -53,7 +53,18 @@ def test_a_servers_own_code_and_status_reach_the_client() -> None:
 def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
     retried = {code for code, row in TABLE.items() if row.retry}
 
-    assert retried == {"queue_unavailable", "worker_lost", "model_unavailable", "upstream_failed"}
+    assert retried == {
+        *("queue_unavailable", "no_worker", "queue_full", "worker_lost", "model_unavailable"),
+        *("upstream_failed", "rate_limit_exceeded", "ledger_unavailable"),
+    }
+
+
+def test_a_spent_budget_is_not_asked_again_but_says_when_it_is_reset() -> None:
+    answer = to_http(BudgetExceeded("spent", retry_after_s=1_728_000))
+
+    assert (answer.status, answer.body["error"]["type"]) == (429, "insufficient_quota")
+    assert answer.headers == {"x-should-retry": "false", "retry-after": "1728000"}
+    assert "retry-after" not in to_http(BudgetExceeded("spent")).headers
 
 
 def test_errors_of_the_router_keep_their_message() -> None:
