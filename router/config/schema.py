@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from router.config.cache import Cache
 from router.config.fields import REDIS_URL, Count, Name, Section
 from router.config.models import Model
 from router.config.policies import Policy
@@ -33,6 +34,7 @@ class Config(Section):
     strategies: Name | None = None
     records: Name | None = None
     server: Server = Server()
+    cache: Cache = Cache()
 
     def members(self, verifier: str) -> dict[str, SingleVerifier]:
         """Those whose scores an ensemble weighs; of any other verifier, itself."""

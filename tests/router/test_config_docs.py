@@ -29,8 +29,9 @@ from router.config import (
     TransformersModel,
     load_config,
 )
+from router.config.cache import Cache
 from router.config.fields import ModelPrice, VerifierPrice
-from router.config.models import ThinkingMarks
+from router.config.models import LiteLLMDeployment, OpenAIDeployment, ThinkingMarks, Timeouts
 from router.config.policies import StoppingRule
 from router.config.verifiers import Quality
 from router.errors import ConfigInvalid
@@ -42,6 +43,9 @@ SECTIONS: list[type[BaseModel]] = [
     TransformersModel,
     OpenAIModel,
     LiteLLMModel,
+    OpenAIDeployment,
+    LiteLLMDeployment,
+    Timeouts,
     ThinkingMarks,
     PrmVerifier,
     OrmVerifier,
@@ -58,6 +62,7 @@ SECTIONS: list[type[BaseModel]] = [
     Condition,
     StoppingRule,
     Server,
+    Cache,
 ]
 
 
