@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,8 @@ class Market:
         return tuple(self._priced(line) for line in lines)
 
     def _priced(self, line: Usage) -> Usage:
+        if line.purpose == "cache":
+            return replace(line, cost_usd=Decimal(0), flops=0.0)
         calls = line.calls
         if line.purpose == "verifier":
             judge = self.judges.get(line.model)
@@ -217,9 +220,13 @@ def _objective(policy: Policy) -> Objective:
 
 
 def _price(model: Model | JudgeVerifier, price_map: Mapping[str, Mapping[str, Any]]) -> Price:
-    if model.price is None and isinstance(model, LiteLLMModel | JudgeVerifier):
+    """Unknown where litellm sells its deployments for several prices, and no ``price`` says which holds."""
+    if model.price is not None or not isinstance(model, LiteLLMModel | JudgeVerifier):
+        return model.token_price()
+    if isinstance(model, JudgeVerifier):
         return from_price_map(price_map, model.litellm_model)
-    return model.token_price()
+    first, *others = [from_price_map(price_map, each.model) for each in model.deployed]
+    return first if all(each == first for each in others) else UNKNOWN
 
 
 def _judge(verifier: Verifier, price_map: Mapping[str, Mapping[str, Any]]) -> Judge | None:

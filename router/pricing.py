@@ -131,7 +131,7 @@ def direct_answer(
         accuracy=expectation.right,
         accuracy_source=expectation.source,
         expected_cost_usd=load.expected.cost_usd(price),
-        worst_case_cost_usd=_worst_usd(load, price),
+        worst_case_cost_usd=_worst_direct_usd(market, model_name, ask),
         expected_flops=load.expected.flops(model.parameters),
         token_cap=load.token_cap if model.engine == "transformers" else None,
         expected_latency_s=_latency_s(
@@ -170,6 +170,21 @@ def probe_price(
         _worst_usd(load, counter.price, counter.judges),
         _latency_s(counter.small, DIRECT, size.completion) or 0.0,
     )
+
+
+def _worst_direct_usd(market: Market, model_name: str, ask: Ask) -> Decimal | None:
+    """Of the model, or of whichever of its fallbacks answers in its place: one of them is paid."""
+    costs = [
+        _worst_usd(_direct_load(market, name, None, ask), _price(market, name, ask))
+        for name in (model_name, *fallbacks_of(market.config.models[model_name]))
+    ]
+    known = [cost for cost in costs if cost is not None]
+    return max(known) if len(known) == len(costs) else None
+
+
+def fallbacks_of(model: Model) -> tuple[str, ...]:
+    """Who answers where it cannot; a model in a worker has none."""
+    return () if model.engine == "transformers" else model.fallbacks
 
 
 def _latency_s(model: Model, spec: StrategySpec, completion: int) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, cast, get_args
 
-from router.config.models import LiteLLMModel, Model, OpenAIModel
+from router.config.models import LiteLLMModel, Model, OpenAIModel, TransformersModel
 from router.config.policies import Policy
 from router.config.schema import Config
 from router.config.verifiers import EnsembleVerifier
@@ -34,6 +34,8 @@ def inconsistencies(config: Config) -> Iterator[Problem]:
     for name in config.models:
         if name == "gradus" or name.startswith("gradus/"):
             yield ("models", name), "is a name of Gradus itself (gradus/<policy>); choose another"
+    for name, model in config.models.items():
+        yield from _of_fallbacks(config, name, model)
     yield from _of_ensembles(config)
     if "default" not in config.policies:
         yield ("policies",), 'needs a policy named "default": it is what the model name "gradus" means'
@@ -48,6 +50,22 @@ def inconsistencies(config: Config) -> Iterator[Problem]:
             yield ("policies", name, key), problem
         for path, problem in _of_ways(config, policy):
             yield ("policies", name, *path), problem
+
+
+def _of_fallbacks(config: Config, name: str, model: Model) -> Iterator[Problem]:
+    """Whoever answers in a model's place must be asked in the same way."""
+    if isinstance(model, TransformersModel):
+        return
+    for fallback in model.fallbacks:
+        path, other = ("models", name, "fallbacks"), config.models.get(fallback)
+        if other is None:
+            yield path, f"names {fallback!r}, which is not in models; {_advice(fallback, config.models)}"
+        elif fallback == name:
+            yield path, "names the model itself; name another"
+        elif isinstance(other, TransformersModel):
+            yield path, f"names {fallback!r}, which runs in workers; name a model behind a server"
+        elif lacking := [each for each in model.endpoints if each not in other.endpoints]:
+            yield path, f"names {fallback!r}, whose endpoints lack {', '.join(lacking)}"
 
 
 def _of_ensembles(config: Config) -> Iterator[Problem]:
@@ -73,6 +91,10 @@ def _of_names(config: Config, name: str, policy: Policy) -> Iterator[Problem]:
         if named not in known:
             problem = f"names {named!r}, which is not in {section}; {_advice(named, known)}"
             yield ("policies", name, key), problem
+    for key, named in (("small", policy.small), *(("large", large) for large in policy.larges)):
+        model = config.models.get(named)
+        if isinstance(model, OpenAIModel | LiteLLMModel) and "chat" not in model.endpoints:
+            yield ("policies", name, key), f"names {named!r}, whose endpoints have no chat"
     if policy.small in policy.larges:
         problem = f"is the small model itself ({policy.small!r}); name another, or leave it out"
         yield ("policies", name, "large"), problem

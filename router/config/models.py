@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cost_model.prices import UNKNOWN, Price
 from router.config.fields import URL, Count, ModelPrice, Name, Real, Section
@@ -63,11 +64,59 @@ class TransformersModel(_SearchedModel):
         return min(self.max_tokens if requested is None else requested, self.context_tokens)
 
 
+Endpoint = Literal["chat", "completions", "embeddings", "responses"]
+"""What of OpenAI's API a model has: /v1/chat/completions, and those that are passed through."""
+
+
+class Timeouts(Section):
+    """Of one call of a server; ``None`` leaves it to the request's deadline."""
+
+    connect_s: Real = Field(default=5, gt=0)
+    first_token_s: Real | None = Field(default=None, gt=0)
+    total_s: Real | None = Field(default=None, gt=0)
+
+
+class _Deployment(Section):
+    api_key_env: Name | None = None
+    weight: Real = Field(default=1, gt=0)
+    max_concurrent_requests: Count | None = None
+
+
+class OpenAIDeployment(_Deployment):
+    """One of several servers that have the same model; ``upstream_model`` where it has another name there."""
+
+    base_url: Annotated[str, Field(pattern=URL)]
+    upstream_model: Name | None = None
+
+
+class LiteLLMDeployment(_Deployment):
+    """One of several places where litellm finds the same model."""
+
+    litellm_model: Name
+    base_url: Annotated[str, Field(pattern=URL)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A place to ask for a model, complete. ``model`` is what it is called there."""
+
+    model: str
+    base_url: str | None
+    api_key_env: str | None
+    weight: float = 1
+    max_concurrent_requests: int | None = None
+
+
 class _Upstream(Section):
     api_key_env: Name | None = None
     context_tokens: Count | None = None
     max_tokens: Count | None = None
     parameters: Count | None = None
+    endpoints: tuple[Endpoint, ...] = Field(default=("chat",), min_length=1)
+    fallbacks: tuple[Name, ...] = ()
+    max_retries: int = Field(default=2, strict=True, ge=0, le=10)
+    cooldown_s: Real = Field(default=10, gt=0)
+    timeouts: Timeouts = Timeouts()
 
     def completion_limit(self, requested: int | None) -> int | None:
         """The most tokens of one completion; ``None`` when neither request nor configuration bounds it."""
@@ -83,17 +132,66 @@ class OpenAIModel(_Upstream, _SearchedModel):
     """
 
     engine: Literal["openai"]
-    base_url: Annotated[str, Field(pattern=URL)]
-    upstream_model: Name
+    base_url: Annotated[str, Field(pattern=URL)] | None = None
+    upstream_model: Name | None = None
     tokenizer: Name | None = None
+    deployments: tuple[OpenAIDeployment, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> OpenAIModel:
+        if bool(self.deployments) == (self.base_url is not None):
+            raise ValueError("must give either base_url, or deployments with a base_url each")
+        if self.deployments and self.api_key_env is not None:
+            raise ValueError("must give api_key_env with each of its deployments: keys are a server's own")
+        named = bool(self.deployments) and all(each.upstream_model for each in self.deployments)
+        if self.upstream_model is None and not named:
+            raise ValueError("must give upstream_model: what the server calls the model")
+        return self
+
+    @property
+    def deployed(self) -> tuple[Deployed, ...]:
+        """Where it is, at least one place."""
+        if not self.deployments:
+            return (Deployed(self.upstream_model or "", self.base_url, self.api_key_env),)
+        return tuple(
+            Deployed(
+                each.upstream_model or self.upstream_model or "",
+                each.base_url,
+                each.api_key_env,
+                each.weight,
+                each.max_concurrent_requests,
+            )
+            for each in self.deployments
+        )
 
 
 class LiteLLMModel(_Upstream, _AnyModel):
     """Any model that litellm knows by name; its price map prices it where ``price`` is not given."""
 
     engine: Literal["litellm"]
-    litellm_model: Name
+    litellm_model: Name | None = None
     base_url: Annotated[str, Field(pattern=URL)] | None = None
+    deployments: tuple[LiteLLMDeployment, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> LiteLLMModel:
+        if bool(self.deployments) == (self.litellm_model is not None):
+            raise ValueError("must give either litellm_model, or deployments with a litellm_model each")
+        if self.deployments and (self.api_key_env is not None or self.base_url is not None):
+            raise ValueError("must give api_key_env and base_url with each of its deployments")
+        return self
+
+    @property
+    def deployed(self) -> tuple[Deployed, ...]:
+        """Where it is, at least one place."""
+        if not self.deployments:
+            return (Deployed(self.litellm_model or "", self.base_url, self.api_key_env),)
+        return tuple(
+            Deployed(
+                each.litellm_model, each.base_url, each.api_key_env, each.weight, each.max_concurrent_requests
+            )
+            for each in self.deployments
+        )
 
 
 Model = Annotated[TransformersModel | OpenAIModel | LiteLLMModel, Field(discriminator="engine")]

@@ -165,7 +165,7 @@ def draw_all(
 
 def model_name(model: SearchedModel) -> str:
     """What a card calls the model that was sampled."""
-    return model.upstream_model if isinstance(model, OpenAIModel) else model.path
+    return model.deployed[0].model if isinstance(model, OpenAIModel) else model.path
 
 
 def tokens_drawn(rows: Sequence[dict[str, Any]]) -> int | None:

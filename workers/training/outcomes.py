@@ -208,8 +208,9 @@ def _large(work: _Work, name: str, resources: ExitStack) -> Large:
         raise TrainingError(f"models.{name}.max_tokens is missing: an answer needs a limit")
     params = SamplingParams(limit, work.recipe.large_temperature, seed=work.recipe.seed)
     if isinstance(model, LiteLLMModel):
+        place = model.deployed[0]
         calls = LiteLLMCalls(
-            f"model {name}", model.litellm_model, api_key_env=model.api_key_env, base_url=model.base_url
+            f"model {name}", place.model, api_key_env=place.api_key_env, base_url=place.base_url
         )
         return Large(name, LINES, partial(_ask, calls, params))
     engine = load_engine(name, model)

@@ -31,17 +31,17 @@ def connect(
 
     Raises :class:`workers.errors.ModelNotLoadable` where none answers, or none that can be used.
     """
-    key = None
-    if model.api_key_env is not None:
-        key = os.environ.get(model.api_key_env)
+    key, server = None, model.deployed[0]  # searches keep to one: it holds what they have in common
+    if server.api_key_env is not None:
+        key = os.environ.get(server.api_key_env)
         if not key:
-            raise ModelNotLoadable(f"model {name}: its server needs a key; set {model.api_key_env}")
+            raise ModelNotLoadable(f"model {name}: its server needs a key; set {server.api_key_env}")
     chat = None if model.tokenizer is None else Chat(_tokenizer(name, model.tokenizer), name)
-    wire = Wire(model.base_url, key, patience)
+    wire = Wire(server.base_url or "", key, patience)
     try:
         listed = _wait(name, wire, wait_s)
-        capabilities = Probe(wire, name, model.upstream_model, chat).run()
-        readable = capabilities.context_tokens or _listed_context(listed, model.upstream_model)
+        capabilities = Probe(wire, name, server.model, chat).run()
+        readable = capabilities.context_tokens or _listed_context(listed, server.model)
         context_tokens = model.context_tokens or readable
         if context_tokens is None:
             raise ModelNotLoadable(f"model {name}: its server does not say what it reads; set context_tokens")
@@ -52,14 +52,14 @@ def connect(
     except BaseException:
         wire.close()
         raise
-    log.info("model %s: %s %s, asked by %s", name, wire.base_url, model.upstream_model, capabilities.prompts)
+    log.info("model %s: %s %s, asked by %s", name, wire.base_url, server.model, capabilities.prompts)
     if lacking := capabilities.lacking(chat is not None):
         log.warning("model %s: its server lacks: %s", name, "; ".join(lacking))
     return ServerEngine(
         wire,
         capabilities,
         model=name,
-        upstream_model=model.upstream_model,
+        upstream_model=server.model,
         context_tokens=context_tokens,
         chat=chat,
     )
