@@ -109,8 +109,11 @@ def _routers(
     from router.evaluation.measures import LENGTH
     from router.evaluation.policies import Router, by_length
     from router.evaluation.product import apply_predictor, fit_and_forecast, halves
+    from router.fitting.minimum import check_enough
     from router.predictor.files import load_predictor
 
+    if folder is None:
+        check_enough(setting.table, folds)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("fitting, fold by fold", total=folds * seeds)
         length = cross_validate(setting.table, by_length, fold_count=folds, seeds=range(seeds))

@@ -19,7 +19,7 @@ from router.config import load_config
 from router.errors import OutcomesInvalid, UnknownPolicy
 from router.outcome_files import read_outcomes
 from router.outcome_table import OutcomeTable
-from router.predictor.card import COLUMNS, metric_rows, stage_rows
+from router.predictor.card import COLUMNS, metric_rows, notes, stage_rows
 from router.predictor.manifest import Identities, Manifest
 
 STRATEGIES: Final = "strategies.json"
@@ -109,6 +109,8 @@ def command(
         status.update("choosing searches by bin")
         has_table = _learn_strategies(table, manifest, output)
     _show(console, manifest, output)
+    for note in notes(manifest):
+        typer.echo(f"note: {note}", err=True)
     if has_table:
         console.print(
             f"Wrote {output / STRATEGIES}: which search suits a bin (`strategies:`).", soft_wrap=True
@@ -130,7 +132,7 @@ def _learn_strategies(table: OutcomeTable, manifest: Manifest, output: Path) -> 
     names = (manifest.small, manifest.verifier)
     try:
         learned = fit_strategy_table(
-            table,
+            table.only([action.name for action in manifest.actions]),
             model=manifest.small,
             verifier=manifest.verifier,
             weights={name: digest for name, digest in manifest.weights.items() if name in names},

@@ -22,6 +22,7 @@ from router.fitting import text_models
 from router.fitting.calibrating import fit_calibrator
 from router.fitting.embedding_fit import fit_embedding
 from router.fitting.measuring import first_manifest, with_metrics
+from router.fitting.minimum import MIN_OUTCOMES, check_enough, without_rare
 from router.fitting.probing_fit import fit_probing, mean_scores, posteriors, seen_right
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
@@ -34,9 +35,6 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 AUTO = "auto"
-MIN_OUTCOMES = 20
-"""An action known for fewer questions than these, fitted or held out, is refused."""
-
 _FOLDS = 5
 
 
@@ -53,13 +51,14 @@ def fit_predictor(
     """Fit to a part of ``table``; all else is its calibration split.
 
     ``method`` is one of :func:`router.fitting.text_models.candidates`, or chosen among them by inner
-    cross-validation. ``embed`` refines it by embeddings. ``on_step`` is told what begins. Raises
-    :class:`OutcomesInvalid` for too few outcomes.
+    cross-validation. ``embed`` refines it by embeddings. ``on_step`` is told what begins. Actions that too
+    little is known of are left out: the manifest says why. Raises :class:`OutcomesInvalid` for too few
+    outcomes (:mod:`router.fitting.minimum`).
     """
     identities, table = identities or Identities(), by_story(table)
+    check_enough(table)
     fitted, held_out = split(table, calibration_share, seed)
-    for part, rows in (("to fit", fitted), ("held out", held_out)):
-        _check_enough(table.take(rows), part)
+    table, left_out = without_rare(table, fitted, held_out)
     train = table.take(fitted)
 
     on_step("choosing the text model")
@@ -100,7 +99,7 @@ def fit_predictor(
         features=features,
         calibrators=calibrators,
         lengths=_lengths(raw[:, actions:], targets[:, actions:], lengths_of),
-        manifest=first_manifest(table, train, name, seed, identities),
+        manifest=first_manifest(table, train, name, seed, identities, left_out),
         embedding=embedding,
         unseen=_unseen(features, table, fitted, held_out),
         probing=probing,
@@ -117,20 +116,15 @@ def split(table: OutcomeTable, calibration_share: float, seed: int) -> tuple[Ind
     """Which questions to fit to, and which to hold out; no group is in both."""
     from sklearn.model_selection import GroupShuffleSplit
 
-    if len(set(table.groups)) < 2 * _FOLDS:
-        raise OutcomesInvalid(f"{len(set(table.groups))} groups of questions are too few to hold some out")
     splitter = GroupShuffleSplit(1, test_size=calibration_share, random_state=seed)
     fitted, held_out = next(splitter.split(table.right, groups=np.asarray(table.groups)))
+    left = len({table.groups[row] for row in fitted})
+    if left < _FOLDS:
+        raise OutcomesInvalid(
+            f"--calibration-share {calibration_share} leaves {left} groups of questions to fit to; at least "
+            f"{_FOLDS} are needed"
+        )
     return fitted, held_out
-
-
-def _check_enough(table: OutcomeTable, part: str) -> None:
-    for action, count in zip(table.actions, np.isfinite(table.right).sum(axis=0), strict=True):
-        if count < MIN_OUTCOMES:
-            raise OutcomesInvalid(
-                f"action {action.name!r}: right or wrong is known of {count} questions {part}; at least "
-                f"{MIN_OUTCOMES} are needed, so leave the action out or collect more"
-            )
 
 
 def _targets(table: OutcomeTable) -> tuple[Floats, Indices]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -27,7 +28,12 @@ Floats = NDArray[np.float64]
 
 
 def first_manifest(
-    table: OutcomeTable, train: OutcomeTable, method: str, seed: int, identities: Identities
+    table: OutcomeTable,
+    train: OutcomeTable,
+    method: str,
+    seed: int,
+    identities: Identities,
+    left_out: Mapping[str, str],
 ) -> Manifest:
     """All but the metrics, and the hashes of files that are not written yet."""
     import sklearn
@@ -56,6 +62,7 @@ def first_manifest(
             )
             for each in table.actions
         ),
+        left_out=left_out,
         small=small[0] if small else None,
         verifier=identities.verifier,
         weights=identities.weights,

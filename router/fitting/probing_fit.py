@@ -175,7 +175,8 @@ def _actions_seen(priors: Floats, features: Floats, table: OutcomeTable, seed: i
     for action in range(table.right.shape[1]):
         known = np.isfinite(table.right[:, action])
         prior, seen, right = priors[known, action], features[known], table.right[known, action]
-        if len(right) < MIN_PROBES or right.min() == right.max():
+        few = len(right) < MIN_PROBES or len(set(groups[known])) < 2
+        if few or right.min() == right.max():
             found[action, 1] = 1.0  # nothing is learned: what the prompt says holds
             continue
         penalty = _best_penalty(prior, seen, right, list(groups[known]), seed)
@@ -188,6 +189,9 @@ def _actions_right(priors: Floats, posterior: Floats, right: Floats) -> Floats:
     found = np.zeros((right.shape[1], 3))
     for action in range(right.shape[1]):
         known = np.isfinite(right[:, action])
+        if known.sum() < MIN_PROBES:
+            found[action, 1] = 1.0  # as above
+            continue
         columns = np.column_stack([priors[known, action], posterior[known]])
         found[action] = _logistic(columns, right[known, action], 1.0)
     return found

@@ -17,7 +17,7 @@ fitted to.
 {rows}
 
 Brier's baseline says the base rate of every prompt. ECE has ten bins of equal width.
-{probe}
+{left_out}{probe}
 ## What it was fitted to
 
 | | |
@@ -49,6 +49,7 @@ def card(manifest: Manifest) -> str:
         head=" | ".join(COLUMNS),
         rule="|".join("---" for _ in COLUMNS),
         rows=rows,
+        left_out="".join(f"\nNote: {note}.\n" for note in notes(manifest)),
         probe=_probe(manifest),
         fitted=data.fitted,
         calibration=data.calibration,
@@ -94,6 +95,11 @@ def stage_rows(manifest: Manifest) -> list[tuple[str, ...]]:
         )
         for each in manifest.probe
     ]
+
+
+def notes(manifest: Manifest) -> list[str]:
+    """What the tables do not show: a line for each action that was left out."""
+    return [f"action {name!r} is left out: {reason}" for name, reason in manifest.left_out.items()]
 
 
 def _probe(manifest: Manifest) -> str:

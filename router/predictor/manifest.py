@@ -89,13 +89,17 @@ class Data(_Part):
 
 
 class Manifest(_Part):
-    """``weights`` are SHA-256 by the name of a model or verifier, ``files`` those of the folder's files."""
+    """``weights`` are SHA-256 by the name of a model or verifier, ``files`` those of the folder's files.
+
+    ``left_out`` says of actions that outcomes had too little of why they are not among ``actions``.
+    """
 
     version: Literal[1]
     created_by: Mapping[str, str]
     data: Data
     method: str
     actions: tuple[ActionEntry, ...]
+    left_out: Mapping[str, str] = {}
     small: str | None
     verifier: str | None
     weights: Mapping[str, str] = {}

@@ -13,16 +13,17 @@ from router.errors import OutcomesInvalid
 
 ADJECTIVES = ("red", "blue", "warm", "old", "tall", "thin", "loud", "soft", "late", "rare")
 NOUNS = ("house", "river", "stone", "horse", "table", "letter", "garden", "window")
+VERBS = ("Describe", "Praise")
 
 
 @pytest.fixture
 def outcomes(tmp_path: Path) -> Path:
-    """Two models' outcomes of 80 questions, as JSON lines with costs; the strong one is better by far."""
+    """Two models' outcomes of 160 questions, as JSON lines with costs; the strong one is better by far."""
     random = np.random.default_rng(0)
     rows = [
         {
-            "id": f"{adjective} {noun}",
-            "question": f"Describe the {adjective} {noun} to me",
+            "id": f"{verb} {adjective} {noun}",
+            "question": f"{verb} the {adjective} {noun} to me",
             "actions": {
                 "mini": {"right": int(random.random() < 0.3), "cost_usd": 0.001},
                 "maxi": {"right": int(random.random() < 0.9), "cost_usd": 0.01},
@@ -30,6 +31,7 @@ def outcomes(tmp_path: Path) -> Path:
         }
         for adjective in ADJECTIVES
         for noun in NOUNS
+        for verb in VERBS
     ]
     file = tmp_path / "outcomes.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -62,3 +64,12 @@ def test_tables_figure_json_and_verdict_come_of_a_file_of_outcomes(outcomes: Pat
 def test_what_cannot_be_evaluated_is_said_in_one_line(outcomes: Path) -> None:
     with pytest.raises(OutcomesInvalid, match="no action 'gpt-9'; there are mini, maxi"):
         run(str(outcomes), "--strong", "gpt-9")
+
+
+def test_too_few_questions_to_fit_to_are_told_how_many_it_takes(outcomes: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(outcomes.read_text("utf-8").splitlines(keepends=True)[:50]), "utf-8")
+    with pytest.raises(
+        OutcomesInvalid, match=r"known of 50 questions in .*; to fit takes at least 140 in 20"
+    ):
+        run(str(few))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from typer.testing import CliRunner
 
 from gateway.cli import app
@@ -25,6 +27,7 @@ def written(folder: Path, outcomes: OutcomeTable) -> Path:
             actions = {
                 action.name: {"right": outcomes.right[row, column], "model": action.model}
                 for column, action in enumerate(outcomes.actions)
+                if np.isfinite(outcomes.right[row, column])
             }
             line = {
                 "id": name,
@@ -50,6 +53,17 @@ def test_outcomes_become_a_predictor_with_its_numbers_and_a_figure(tmp_path: Pat
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "m.json").read_text())["data"]["sha256"] == predictor.manifest.data.sha256
     assert len(predictor.manifest.data.sha256) == 64
+
+
+def test_an_action_that_is_left_out_is_noted(tmp_path: Path) -> None:
+    outcomes = table()
+    right = outcomes.right.copy()
+    right[10:, 2] = np.nan
+    file = written(tmp_path, replace(outcomes, right=right))
+    told = CliRunner().invoke(app, ["fit", str(file), "--output", str(tmp_path / "p"), "--method", "words"])
+    assert told.exit_code == 0, told.output
+    assert "note: action 'grand' is left out: right or wrong is known of" in told.stderr
+    assert "at least 20 of each are needed" in (tmp_path / "p" / "README.md").read_text("utf-8")
 
 
 def test_a_configuration_of_other_models_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -108,16 +108,6 @@ def test_embeddings_tell_what_words_do_not() -> None:
         replace(fitted, embed=None).forecast([EASY])
 
 
-def test_too_few_outcomes_are_refused_with_the_action_named() -> None:
-    outcomes = table()
-    right = outcomes.right.copy()
-    right[10:, 2] = np.nan
-    with pytest.raises(OutcomesInvalid, match=r"action 'grand': .* of \d+ questions to fit; at least 20"):
-        fit_predictor(replace(outcomes, right=right), method="words")
-    with pytest.raises(OutcomesInvalid, match="too few to hold some out"):
-        fit_predictor(table(6), method="words")
-
-
 def test_an_unknown_method_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(OutcomesInvalid, match="--method oracle: there are auto, words"):
         fit_predictor(table(), method="oracle")
