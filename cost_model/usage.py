@@ -9,7 +9,8 @@ from typing import Literal
 
 from cost_model.prices import add_usd
 
-Purpose = Literal["probe", "candidate", "verifier", "direct", "escalation"]
+Purpose = Literal["probe", "candidate", "verifier", "direct", "escalation", "cache"]
+"""``cache``: what was generated for an earlier request and is used again. It has no tokens and costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from cost_model.prices import add_usd
 from cost_model.usage import Usage, merge
 from router.market import Market
 
-# How the purposes of usage lines are called in replies.
+# How the purposes of usage lines are called in replies. What comes out of the cache has no tokens.
 PURPOSES = {
     "probe": "probe",
     "candidate": "candidates",
@@ -75,7 +75,8 @@ class Bill:
         known_flops = [line.flops for line in lines if line.flops is not None]
         tokens = dict.fromkeys(PURPOSES.values(), 0)
         for line in lines:
-            tokens[PURPOSES[line.purpose]] += line.total_tokens
+            if line.purpose in PURPOSES:
+                tokens[PURPOSES[line.purpose]] += line.total_tokens
         return {
             "tokens": tokens,
             "flops": sum(known_flops) if len(known_flops) == len(lines) else None,

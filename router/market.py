@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,8 @@ class Market:
         return tuple(self._priced(line) for line in lines)
 
     def _priced(self, line: Usage) -> Usage:
+        if line.purpose == "cache":
+            return replace(line, cost_usd=Decimal(0), flops=0.0)
         if line.purpose == "cache":
             return replace(line, cost_usd=Decimal(0), flops=0.0)
         calls = line.calls

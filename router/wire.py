@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError
 from router.errors import WireInvalid
 from router.types import Job, Outcome
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 TASK: Final = "gradus.run_job"
 QUEUE: Final = "gradus.jobs"
@@ -81,7 +81,7 @@ def broker_url(redis_url: str) -> str:
 class _Envelope(BaseModel):
     # The configuration also reaches the plain dataclasses inside: pydantic hands it down.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    version: Literal[4]
+    version: Literal[5]
 
 
 class _JobEnvelope(_Envelope):

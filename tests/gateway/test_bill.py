@@ -95,7 +95,17 @@ def test_an_empty_bill_is_nothing_and_knows_it(market: Market) -> None:
 
 
 def test_every_purpose_has_a_name_in_replies() -> None:
-    assert set(PURPOSES) == set(Purpose.__args__)  # type: ignore[attr-defined]
+    assert set(PURPOSES) == set(Purpose.__args__) - {"cache"}  # type: ignore[attr-defined]
+
+
+def test_what_comes_out_of_the_cache_costs_nothing_and_has_its_line(market: Market) -> None:
+    bill = Bill(market)
+    bill.add([Usage("cache", "a model without a price", calls=8)])
+    account = bill.account()
+    assert (account["cost_usd"], account["flops"]) == ("0", 0.0)
+    assert set(account["tokens"].values()) == {0}
+    (line,) = account["lines"]
+    assert (line["purpose"], line["calls"], line["cost_usd"]) == ("cache", 8, "0")
 
 
 @given(amount=st.decimals(min_value=0, max_value=10**6, places=15, allow_nan=False))

@@ -100,7 +100,7 @@ queries = st.builds(
     st.dictionaries(texts, json_values, max_size=2),
     tasks,
 )
-jobs = st.builds(Job, texts, texts, queries, plans, numbers, st.booleans(), st.booleans())
+jobs = st.builds(Job, texts, texts, queries, plans, numbers, st.booleans(), st.booleans(), st.none() | texts)
 difficulties = st.builds(Difficulty, shares, st.sampled_from(Bin), st.integers(1, 99), shares)
 evidence = st.builds(
     Evidence,
@@ -123,7 +123,7 @@ outcomes = st.builds(
     st.lists(
         st.builds(
             Usage,
-            st.sampled_from(["probe", "verifier"]),
+            st.sampled_from(["probe", "verifier", "cache"]),
             texts,
             st.integers(0, 9),
             cost_usd=usd,
@@ -133,4 +133,5 @@ outcomes = st.builds(
     st.dictionaries(texts, numbers, max_size=2),
     st.none() | st.builds(Failure, texts, texts),
     st.none() | texts,
+    st.booleans(),
 )

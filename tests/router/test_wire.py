@@ -65,6 +65,7 @@ JOB = Job(
     plan=PLAN,
     deadline_unix_s=1_800_000_000.25,
     stream=True,
+    cache_scope="key:k1",
 )
 OUTCOME = Outcome(
     "j1",
@@ -81,6 +82,7 @@ OUTCOME = Outcome(
     stages_s={"probe": 0.5},
     failure=Failure("worker_error", "it broke"),
     notice="mind this",
+    broken_off=True,
 )
 
 
@@ -126,7 +128,7 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> str:
 def test_another_version_is_refused_and_says_what_to_do(version: object) -> None:
     message = _changed(lambda job: job.update(version=version))
     with pytest.raises(
-        WireInvalid, match="this process reads version 4: run gateway and workers from the same"
+        WireInvalid, match="this process reads version 5: run gateway and workers from the same"
     ):
         wire.load_job(message)
 
