@@ -10,7 +10,7 @@ from typing import Literal
 from cost_model.prices import add_usd
 
 Purpose = Literal["probe", "candidate", "verifier", "direct", "escalation", "cache"]
-"""``cache``: what was generated for an earlier request and is used again. It has no tokens and costs nothing."""
+"""``cache``: what was generated for an earlier request and is used again: no tokens, no cost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ class Job:
     """One piece of work for a worker. ``reply_to`` is the Redis stream its events go to.
 
     ``deadline_unix_s`` is absolute. ``escalated`` marks the second job of a query whose search gave up:
-    its tokens then count as escalation. ``cache_scope`` names those who share candidates, in words that only the
-    gateway understands; ``None``: nobody, none are used again and none are kept.
+    its tokens then count as escalation. ``cache_scope`` stands for those who share
+    candidates, as the gateway says; ``None``: none are kept, and none are used again.
     """
 
     id: str
@@ -45,8 +45,8 @@ class Outcome:
     ``text`` is the answer (empty otherwise), ``tool_calls`` the calls that it makes (OpenAI's objects).
     ``samples`` counts complete candidates the answer was chosen from. ``stages_s`` is wall time by stage
     ("queue", "probe", "search"). ``usage`` is never dropped: failed and escalated jobs carry what they spent.
-    ``notice`` tells the client what it would not expect ("the deadline came first: chosen from 5 of 16"). ``broken_off``: a failure, the deadline or the token cap ended
-    the search before it was done.
+    ``notice`` tells the client what it would not expect ("the deadline came first: chosen from 5 of 16").
+    ``broken_off``: a failure, the deadline or the token cap ended the search before it was done.
     """
 
     job_id: str
