@@ -5,21 +5,28 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from io import TextIOWrapper
+from itertools import count, islice
 from pathlib import Path
-from typing import IO, Any, cast
-from zlib import crc32
+from typing import IO, Any, Final, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import from_json  # of the JSON readers that come with Gradus the fastest
 
 from router.errors import OutcomesInvalid
-from router.outcome_rows import RowTable, Source
+from router.outcome_cells import Source
+from router.outcome_rows import RowTable
 from router.outcome_table import Action, OutcomeTable
 
-CHUNK_QUESTIONS = 20_000
+CHUNK_QUESTIONS: Final = 20_000
+_STRETCH: Final = 256
+"""Rows: so many that to read the ends twice costs little, so few that long prompts fit in memory."""
+
+T = TypeVar("T")
 
 
 def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeTable:
@@ -46,28 +53,58 @@ def iter_outcomes(
 ) -> Iterator[OutcomeTable]:
     """The questions of a file, some at a time, in bounded memory.
 
-    Every table has the columns of those before it, and of ``actions``. Rows of one question stand together.
-    ``part`` (k, n): only the k-th of n parts, for n processes; a question's id says in which it is. Raises
-    :class:`OutcomesInvalid` as it gets there.
+    Every table has the columns of those before it, and of ``actions``. Rows of one question are to stand
+    together: whoever takes the tables looks whether they did (:func:`check_together`). ``part`` (k, n): only
+    the k-th of n parts, for n processes. Raises :class:`OutcomesInvalid` as it gets there.
     """
     rows = RowTable(actions)
-    given_out: set[int] = set()  # hashes: ids themselves are several times as large
-    for row, source in _rows(path):
-        name = str(row.get("id")) if isinstance(row, Mapping) else ""
-        if part[1] > 1 and crc32(name.encode("utf-8", "replace")) % part[1] != part[0]:
-            continue
-        if len(rows) >= chunk_questions and name not in rows:
-            given_out.update(hash(each) for each in rows.ids())
-            yield rows.table()
-            rows = RowTable(rows.actions)
-        if hash(name) in given_out:
-            raise OutcomesInvalid(
-                f"{source[0]}:{source[1]}: id {name!r} was further up, behind other questions; "
-                "sort the file by id"
-            )
+    for row, source in _rows(path, part):
+        if len(rows) >= chunk_questions and _id_of(row) not in rows:
+            table = rows.table()
+            yield table
+            rows = RowTable(table.actions)
         rows.add(row, source)
     if len(rows):
         yield rows.table()
+
+
+class Together:
+    """Which questions there were, in eight bytes each: :func:`check_together` looks for any twice."""
+
+    def __init__(self) -> None:
+        self._hashes: list[NDArray[np.uint64]] = []
+
+    def add(self, ids: Sequence[str]) -> None:
+        self._hashes.append(np.frombuffer(b"".join(map(_hash, ids)), dtype=np.uint64))
+
+    def hashes(self) -> NDArray[np.uint64]:
+        return np.concatenate(self._hashes) if self._hashes else np.empty(0, dtype=np.uint64)
+
+
+def check_together(path: Path, parts: Sequence[Together]) -> None:
+    """Raises :class:`OutcomesInvalid`, with the first line that came too late."""
+    hashes = np.sort(np.concatenate([each.hashes() for each in parts]))
+    twice = hashes[1:][hashes[1:] == hashes[:-1]]
+    if len(twice):
+        _fail_at_return(path, {each.tobytes() for each in twice})
+
+
+def _fail_at_return(path: Path, hashes: Collection[bytes]) -> None:
+    """Of questions with such hashes."""
+    last, known = None, set[str]()
+    for row, (file, line) in _rows(path):
+        name = _id_of(row)
+        if name != last and _hash(name) in hashes:
+            if name in known:
+                raise OutcomesInvalid(
+                    f"{file}:{line}: id {name!r} was further up, behind other questions; sort the file by id"
+                )
+            known.add(name)
+        last = name
+
+
+def _hash(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def with_labels(table: OutcomeTable, path: Path) -> OutcomeTable:
@@ -115,26 +152,67 @@ def _label(value: Any, where: str) -> float:
     return right
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
+def _rows(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, Source]]:
     name = path.name.removesuffix(".gz")
     if not name.endswith((".jsonl", ".json", ".ndjson", ".csv")):
         raise OutcomesInvalid(f"{path}: outcomes are .jsonl or .csv, also with .gz behind")
     try:
         with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
-            yield from _csv_rows(file, path) if name.endswith(".csv") else _json_rows(file, path)
+            if name.endswith(".csv"):
+                yield from _part_of(_csv_rows(file, path), _as_it_is, part)
+            else:
+                for line, source in _part_of(_lines(file, path), _from_json, part):
+                    yield _from_json(line, source), source
     except (OSError, EOFError, zlib.error) as error:
         raise OutcomesInvalid(f"{path}: cannot be read: {error}") from error
 
 
-def _json_rows(file: IO[bytes], path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
+def _part_of(
+    items: Iterator[tuple[T, Source]], row_of: Callable[[T, Source], Any], part: tuple[int, int]
+) -> Iterator[tuple[T, Source]]:
+    """The k-th of n parts: every n-th stretch. Of what is not in it only the ends are read as rows.
+
+    A question that begins in a stretch is in its part, with all its rows.
+    """
+    turn, parts = part
+    if parts == 1:
+        yield from items
+        return
+    ours, last = False, None
+    for number in count():
+        stretch = list(islice(items, _STRETCH))
+        if not stretch:
+            return
+        begins = 0
+        while begins < len(stretch) and _id_of(row_of(*stretch[begins])) == last:
+            begins += 1
+        if ours:
+            yield from stretch[:begins]
+        if begins < len(stretch):
+            ours, last = number % parts == turn, _id_of(row_of(*stretch[-1]))
+            if ours:
+                yield from stretch[begins:]
+
+
+def _id_of(row: Any) -> str:
+    return str(row.get("id")) if isinstance(row, dict) else ""
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[bytes, Source]]:
     for number, line in enumerate(file, start=1):
-        if line.isspace():
-            continue
-        try:
-            row = from_json(line)
-        except ValueError as error:
-            raise OutcomesInvalid(f"{path}:{number}: not JSON: {error}") from error
-        yield row, (path, number)
+        if not line.isspace():
+            yield line, (path, number)
+
+
+def _from_json(line: bytes, source: Source) -> Any:
+    try:
+        return from_json(line)
+    except ValueError as error:
+        raise OutcomesInvalid(f"{source[0]}:{source[1]}: not JSON: {error}") from error
+
+
+def _as_it_is(row: dict[str, Any], source: Source) -> dict[str, Any]:  # noqa: ARG001 (one of two readers)
+    return row
 
 
 def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[dict[str, Any], Source]]:

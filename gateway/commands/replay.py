@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.commands.files import drawable, writable
+from gateway.embeddings import load_embedder
 
 if TYPE_CHECKING:  # these load scipy, which takes a while
     from router.evaluation.bootstrap import Interval
@@ -91,7 +92,7 @@ def _replayed(
         from router.replay.report import report
         from router.replay.run import processes_for, replay, replay_in_processes
 
-        contenders = open_contenders(policies, os.environ)
+        contenders = open_contenders(policies, os.environ, load_embedder)
         for warning in dict.fromkeys(each for contender in contenders for each in contender.warnings):
             console.print(f"note: {warning}", style="yellow", markup=False, soft_wrap=True)
         if seen := seen_before([each.market.predictor for each in contenders], traffic):
@@ -104,7 +105,7 @@ def _replayed(
 
         processes = processes or processes_for(traffic)
         if processes > 1:
-            tally = replay_in_processes(policies, os.environ, traffic, processes, tell)
+            tally = replay_in_processes(contenders, traffic, processes, tell)
         else:
             tally = replay(contenders, traffic, on_questions=tell)
         if not tally.counts:

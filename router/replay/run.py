@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from router.outcome_files import iter_outcomes
+from router.outcome_files import Together, check_together, iter_outcomes
 from router.replay.chunks import Chunk
-from router.replay.contenders import Contender, open_contenders
+from router.replay.contenders import Contender
 from router.replay.deciding import Replayer
 from router.replay.tally import Tally
 
@@ -22,7 +23,16 @@ _WORTH_A_PROCESS: Final = 20_000_000
 _POLL_S: Final = 0.2
 
 _done: Any = None
-"""In a process of its own: how many questions each part is through with."""
+_contenders: Sequence[Contender] = ()
+"""In a process of its own: how many questions each part is through with, and who plays them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What came of some of the questions; ``together`` is by file."""
+
+    tally: Tally
+    together: tuple[Together, ...]
 
 
 def processes_for(paths: Sequence[Path]) -> int:
@@ -35,41 +45,29 @@ def replay(
     contenders: Sequence[Contender],
     paths: Sequence[Path],
     *,
-    part: tuple[int, int] = (0, 1),
     on_questions: Callable[[int], None] = lambda _: None,
     chunk_questions: int = CHUNK_QUESTIONS,
 ) -> Tally:
     """Play all contenders on the questions of the files; ``on_questions`` is told how many are done.
 
-    ``part`` (k, n): only the k-th of n parts. Raises :class:`router.errors.OutcomesInvalid`.
+    Raises :class:`router.errors.OutcomesInvalid`.
     """
-    replayers = [Replayer(each) for each in contenders]
-    tally, done = Tally(), 0
-    for path in paths:
-        for table in iter_outcomes(path, chunk_questions, part=part):
-            chunk = Chunk(table)
-            tally.add(table, [each.decide(chunk) for each in replayers])
-            done += len(table)
-            on_questions(done)
-    return tally
+    return whole([replay_part(contenders, paths, (0, 1), on_questions, chunk_questions)], paths)
 
 
 def replay_in_processes(
-    references: Sequence[str],
-    env: Mapping[str, str],
+    contenders: Sequence[Contender],
     paths: Sequence[Path],
     processes: int,
     on_questions: Callable[[int], None],
 ) -> Tally:
-    """The same in ``processes``, each of which opens the contenders for itself."""
+    """The same in ``processes``."""
     context = multiprocessing.get_context("spawn")
     done = context.Array("q", processes)
-    tally = Tally()
-    with ProcessPoolExecutor(processes, context, initializer=_share, initargs=(done,)) as pool:
-        parts = [
-            pool.submit(_replay_part, list(references), dict(env), list(paths), (part, processes))
-            for part in range(processes)
-        ]
+    with ProcessPoolExecutor(
+        processes, context, initializer=_share, initargs=(done, tuple(contenders))
+    ) as pool:
+        parts = [pool.submit(_replay_part, list(paths), (part, processes)) for part in range(processes)]
         waiting = set(parts)
         while waiting:
             finished, waiting = wait(waiting, timeout=_POLL_S)
@@ -78,21 +76,49 @@ def replay_in_processes(
                 if part.exception() is not None:
                     pool.shutdown(wait=False, cancel_futures=True)
                 part.result()
-        for part in parts:
-            tally.merge(part.result())
+        return whole([part.result() for part in parts], paths)
+
+
+def replay_part(
+    contenders: Sequence[Contender],
+    paths: Sequence[Path],
+    part: tuple[int, int],
+    on_questions: Callable[[int], None] = lambda _: None,
+    chunk_questions: int = CHUNK_QUESTIONS,
+) -> Part:
+    """The k-th of n parts (k, n)."""
+    replayers = [Replayer(each) for each in contenders]
+    tally, done, seen = Tally(), 0, []
+    for path in paths:
+        together = Together()
+        for table in iter_outcomes(path, chunk_questions, part=part):
+            chunk = Chunk(table)
+            tally.add(table, [each.decide(chunk) for each in replayers])
+            together.add(table.ids)
+            done += len(table)
+            on_questions(done)
+        seen.append(together)
+    return Part(tally, tuple(seen))
+
+
+def whole(parts: Sequence[Part], paths: Sequence[Path]) -> Tally:
+    """All parts. Raises :class:`OutcomesInvalid` for rows of a question that did not stand together."""
+    for path, *together in zip(paths, *(part.together for part in parts), strict=True):
+        check_together(path, together)
+    tally = Tally()
+    for part in parts:
+        tally.merge(part.tally)
     return tally
 
 
-def _share(done: Any) -> None:
-    global _done  # noqa: PLW0603  (an argument cannot carry shared memory to a process)
-    _done = done
+def _share(done: Any, contenders: Sequence[Contender]) -> None:
+    global _done, _contenders  # an argument cannot carry shared memory to a process
+    _done, _contenders = done, contenders
     gc.disable()  # looking for cycles among millions of tuples costs a tenth of the time, and finds none
 
 
-def _replay_part(
-    references: list[str], env: dict[str, str], paths: list[Path], part: tuple[int, int]
-) -> Tally:
+def _replay_part(paths: list[Path], part: tuple[int, int]) -> Part:
     def tell(questions: int) -> None:
         _done[part[0]] = questions
 
-    return replay(open_contenders(references, env), paths, part=part, on_questions=tell)
+    return replay_part(_contenders, paths, part, tell)

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.errors import OutcomesInvalid
-from router.outcome_files import iter_outcomes, read_outcomes, with_labels
+from router.outcome_files import (
+    Together,
+    check_together,
+    iter_outcomes,
+    read_outcomes,
+    with_labels,
+)
 from router.outcome_rows import group_of
 
 SAMPLE = {
@@ -142,8 +148,11 @@ def test_chunks_hold_every_question_once_and_keep_their_columns(
 
 def test_a_question_that_comes_back_after_its_chunk_is_an_error(tmp_path: Path) -> None:
     file = written(tmp_path / "o.jsonl", [long("1", "a"), long("2", "a"), long("1", "b")])
+    together = Together()
+    for table in iter_outcomes(file, 1):
+        together.add(table.ids)
     with pytest.raises(OutcomesInvalid, match=r"o.jsonl:3: id '1' was further up"):
-        list(iter_outcomes(file, 1))
+        check_together(file, [together])
 
 
 @pytest.mark.parametrize(

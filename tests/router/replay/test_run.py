@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from router.errors import ConfigInvalid, OutcomesInvalid, UnknownPolicy
 from router.replay.contenders import open_contenders
 from router.replay.report import report
-from router.replay.run import replay, replay_in_processes
+from router.replay.run import replay, replay_in_processes, replay_part, whole
 from tests.router.replay import traffic
 from tests.router.tables import table
 
@@ -40,14 +41,24 @@ def test_every_question_is_told_of_and_chunks_change_nothing(folder: Path) -> No
         np.testing.assert_allclose(cut.sums[what], sums, rtol=1e-9)
 
 
-def test_parts_are_together_the_whole(folder: Path) -> None:
+@pytest.mark.parametrize("by_action", [False, True])
+def test_parts_are_together_the_whole(folder: Path, by_action: bool) -> None:
     contenders = open_contenders([f"{folder}/tabled.yaml"], {})
-    file = _file(folder, 200)
-    whole, merged = replay(contenders, [file]), replay(contenders, [file], part=(0, 2))
-    assert 50 < merged.counts["a", 0, "questions"] < 150
-    merged.merge(replay(contenders, [file], part=(1, 2)))
-    assert merged.counts == whole.counts
-    for what, sums in whole.sums.items():
+    file = _file(folder, 800)
+    if by_action:  # three rows a question: stretches end in the middle of some
+        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        cells = [
+            {"id": row["id"], "question": row["question"], "segment": "a", "action": name, **cell}
+            for row in rows
+            for name, cell in row["actions"].items()
+        ]
+        file.write_text("".join(json.dumps(cell) + "\n" for cell in cells), "utf-8")
+    everything = replay(contenders, [file])
+    parts = [replay_part(contenders, [file], (part, 3)) for part in range(3)]
+    assert all(each.tally.counts["a", 0, "questions"] > 200 for each in parts)
+    merged = whole(parts, [file])
+    assert merged.counts == everything.counts
+    for what, sums in everything.sums.items():
         np.testing.assert_allclose(merged.sums[what], sums, rtol=1e-9)
 
 
@@ -55,8 +66,9 @@ def test_parts_are_together_the_whole(folder: Path) -> None:
 def test_processes_say_what_one_process_says(folder: Path) -> None:
     references, file = [f"{folder}/tabled.yaml"], _file(folder, 200)
     told: list[int] = []
-    several = replay_in_processes(references, {}, [file], 2, told.append)
-    assert several.counts == replay(open_contenders(references, {}), [file]).counts
+    contenders = open_contenders(references, {})
+    several = replay_in_processes(contenders, [file], 2, told.append)
+    assert several.counts == replay(contenders, [file]).counts
     assert told[-1] == 200
 
 
