@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # these load scikit-learn, which takes seconds
     from router.evaluation.policies import Router
     from router.evaluation.report import Report, Row
     from router.evaluation.setting import Setting
+    from router.predictor.predictor import Predictor
 
 EPILOG: Final = (
     "Examples:\n\n  gradus evaluate outcomes/outcomes.jsonl\n\n"
@@ -86,11 +88,16 @@ def command(
         from router.evaluation.report import report  # scikit-learn takes seconds to load
         from router.evaluation.setting import prepare
         from router.outcome_files import read_outcomes
+        from router.predictor.files import load_predictor
+        from router.predictor.identity import questions_seen
 
         table = read_outcomes(data, labels)
         wanted = [each.name for each in table.actions] if actions == "all" else actions.split(",")
         setting = prepare(table, weak=weak, strong=strong, actions=[each for each in wanted if each])
-    routers = _routers(console, setting, predictor, method, folds, seeds)
+        fitted = None if predictor is None else load_predictor(str(predictor))
+        if fitted and (seen := questions_seen(fitted, setting.table.prompts)):
+            setting = replace(setting, notes=(seen, *setting.notes))
+    routers = _routers(console, setting, fitted, method, folds, seeds)
     with console.status("resampling"):
         found = report(setting, routers, resamples=resamples)
     show(console, found)
@@ -103,22 +110,21 @@ def command(
 
 
 def _routers(
-    console: Console, setting: Setting, folder: Path | None, method: str, folds: int, seeds: int
+    console: Console, setting: Setting, fitted: Predictor | None, method: str, folds: int, seeds: int
 ) -> list[Router]:
     from router.evaluation.crossval import cross_validate
     from router.evaluation.measures import LENGTH
     from router.evaluation.policies import Router, by_length
     from router.evaluation.product import apply_predictor, fit_and_forecast, halves
     from router.fitting.minimum import check_enough
-    from router.predictor.files import load_predictor
 
-    if folder is None:
+    if fitted is None:
         check_enough(setting.table, folds)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("fitting, fold by fold", total=folds * seeds)
         length = cross_validate(setting.table, by_length, fold_count=folds, seeds=range(seeds))
-        if folder is not None:
-            predicted = apply_predictor(load_predictor(str(folder)), setting.table)
+        if fitted is not None:
+            predicted = apply_predictor(fitted, setting.table)
         else:
             predicted = cross_validate(
                 setting.table,

@@ -26,6 +26,7 @@ from router.fitting.minimum import MIN_OUTCOMES, check_enough, without_rare
 from router.fitting.probing_fit import fit_probing, mean_scores, posteriors, seen_right
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
+from router.predictor.identity import fingerprints
 from router.predictor.manifest import Identities
 from router.predictor.predictor import CalibrationSplit, Embed, Lengths, Predictor
 from router.probing import log_odds
@@ -104,6 +105,7 @@ def fit_predictor(
         unseen=_unseen(features, table, fitted, held_out),
         probing=probing,
         embed=embed,
+        fitted_to=fingerprints(train.prompts),
     )
     on_step("measuring on what was held out")
     rest = table.take(held_out)

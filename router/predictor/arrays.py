@@ -44,6 +44,8 @@ def to_arrays(predictor: Predictor) -> Arrays:
     for number, stage in enumerate(predictor.probing.stages if predictor.probing else ()):
         for each in fields(stage):
             arrays[f"probing.{number}.{each.name}"] = np.asarray(getattr(stage, each.name))
+    if predictor.fitted_to is not None:
+        arrays["fitted_to"] = predictor.fitted_to
     return {name: np.array(array, order="C") for name, array in arrays.items()}
 
 
@@ -67,6 +69,7 @@ def from_arrays(
         unseen=Unseen.from_arrays(unseen) if unseen else None,
         probing=_probing(arrays),
         calibration=_part(arrays, "calibration", CalibrationSplit),
+        fitted_to=arrays.get("fitted_to"),
     )
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from router.artifacts import files_sha256, weights_sha256
 from router.config import Config
 from router.errors import ArtifactInvalid
+from router.outcome_rows import group_of
 from router.predictor.predictor import Predictor
+
+_TOO_GOOD = "what comes of them is too good to be true; take others"
 
 
 def check_fits(predictor: Predictor, config: Config, policy_name: str) -> None:
@@ -53,8 +59,34 @@ def seen_before(predictors: Sequence[object], files: Sequence[Path]) -> str | No
         return None
     return (
         f"{', '.join(map(str, files))} is what the predictor was FITTED TO: it has seen these questions with "
-        "their answers, and what comes of them is too good to be true; take others"
+        f"their answers, and {_TOO_GOOD}"
     )
+
+
+def questions_seen(predictor: Predictor, prompts: Sequence[str]) -> str | None:
+    """What to say where some of ``prompts`` are among those that it was fitted to, whatever file they are in.
+
+    ``None`` where none is, or where it kept no fingerprints.
+    """
+    if predictor.fitted_to is None or not len(prompts):
+        return None
+    seen = int(np.isin(_fingerprinted(prompts), predictor.fitted_to).sum())
+    if not seen:
+        return None
+    return (
+        f"the predictor was FITTED TO {seen} of these {len(prompts)} questions: it has seen them with their "
+        f"answers, so these numbers are optimistic; {_TOO_GOOD}"
+    )
+
+
+def fingerprints(prompts: Sequence[str]) -> NDArray[np.uint64]:
+    """Hashes that tell whether a prompt was among these, but for case and spaces; they rise."""
+    return np.unique(_fingerprinted(prompts))
+
+
+def _fingerprinted(prompts: Sequence[str]) -> NDArray[np.uint64]:
+    """[N]; equal prompts are a group, whose name is a hash of 64 bits."""
+    return np.array([int(group_of(each), 16) for each in prompts], dtype=np.uint64)
 
 
 def weights_of(config: Config, policy_name: str) -> dict[str, str]:

@@ -111,6 +111,8 @@ class Predictor:
     """``text`` gives A raw scores and M log lengths a prompt; ``calibrators`` make the former P(right).
 
     ``embed`` gives the embeddings [N, D] of the model that the manifest names; it is not in the folder.
+    ``fitted_to`` are fingerprints of the prompts (:func:`router.predictor.identity.fingerprints`), ``None``
+    of one that kept none.
     """
 
     actions: tuple[Action, ...]
@@ -124,6 +126,7 @@ class Predictor:
     probing: Probing | None = None
     calibration: CalibrationSplit | None = None
     embed: Embed | None = None
+    fitted_to: NDArray[np.uint64] | None = None
 
     def forecast(self, texts: Sequence[str]) -> Forecast:
         """What to expect of N prompts (as :func:`router.features.conversation.text_of` gives them), N >= 1.

@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 
 from gateway.commands import evaluate
 from router.errors import OutcomesInvalid
+from router.fitting.fit import fit_predictor
+from router.outcome_files import read_outcomes
+from router.predictor.files import save_predictor
 
 ADJECTIVES = ("red", "blue", "warm", "old", "tall", "thin", "loud", "soft", "late", "rare")
 NOUNS = ("house", "river", "stone", "horse", "table", "letter", "garden", "window")
@@ -73,3 +76,24 @@ def test_too_few_questions_to_fit_to_are_told_how_many_it_takes(outcomes: Path, 
         OutcomesInvalid, match=r"known of 50 questions in .*; to fit takes at least 140 in 20"
     ):
         run(str(few))
+
+
+def test_a_predictor_is_not_measured_unsaid_on_the_questions_that_it_was_fitted_to(
+    outcomes: Path, tmp_path: Path
+) -> None:
+    table = read_outcomes([outcomes])
+    fitted = fit_predictor(table, method="words")
+    folder, numbers = tmp_path / "predictor", tmp_path / "routing.json"
+    save_predictor(fitted, folder)
+    arguments = ["--predictor", str(folder), "--resamples", "100"]
+
+    said = run(str(outcomes), *arguments, "--json", str(numbers))
+
+    note = f"FITTED TO {fitted.manifest.data.fitted} of these 160 questions"
+    assert note in said
+    assert "so these numbers are optimistic; what comes of them is too good to be true; take others" in said
+    assert note in json.loads(numbers.read_text("utf-8"))["notes"][0]
+
+    other = tmp_path / "other.jsonl"
+    other.write_text(outcomes.read_text("utf-8").replace(" to me", " to them"), "utf-8")
+    assert "FITTED TO" not in run(str(other), *arguments)

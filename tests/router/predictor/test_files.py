@@ -67,6 +67,8 @@ def test_a_predictor_is_the_same_after_saving_and_loading(predictor: Predictor, 
     assert predictor.calibration is not None
     assert loaded.calibration is not None
     np.testing.assert_array_equal(loaded.calibration.posterior, predictor.calibration.posterior)
+    assert predictor.fitted_to is not None
+    np.testing.assert_array_equal(loaded.fitted_to, predictor.fitted_to)
     assert loaded.manifest.metrics == predictor.manifest.metrics
 
 
