@@ -1,0 +1,199 @@
+"""The journal in the database: entries are written once, and what they come to is kept beside them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Table, case, delete, func, literal, select, type_coerce
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from cost_model.budget import picodollars, usd, windows
+from cost_model.usage import Usage
+from gateway.entries import Entry
+from gateway.ledger.journal import Numbered, Presence, Standing
+from gateway.store.columns import Utc
+from gateway.store.database import Database
+from gateway.store.models import EntryRow, GatewayRow, LineRow, SpentRow
+
+_MOST: Final = 10**15
+"""More tokens nobody used: a server that says so must not break the sums of others."""
+
+
+class StoredJournal:
+    """What the ledger asks of a database (:class:`gateway.ledger.journal.Journal`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, gateway_id: str, entries: Sequence[Numbered]) -> None:
+        into = _insert(self._database, GatewayRow)
+        highest = max((each.number for each in entries), default=0)
+        row = {"id": gateway_id, "seen_at": None, "journaled": highest}
+        at_least = case((GatewayRow.journaled > highest, GatewayRow.journaled), else_=highest)
+        known = into.values(row).on_conflict_do_update(index_elements=["id"], set_={"journaled": at_least})
+        with self._database.write() as session:
+            session.execute(known)
+            _append(self._database, session, [each.entry for each in entries])
+
+    def standing(self, windows: Sequence[str]) -> Standing:
+        asked = select(SpentRow).where(SpentRow.window.in_(windows))
+        with self._database.read() as session:
+            spent = {(row.scope, row.window): picodollars(row.usd) for row in session.scalars(asked)}
+            now = session.scalars(select(_now(self._database))).one()
+            gateways = {
+                row.id: Presence(
+                    None if row.seen_at is None else max((now - row.seen_at).total_seconds(), 0.0),
+                    row.journaled,
+                )
+                for row in session.scalars(select(GatewayRow))
+            }
+        return Standing(spent, gateways)
+
+    def beat(self, gateway_id: str) -> None:
+        now = _now(self._database)
+        into = _insert(self._database, GatewayRow).values(id=gateway_id, seen_at=now, journaled=0)
+        with self._database.write() as session:
+            session.execute(into.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
+
+    def forget(self, gateway_id: str) -> None:
+        with self._database.write() as session:
+            session.execute(delete(GatewayRow).where(GatewayRow.id == gateway_id))
+
+
+def append(database: Database, entries: Iterable[Entry]) -> int:
+    """Write down those that are not known by their id yet, all or none; how many these were.
+
+    Raises :class:`gateway.store.errors.DatabaseUnavailable`.
+    """
+    with database.write() as session:
+        return _append(database, session, entries)
+
+
+def _append(database: Database, session: Session, entries: Iterable[Entry]) -> int:
+    by_id = {each.id: each for each in entries}
+    if not by_id:
+        return 0
+    # In one order, so that two gateways never wait for each other.
+    rows = [_entry_row(by_id[name]) for name in sorted(by_id)]
+    into = _insert(database, EntryRow).on_conflict_do_nothing().returning(EntryRow.id)
+    new = [by_id[name] for name in session.scalars(into, rows)]
+    lines = [row for each in new for row in _line_rows(each)]
+    if lines:
+        session.execute(_insert(database, LineRow), lines)
+    _add_up(database, session, new)
+    return len(new)
+
+
+def shares(entry: Entry) -> list[Decimal]:
+    """What each of its lines is billed. They add up to the bill exactly, so they are rounded together.
+
+    What is billed of unknown costs goes to the first line whose cost is unknown.
+    """
+    amounts: list[int] = []
+    cost, booked = Decimal(0), 0
+    for line in entry.lines:
+        cost += line.cost_usd or 0
+        amounts.append(picodollars(cost) - booked)
+        booked += amounts[-1]
+    if amounts:
+        unknown = [index for index, line in enumerate(entry.lines) if line.cost_usd is None]
+        amounts[unknown[0] if unknown else -1] += picodollars(entry.billed_usd) - booked
+    return [usd(amount) for amount in amounts]
+
+
+def _scopes(entry: Entry) -> tuple[str, ...]:
+    key = () if entry.key_id is None else (f"key:{entry.key_id}",)
+    team = () if entry.team_id is None else (f"team:{entry.team_id}",)
+    return ("all", *key, *team)
+
+
+def _now(database: Database) -> ColumnElement[datetime]:
+    """By the database's clock, which is one for all gateways; SQLite's is this machine's."""
+    if database.is_sqlite:
+        return literal(datetime.now(UTC), Utc)
+    return type_coerce(func.clock_timestamp(), Utc)
+
+
+def _insert(database: Database, row: type[Any]) -> Any:
+    """Both databases know ON CONFLICT, each in a dialect that SQLAlchemy keeps apart."""
+    table: Table = row.__table__
+    return sqlite.insert(table) if database.is_sqlite else postgresql.insert(table)
+
+
+def _add_up(database: Database, session: Session, entries: Sequence[Entry]) -> None:
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for each in entries:
+        for scope in _scopes(each):
+            for window in windows(each.at):
+                sums[scope, window] += picodollars(each.billed_usd)
+    if not sums:
+        return
+    into = _insert(database, SpentRow)
+    more = into.on_conflict_do_update(
+        index_elements=list(SpentRow.__table__.primary_key),
+        set_={"usd": SpentRow.usd + into.excluded.usd},
+    )
+    rows = [
+        {"scope": scope, "time_window": window, "usd": usd(amount)}
+        for (scope, window), amount in sorted(sums.items())
+    ]
+    session.execute(more, rows)
+
+
+def _entry_row(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "at": entry.at,
+        "day": entry.at.astimezone(UTC).date(),
+        "status": entry.status,
+        "billed_usd": entry.billed_usd,
+        "estimated": entry.estimated,
+        "key_id": entry.key_id,
+        "team_id": entry.team_id,
+        "asked": _text(entry.asked),
+        "policy": _text(entry.policy),
+        "route": _text(entry.route),
+        "answered": _text(entry.answered),
+        "strategy": _text(entry.strategy),
+        "cached": entry.cached,
+        "error": _text(entry.error),
+        "seconds": entry.seconds,
+        "upstream_id": _text(entry.upstream_id),
+        "tags": {_text(name): _text(value) for name, value in entry.tags.items()},
+    }
+
+
+def _line_rows(entry: Entry) -> Iterator[dict[str, Any]]:
+    for position, (line, share) in enumerate(zip(entry.lines, shares(entry), strict=True)):
+        yield {
+            "entry_id": entry.id,
+            "position": position,
+            "purpose": line.purpose,
+            "model": _text(line.model),
+            **_tokens(line),
+            "seconds": line.seconds,
+            "flops": line.flops,
+            "billed_usd": share,
+            "estimated": line.cost_usd is None,
+        }
+
+
+def _tokens(line: Usage) -> Mapping[str, int]:
+    counts = {
+        "calls": line.calls,
+        "prompt_tokens": line.prompt_tokens,
+        "completion_tokens": line.completion_tokens,
+        "cached_prompt_tokens": line.cached_prompt_tokens,
+        "reasoning_tokens": line.reasoning_tokens,
+    }
+    return {name: max(-_MOST, min(count, _MOST)) for name, count in counts.items()}
+
+
+def _text(value: str | None) -> str | None:
+    """Without what no database takes; a server's words must not keep an entry out of the journal."""
+    return None if value is None else value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

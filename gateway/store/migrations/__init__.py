@@ -1,0 +1,1 @@
+"""What the tables looked like, step by step: run by :meth:`gateway.store.database.Database.upgrade`."""
