@@ -57,18 +57,17 @@ def choose(right: Floats, cost_usd: Floats, allowed: Bools, objective: Objective
     where one is allowed, the most accurate action is taken for ``hard`` [...] queries, and the first allowed
     one for the others. All are broadcast against each other.
     """
-    unpriced = np.isnan(cost_usd)
-    known_usd = np.where(unpriced, 0.0, cost_usd)
-    best = np.where(allowed, objective.utility(right, known_usd), -np.inf).argmax(axis=-1)
+    # Where an unknown cost is allowed, what is made of it here is overruled below.
+    best = np.where(allowed, objective.utility(right, cost_usd), -np.inf).argmax(axis=-1)
     if objective.min_accuracy is not None:
-        enough = allowed & (right >= objective.min_accuracy)
-        usd = np.where(enough, known_usd, np.inf)
-        cheapest = enough & (usd == usd.min(axis=-1, keepdims=True))
-        best = np.where(enough.any(axis=-1), np.where(cheapest, right, -np.inf).argmax(axis=-1), best)
+        usd = np.where(allowed & (right >= objective.min_accuracy), cost_usd, np.inf)
+        least = usd.min(axis=-1, keepdims=True)
+        cheapest = np.where(usd == least, right, -np.inf).argmax(axis=-1)
+        best = np.where(least[..., 0] < np.inf, cheapest, best)
+    unpriced = allowed & np.isnan(cost_usd)
     if unpriced.any():
-        unknown = (allowed & unpriced).any(axis=-1)
         surest = np.where(allowed, right, -np.inf).argmax(axis=-1)
-        best = np.where(unknown, np.where(hard, surest, allowed.argmax(axis=-1)), best)
+        best = np.where(unpriced.any(axis=-1), np.where(hard, surest, allowed.argmax(axis=-1)), best)
     return np.where(allowed.any(axis=-1), best, NOTHING)
 
 
@@ -79,7 +78,7 @@ class Stage:
     ``arrive`` is how likely each level is: of the first stage [N, K], of the others from each level of the
     stage before [1 or N, K, K]. ``right`` [N, K, A] and ``cost_usd`` [N, 1 or K, A] (of the action, beyond
     the probe) hold once the stage is done, ``allowed`` [1 or N, 1 or K, A] says what may be done then, and
-    ``probe_usd`` [N] is what the stage itself costs.
+    ``probe_usd`` [N] is what the stage itself costs. Where one stage of a probe has 1, all of its stages do.
     """
 
     arrive: Floats
@@ -112,41 +111,30 @@ def solve(stages: Sequence[Stage], objective: Objective, hard: Bools) -> Tree:
     nothing can be weighed: no stage is then followed by another. Where nothing is allowed a query is worth
     nothing, and costs nothing.
     """
-    actions, going = [], []
-    later: tuple[Floats, Floats] | None = None  # P(right) and cost [N, K] of going on from the stage at hand
-    for index in range(len(stages) - 1, -1, -1):
-        stage = stages[index]
-        action = choose(stage.right, stage.cost_usd, stage.allowed, objective, hard)
-        right = _of(action, stage.right)
-        cost_usd = _of(action, np.broadcast_to(stage.cost_usd, stage.right.shape))
-        go_on = np.zeros(action.shape, dtype=np.bool_)
-        if later is not None:
-            go_on = objective.utility(*later) > objective.utility(right, cost_usd)
-            right, cost_usd = np.where(go_on, later[0], right), np.where(go_on, later[1], cost_usd)
-        actions.append(action)
-        going.append(go_on)
-        if index:
-            # [N, K before, K] x [N, K]: what arriving at this stage from each level before is worth.
-            later = (
-                (stage.arrive * right[:, None, :]).sum(-1),
-                (stage.arrive * cost_usd[:, None, :]).sum(-1) + stage.probe_usd[:, None],
-            )
-    first = stages[0]
-    right_first = (first.arrive * right).sum(-1)
-    cost_first = (first.arrive * cost_usd).sum(-1) + first.probe_usd
-    return Tree(
-        np.stack(actions[::-1]),
-        np.stack(going[::-1]),
-        objective.utility(right_first, cost_first),
-        right_first,
-        cost_first,
-    )
+    right = np.array([stage.right for stage in stages])
+    cost_usd = np.array([stage.cost_usd for stage in stages])
+    allowed = np.array([stage.allowed for stage in stages])
+    action = choose(right, cost_usd, allowed, objective, hard)
+    # P(right) and cost [2, S, N, K] of what is done at each level, and of going on from there.
+    done = np.array([_of(action, right), _of(action, cost_usd)])
+    stopping = objective.utility(*done)
+    goes_on = np.zeros(action.shape, dtype=np.bool_)
+    for index in range(len(stages) - 1, 0, -1):
+        stage, before = stages[index], index - 1
+        # [N, K before, K] x [2, N, 1, K]: what arriving at this stage from each level before is worth.
+        later = (stage.arrive * done[:, index, :, None]).sum(axis=-1)
+        later[1] += stage.probe_usd[:, None]
+        goes_on[before] = objective.utility(*later) > stopping[before]
+        done[:, before] = np.where(goes_on[before], later, done[:, before])
+    right_first, cost_first = (stages[0].arrive * done[:, 0]).sum(axis=-1)
+    cost_first += stages[0].probe_usd
+    return Tree(action, goes_on, objective.utility(right_first, cost_first), right_first, cost_first)
 
 
 def _of(action: Indices, values: Floats) -> Floats:
-    """[N, K] the value [N, K, A] of the action; 0 of none."""
-    taken = np.take_along_axis(values, np.maximum(action, 0)[..., None], axis=-1)[..., 0]
-    return np.where(action == NOTHING, 0.0, taken)
+    """[S, N, K] the value [S, N, 1 or K, A] of the action; 0 of none."""
+    places = np.arange(0, values.size, values.shape[-1]).reshape(values.shape[:-1]) + action
+    return np.where(action == NOTHING, 0.0, values.take(places))
 
 
 def follow(tree: Tree, levels: Indices) -> tuple[Indices, Indices]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from math import isnan
+from math import isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class Prices:
     ask: Ask
     prospect: Prospect
     known: dict[tuple[int, int, float | None], Alternative] = field(default_factory=dict)
+    known_usd: dict[tuple[int, int, float | None], float] = field(default_factory=dict)
 
     def of(self, way: int, level: int, stage: int | None) -> Alternative:
         """Beyond the probe of a stage; ``None``: without one. Its accuracy is left open."""
@@ -47,23 +48,29 @@ class Prices:
 
     def expected_usd(self, offered: Bools, stage: int | None) -> Floats:
         """[1, L, A] of the ways that are ``offered`` [L, A] at L levels; NaN of the others."""
-        found = np.full((1, *offered.shape), np.nan)
-        for level, way in np.argwhere(offered).tolist():
-            probes, tokens = self._basis(way, level, stage)
-            usd = expected_usd(
-                self.market, self.policy_name, self.prospect.ways[way], tokens, self.ask, probes
-            )
-            found[0, level, way] = usd_or_nan(usd)
-        return found
+        rows = [
+            [self._expected_usd(way, level, stage) if there else nan for way, there in enumerate(row)]
+            for level, row in enumerate(offered.tolist())
+        ]
+        return np.array([rows])
+
+    def _expected_usd(self, way: int, level: int, stage: int | None) -> float:
+        probes, tokens = self._basis(way, level, stage)
+        key = (way, probes, tokens)
+        if key not in self.known_usd:
+            found = self.prospect.ways[way]
+            usd = expected_usd(self.market, self.policy_name, found, tokens, self.ask, probes)
+            self.known_usd[key] = usd_or_nan(usd)
+        return self.known_usd[key]
 
     def _basis(self, way: int, level: int, stage: int | None) -> tuple[int, float | None]:
         """How many samples are there, and how long one answer is expected to be."""
         if stage is None:
-            probes, mean = 0, float(self.prospect.completion_tokens[0, way])
+            probes, mean = 0, self.prospect.completion_tokens.item(0, way)
         else:
             there = self.prospect.stages[stage]
-            lengths = there.completion_tokens[0]
-            probes, mean = there.samples, float(lengths[min(level, len(lengths) - 1), way])
+            lengths = there.completion_tokens
+            probes, mean = there.samples, lengths.item(0, min(level, lengths.shape[1] - 1), way)
         return probes if self.prospect.ways[way].route == "small" else 0, None if isnan(mean) else mean
 
 
@@ -157,7 +164,7 @@ def lay_out(
 
 def usd_or_nan(usd: Decimal | None) -> float:
     """To weigh by: unknown is NaN."""
-    return float("nan") if usd is None else float(usd)
+    return nan if usd is None else float(usd)
 
 
 def small_tokens(prospect: Prospect) -> float | None:

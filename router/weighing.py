@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
+_HARD_LOG_ODDS = np.log(HARD / (1 - HARD))
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -50,9 +52,9 @@ class Weighed:
 
 def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
     """By expected value: a probe where what it may change is worth more than what it costs."""
-    allowed = prospect.offered & costs.affordable
-    direct = choose(prospect.right, costs.direct_usd, allowed, objective, _hard(prospect))
+    allowed, hard = prospect.offered & costs.affordable, _hard(prospect)
     if not prospect.stages:
+        direct = choose(prospect.right, costs.direct_usd, allowed, objective, hard)
         return Weighed(direct, None, np.zeros(len(direct), dtype=np.bool_))
     stages = [
         Stage(stage.arrive, stage.right, after, stage.offered & affordable, probe)
@@ -63,11 +65,11 @@ def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
     tree = solve(stages, objective, middles(prospect.edges) <= HARD)
     # What a probe is worth is what it may change, so the best way without one is valued by the tree's own
     # P(right): the mean of what it may lead to.
-    right = np.einsum("nk,nka->na", stages[0].arrive, stages[0].right)
-    foreseen = choose(right, costs.direct_usd, allowed, objective, _hard(prospect))
-    rows, taken = np.arange(len(direct)), np.maximum(foreseen, 0)
-    value = objective.utility(right[rows, taken], costs.direct_usd[rows, taken])
-    return Weighed(direct, tree, tree.value > np.where(foreseen == NOTHING, -np.inf, value))
+    foreseen = np.einsum("nk,nka->na", stages[0].arrive, stages[0].right)
+    direct, best = choose(np.array([prospect.right, foreseen]), costs.direct_usd, allowed, objective, hard)
+    rows, taken = np.arange(len(best)), np.maximum(best, 0)
+    value = objective.utility(foreseen[rows, taken], costs.direct_usd[rows, taken])
+    return Weighed(direct, tree, tree.value > np.where(best == NOTHING, -np.inf, value))
 
 
 def contenders(tree: Tree, stage: int, actions: int) -> Bools:
@@ -76,11 +78,6 @@ def contenders(tree: Tree, stage: int, actions: int) -> Bools:
     found = np.zeros((len(levels), actions + 1), dtype=np.bool_)
     np.put_along_axis(found, levels, values=True, axis=1)  # NOTHING is the last column
     return found[:, :actions]
-
-
-def levels_of(edges: Floats, p_right: Floats) -> Indices:
-    """The level of each posterior: a probability on an edge belongs below it."""
-    return np.searchsorted(edges, p_right, side="left")
 
 
 def reached(tree: Tree, arrivals: Sequence[Floats], query: int) -> list[Floats]:
@@ -96,5 +93,4 @@ def _hard(prospect: Prospect) -> Bools:
     """Where one answer of the small model is right too seldom, as far as anybody knows before a probe."""
     if not len(prospect.prior):
         return np.zeros(len(prospect.right), dtype=np.bool_)
-    limit = np.log(HARD / (1 - HARD))
-    return prospect.prior <= limit  # type: ignore[no-any-return]
+    return prospect.prior <= _HARD_LOG_ODDS  # type: ignore[no-any-return]

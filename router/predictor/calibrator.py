@@ -31,5 +31,5 @@ class Calibrator:
         if self.knots is not None:  # fitted within the edges
             right = np.interp(raw, self.knots[0], self.knots[1])
         else:
-            right = np.clip(expit(self.intercept + self.slope * raw), EDGE, 1 - EDGE)
+            right = np.minimum(np.maximum(expit(self.intercept + self.slope * raw), EDGE), 1 - EDGE)
         return right

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from router.features.lexical import LEXICAL, lexical_features
 from router.features.text import TextFeatures
@@ -41,6 +44,27 @@ def test_what_texts_look_like_is_counted() -> None:
     assert looks(text)["beyond_ascii"] == np.float32(2 / size)
 
 
+def _slow_counts(text: str) -> dict[str, int]:
+    """What is counted by what stands beside it, by regular expressions on the bytes."""
+    data, letter = text.encode() + b" ", rb"[A-Za-z\x80-\xff]"
+    words, numbers = re.findall(letter + b"+", data), re.findall(rb"[0-9]+", data)
+    return {
+        "log_words": len(words),
+        "log_long_words": sum(len(word) >= 8 for word in words),
+        "log_numbers": len(numbers),
+        "log_longest_number": max(map(len, numbers), default=0),
+        "log_decimals": len(re.findall(rb"(?<=[0-9])\.(?=[0-9])", data)),
+        "log_sentences": len(re.findall(rb"[.!?](?=[ \t\r\n])", data)),
+        "log_options": len(re.findall(rb"(?<!" + letter + rb")[A-Z](?=[).:])", data)),
+    }
+
+
+@given(st.text(max_size=40) | st.text("aAé10.)(:?! \n\t#,", max_size=40) | st.text("abcdefgh ", max_size=60))
+def test_what_is_told_by_its_neighbours_is_counted_wherever_it_stands(text: str) -> None:
+    found = looks(text)
+    assert {name: round(float(np.expm1(found[name]))) for name in _slow_counts(text)} == _slow_counts(text)
+
+
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
 def test_looks_of_a_batch_are_those_of_each_text(texts: list[str]) -> None:
     together = lexical_features(texts)
@@ -75,3 +99,23 @@ def test_rows_of_a_batch_are_those_of_each_text(texts: list[str]) -> None:
     np.testing.assert_allclose(
         together, np.vstack([features.transform([text]).toarray() for text in texts]), rtol=1e-5
     )
+
+
+@given(
+    st.lists(st.text(max_size=40) | st.sampled_from(TEXTS), min_size=1, max_size=4),
+    st.sampled_from([7, 2**8, 2**16]),
+)
+def test_words_are_hashed_and_counted_as_scikit_learn_does(texts: list[str], buckets: int) -> None:
+    features = TextFeatures(buckets).fit(TEXTS)
+    counts = HashingVectorizer(
+        ngram_range=(1, 2),
+        n_features=buckets,
+        token_pattern=r"(?u)\b\w+\b|[^\w\s]",
+        alternate_sign=False,
+        norm=None,
+    ).transform(texts)
+    weights = counts.multiply(features.idf_).toarray()
+    weights[counts.nonzero()] *= ((1 + np.log(counts.data)) / counts.data)[: counts.nnz]
+    norms = np.linalg.norm(weights, axis=1, keepdims=True)
+    wanted = weights / np.where(norms, norms, 1)
+    np.testing.assert_allclose(features.transform(texts).toarray()[:, :buckets], wanted, rtol=1e-5, atol=1e-7)
