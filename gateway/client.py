@@ -11,7 +11,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from router.reasons import usd
+from router.words import usd
 
 CONNECT_TIMEOUT_S = 5.0
 

@@ -10,8 +10,8 @@ from router.config import LiteLLMModel, Model
 from router.errors import CapExceeded, PromptTooLong
 from router.market import Market
 from router.pricing import Ask
-from router.reasons import usd
 from router.types import Alternative, Query
+from router.words import usd
 
 REQUIRED_TOOLS: Final = "required tools"
 """Of :attr:`router.types.Query.needs`: the answer must be tool calls. Where it may be text too: "tools"."""

@@ -40,12 +40,13 @@ from router.market import Market
 from router.outlooks import Expectation
 from router.pricing import Ask, ask_of, direct_answer, priced, search
 from router.prospects import Guide
-from router.reasons import in_doubt, listed, say, usd
+from router.reasons import in_doubt
 from router.rules import first_rule
 from router.table import Table, lay_out
 from router.types import Branch, Plan, ProbeStage, Query, Worth
 from router.weighing import Weighed, weigh
 from router.wish import Wish, grant
+from router.words import listed, say, usd
 
 BY_NAME = "direct"
 """``Plan.policy`` of a query that asks for a model by its name."""

@@ -11,6 +11,7 @@ from router.decision import HARD, Objective
 from router.market import Market
 from router.probe import bin_of
 from router.types import Alternative, Bin
+from router.words import say, usd
 
 
 def why(
@@ -55,24 +56,6 @@ def nowhere_to_go(policy_name: str, policy: Policy, p_right_up_to: float) -> str
 def in_doubt(market: Market, policy: Policy, chosen: Alternative) -> str | None:
     """What the client is told of a vote that stands in for trust in the verifier."""
     return market.shortfalls.get(policy.verifier) if chosen.strategy.name == "majority" else None
-
-
-def listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
-
-
-def usd(amount: Decimal | None, digits: int = 2) -> str:
-    """For people: so many significant digits, never in scientific notation."""
-    return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.{digits}g}'):f}"
-
-
-def say(way: Alternative) -> str:
-    """A way to answer, how often it is right, and what for."""
-    spec = way.strategy
-    how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
-    cost = usd(way.expected_cost_usd)
-    wait = "" if way.expected_latency_s is None else f" in {way.expected_latency_s:.2g} s"
-    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}{wait}"
 
 
 def _worth(policy: Policy, objective: Objective) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 
 from router.decision import Objective, choose
 from router.probe import difficulty_of, p_right_of
-from router.reasons import say
 from router.types import Branch, Decision, Evidence, Plan
+from router.words import say
 
 
 def replan(plan: Plan, stage: int, evidence: Evidence) -> Decision | None:

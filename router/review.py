@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from cost_model.prices import UNKNOWN
 from router.config import Policy, Rule
 from router.market import Market
-from router.reasons import usd
 from router.rules import covers, unknown_languages
 from router.tuning import Tuned
+from router.words import usd
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from router.errors import CannotTune
 from router.guarantees import Floats, by_group
-from router.reasons import usd
+from router.words import usd
 
 Play = tuple[Floats, Floats]
 """What came of N calibration questions: right [N] (0 to 1) and cost in USD [N]."""

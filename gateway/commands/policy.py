@@ -174,6 +174,6 @@ def considered(tuned: Tuned) -> list[Trial]:
 
 
 def _usd(amount: float) -> str:
-    from router.reasons import usd
+    from router.words import usd
 
     return usd(Decimal(repr(amount)))

@@ -60,8 +60,9 @@ def test_planning_loads_nothing_of_gateway_or_workers() -> None:
     ("module", "never"),
     [
         ("gateway.app", {"torch", "transformers", "litellm", "workers"}),
-        ("gateway.cli", {"torch", "transformers", "litellm", "workers", "fastapi"}),
-        ("workers.executor", {"torch", "transformers", "litellm", "gateway", "celery"}),
+        ("gateway.cli", {"torch", "transformers", "litellm", "workers", "fastapi", "scipy", "sklearn"}),
+        ("workers.executor", {"torch", "transformers", "litellm", "gateway", "celery", "scipy", "sklearn"}),
+        ("router.replanning", {"scipy", "sklearn"}),
         ("workers.search", {"torch", "transformers", "litellm", "gateway", "celery", "redis"}),
         ("workers.tasks", {"torch", "transformers", "litellm", "gateway"}),
     ],
