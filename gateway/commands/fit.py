@@ -108,12 +108,21 @@ def command(
         manifest = save_predictor(predictor, output)
         status.update("choosing searches by bin")
         has_table = _learn_strategies(table, manifest, output)
+        is_stale = not has_table and (output / STRATEGIES).exists()
+        if is_stale:  # it is of outcomes that this predictor knows nothing of
+            (output / STRATEGIES).unlink()
     _show(console, manifest, output)
     for note in notes(manifest):
         typer.echo(f"note: {note}", err=True)
     if has_table:
         console.print(
             f"Wrote {output / STRATEGIES}: which search suits a bin (`strategies:`).", soft_wrap=True
+        )
+    if is_stale:
+        typer.echo(
+            f"note: removed {output / STRATEGIES}, which was of an earlier fit: these outcomes give no table "
+            "(that takes searches, probes, and --config for the verifier's name)",
+            err=True,
         )
     if json_file:
         json_file.write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")

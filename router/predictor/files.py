@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
@@ -41,9 +42,23 @@ def save_predictor(predictor: Predictor, folder: Path) -> Manifest:
     (folder / ARRAYS).write_bytes(save(to_arrays(predictor)))
     hashes = {name: sha256((folder / name).read_bytes()).hexdigest() for name in (TEXT, ARRAYS)}
     manifest = predictor.manifest.model_copy(update={"files": hashes})
+    return write_manifest(manifest, folder)
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> Manifest:
+    """``manifest.json``, with its digest, and the card that is made of it."""
+    digest = digest_of(json.loads(manifest.model_dump_json()))
+    manifest = manifest.model_copy(update={"digest": digest})
     (folder / CARD).write_text(card(manifest), encoding="utf-8")
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return manifest
+
+
+def digest_of(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest as read from JSON, less its digest: keys sorted, without spaces, UTF-8."""
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256(canonical.encode()).hexdigest()
 
 
 def load_predictor(reference: str) -> Predictor:
@@ -60,6 +75,11 @@ def load_predictor(reference: str) -> Predictor:
         raise ArtifactInvalid(
             f"{reference}: no predictor there ({error}); make one with `{COMMAND}`"
         ) from error
+    if manifest.digest != digest_of(json.loads((folder / MANIFEST).read_text("utf-8"))):
+        raise ArtifactInvalid(
+            f"{reference}/{MANIFEST} is not as it was written; copy the whole folder again, or make it anew "
+            f"with `{COMMAND}`"
+        )
     for name, data in content.items():
         if sha256(data).hexdigest() != manifest.files.get(name):
             raise ArtifactInvalid(

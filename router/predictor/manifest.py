@@ -91,6 +91,7 @@ class Data(_Part):
 class Manifest(_Part):
     """``weights`` are SHA-256 by the name of a model or verifier, ``files`` those of the folder's files.
 
+    ``digest`` is of all else that ``manifest.json`` says (:func:`router.predictor.files.digest_of`);
     ``left_out`` says of actions that outcomes had too little of why they are not among ``actions``.
     """
 
@@ -108,3 +109,4 @@ class Manifest(_Part):
     metrics: Mapping[str, ActionMetrics]
     probe: tuple[StageMetrics, ...] = ()
     files: Mapping[str, str] = {}
+    digest: str = ""

@@ -66,6 +66,17 @@ def test_an_action_that_is_left_out_is_noted(tmp_path: Path) -> None:
     assert "at least 20 of each are needed" in (tmp_path / "p" / "README.md").read_text("utf-8")
 
 
+def test_a_table_of_searches_of_an_earlier_fit_does_not_stay_beside_the_new_predictor(tmp_path: Path) -> None:
+    output = tmp_path / "predictor"
+    output.mkdir()
+    (output / "strategies.json").write_text("{}", "utf-8")
+    file = written(tmp_path, table())
+    told = CliRunner().invoke(app, ["fit", str(file), "--output", str(output), "--method", "words"])
+    assert told.exit_code == 0, told.output
+    assert f"note: removed {output}/strategies.json, which was of an earlier fit" in told.stderr
+    assert not (output / "strategies.json").exists()
+
+
 def test_a_configuration_of_other_models_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     file, output = written(tmp_path, table()), tmp_path / "predictor"
     told = CliRunner().invoke(

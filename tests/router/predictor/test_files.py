@@ -14,7 +14,7 @@ from skops.io import dumps
 from router.config import Config, load_config
 from router.errors import ArtifactInvalid
 from router.fitting.fit import fit_predictor
-from router.predictor.files import load_predictor, save_predictor
+from router.predictor.files import digest_of, load_predictor, save_predictor
 from router.predictor.identity import check_fits, weights_of
 from router.predictor.predictor import Predictor
 from tests.router.predictor.stranger import Stranger
@@ -42,8 +42,9 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 
 def changed(folder: Path, **changes: object) -> str:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+    """As if it had been written so."""
+    manifest = {**json.loads((folder / "manifest.json").read_text()), **changes}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": digest_of(manifest)}))
     return str(folder)
 
 
@@ -83,6 +84,25 @@ def test_the_card_has_the_numbers_of_the_manifest(predictor: Predictor, folder: 
 def test_a_file_that_changed_is_refused(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     with pytest.raises(ArtifactInvalid, match=f"{name} is not the file that manifest.json was written for"):
+        load_predictor(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("was", "edited"),
+    [
+        ('"name":"grand"', '"name":"great"'),
+        ('"digest":"', '"digest":"0'),
+        ('"brier":0.', '"brier":0.0'),
+        ('"seed":0', '"seed":0,"note":"by hand"'),
+    ],
+)
+def test_a_manifest_that_was_edited_is_refused(folder: Path, was: str, edited: str) -> None:
+    file = folder / "manifest.json"
+    written = json.dumps(json.loads(file.read_text("utf-8")), separators=(",", ":"))
+    file.write_text(written, "utf-8")
+    load_predictor(str(folder))  # spaces are no edit
+    file.write_text(written.replace(was, edited, 1), "utf-8")
+    with pytest.raises(ArtifactInvalid, match=r"manifest.json is not as it was written; copy"):
         load_predictor(str(folder))
 
 
