@@ -10,6 +10,9 @@
     ├── DeadlineExceeded      the policy's deadline came first
     ├── JobFailed             a worker gave up; ``code`` is its :attr:`router.types.Failure.code`
     ├── KeyMissing            a large model's API key is not in the environment
+    ├── KeyRefused            no key, or not one that is valid
+    ├── NotAllowed            the key may not do this; ``code`` says what
+    ├── KeysUnavailable       nobody can tell yet which keys there are
     ├── BudgetExceeded        a budget has no room for the most that the request may cost
     ├── CostUnknown           a budget holds the request, and the most that it may cost is not known
     ├── RateLimited           too many requests or tokens a minute, or requests at once
@@ -101,6 +104,18 @@ class KeyMissing(GatewayError):
     code = "api_key_missing"
 
 
+class KeyRefused(GatewayError):
+    code = "invalid_api_key"
+
+
+class NotAllowed(GatewayError):
+    code = "model_not_allowed"
+
+
+class KeysUnavailable(GatewayError):
+    code = "keys_unavailable"
+
+
 class BudgetExceeded(GatewayError):
     code = "insufficient_quota"
 
@@ -170,10 +185,23 @@ TABLE: dict[str, Row] = {
     "request_too_large": Row(413, "invalid_request_error"),
     "unsupported_media_type": Row(415, "invalid_request_error"),
     "http_error": _INVALID,
+    # Keys
+    "invalid_api_key": Row(401, "invalid_request_error"),
+    "model_not_allowed": Row(403, "invalid_request_error", param="model"),
+    "policy_not_allowed": Row(403, "invalid_request_error", param="model"),
+    "admin_only": Row(403, "invalid_request_error"),
+    "admin_disabled": Row(403, "invalid_request_error"),
+    "keys_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
+    "key_not_found": Row(404, "invalid_request_error"),
+    "team_not_found": Row(404, "invalid_request_error", param="team"),
+    "name_taken": Row(409, "invalid_request_error", param="name"),
+    "revoked": Row(409, "invalid_request_error"),
+    "database_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
     # Budgets and limits
     "insufficient_quota": Row(429, "insufficient_quota"),  # not retried: only a reset, or a person, helps
     "cost_unknown": Row(402, "invalid_request_error", param="model"),
     "rate_limit_exceeded": Row(429, "rate_limit_error", retry=True),
+    "request_over_rate_limit": Row(429, "rate_limit_error"),  # alone more than a minute's worth
     "ledger_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
     # Queue and workers
     "queue_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
@@ -195,6 +223,9 @@ TABLE: dict[str, Row] = {
     "upstream_failed": Row(502, "server_error", retry=True),
     # Ours
     "config_invalid": _SERVER,
+    "database_error": _SERVER,
+    "database_invalid": _SERVER,
+    "invoice_invalid": _SERVER,
     "artifact_invalid": _SERVER,
     "outcomes_invalid": _SERVER,
     "cannot_tune": _SERVER,

@@ -2,7 +2,8 @@
 
 ``GRADUS__POLICIES__DEFAULT__PROBE_SAMPLES=8`` sets ``policies.default.probe_samples``: double underscores
 between keys; case, and dashes against underscores, do not matter where the file already has the key. The
-shortcuts GRADUS_REDIS_URL and GRADUS_LARGE_MODEL come first, so that the long form can refine them.
+shortcuts GRADUS_REDIS_URL, GRADUS_DATABASE_URL and GRADUS_LARGE_MODEL come first, so that the long form can
+refine them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ def override(document: Document, env: Mapping[str, str]) -> None:
         _add_large_model(document, env)
     if "GRADUS_REDIS_URL" in env:
         write(document, ["server", "redis_url"], env["GRADUS_REDIS_URL"], "$GRADUS_REDIS_URL")
+    if "GRADUS_DATABASE_URL" in env:
+        write(document, ["database"], env["GRADUS_DATABASE_URL"], "$GRADUS_DATABASE_URL")
     for variable in sorted(name for name in env if name.upper().startswith(PREFIX)):
         source = f"${variable}"
         words = variable[len(PREFIX) :].split("__")

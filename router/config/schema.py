@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from router.config.cache import Cache
+from router.config.database import DatabaseUrl
 from router.config.fields import REDIS_URL, Count, Name, Section
+from router.config.limits import Limits
 from router.config.models import Model
 from router.config.policies import Policy
 from router.config.verifiers import EnsembleVerifier, SingleVerifier, Verifier
@@ -19,7 +21,9 @@ class Server(Section):
     host: Name = "127.0.0.1"
     port: int = Field(default=8080, strict=True, ge=1, le=65535)
     max_body_bytes: Count = 1_000_000
+    max_queued_jobs: Count = 100
     redis_url: Annotated[str, Field(pattern=REDIS_URL)] = "redis://127.0.0.1:6379/0"
+    auth: Literal["none", "keys"] = "none"
 
 
 class Config(Section):
@@ -35,6 +39,8 @@ class Config(Section):
     records: Name | None = None
     server: Server = Server()
     cache: Cache = Cache()
+    database: DatabaseUrl | None = None
+    limits: Limits = Limits()
 
     def members(self, verifier: str) -> dict[str, SingleVerifier]:
         """Those whose scores an ensemble weighs; of any other verifier, itself."""

@@ -30,6 +30,7 @@ def test_every_code_of_the_project_has_a_row(root: type[Exception]) -> None:
 
 def test_the_documentation_has_every_code_that_a_client_may_see() -> None:
     unseen = {"refused", "cancelled", "http_error", "config_invalid", "artifact_invalid", "router_error"}
+    unseen |= {"database_error", "database_invalid", "invoice_invalid"}
     unseen |= {"upstream_rejected", "outcomes_invalid", "cannot_tune", "embedder_invalid"}
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 
@@ -56,6 +57,7 @@ def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
     assert retried == {
         *("queue_unavailable", "no_worker", "queue_full", "worker_lost", "model_unavailable"),
         *("upstream_failed", "rate_limit_exceeded", "ledger_unavailable"),
+        *("keys_unavailable", "database_unavailable"),
     }
 
 

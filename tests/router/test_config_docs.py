@@ -31,6 +31,7 @@ from router.config import (
 )
 from router.config.cache import Cache
 from router.config.fields import ModelPrice, VerifierPrice
+from router.config.limits import Limits
 from router.config.models import LiteLLMDeployment, OpenAIDeployment, ThinkingMarks, Timeouts
 from router.config.policies import StoppingRule
 from router.config.verifiers import Quality
@@ -62,6 +63,7 @@ SECTIONS: list[type[BaseModel]] = [
     Condition,
     StoppingRule,
     Server,
+    Limits,
     Cache,
 ]
 
