@@ -13,8 +13,8 @@ from gateway.entries import Entry
 class Numbered:
     """An entry with its number in the spool of its gateway, from 1 up, without gaps.
 
-    Its ``billed_usd`` is a whole number of picodollars (:func:`cost_model.budget.picodollars` of it is exact),
-    and its ``at`` is when the request was reserved: the day and month (UTC) that it counts in.
+    Its ``billed_usd`` is a whole number of picodollars, so :func:`cost_model.budget.picodollars` of it is
+    exact; its ``at`` is when the request was reserved: the day and month (UTC) that it counts in.
     """
 
     number: int

@@ -1,0 +1,304 @@
+"""The one connection on which a gateway process tells Redis what it reserves and settles.
+
+One batch is under way at a time; what comes meanwhile makes the next. So everything arrives in its order, the
+busier the process the larger its batches, and what a lost connection leaves unanswered is simply sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from gateway.errors import LedgerUnavailable
+from gateway.ledger.operations import Orphans, Tell, cancelling
+from gateway.ledger.spool import decode
+from gateway.ledger.terms import Reservation
+
+log = logging.getLogger(__name__)
+
+ROOT = "gradus:ledger"
+TIMEOUT_S = 2.0
+RECONNECT_INTERVAL_S = 0.2
+MOST_IN_BATCH = 200  # a script stops all others: these take Redis about 5 ms
+MOST_QUEUED = 50_000
+LINGER_S = 0.002  # what nobody waits for goes with what somebody does, if that comes soon
+
+State = Literal["ready", "rebuilding", "redis down"]
+Answer = Sequence[bytes | int] | int
+
+
+class Lost(Exception):
+    """The counters are gone, or do not know us: they have to be joined or built anew."""
+
+    def __init__(self, *, unusable: bool) -> None:
+        self.unusable = unusable
+
+
+@dataclass(eq=False, slots=True)
+class Ask:
+    """Somebody waits for it. ``granted`` is called the moment that Redis says yes."""
+
+    op: str
+    reservation: Reservation
+    answer: asyncio.Future[Answer]
+    asked_s: float
+    sent: bool = False
+
+
+class Channel:
+    """``join(channel, unusable)`` makes this gateway part of a generation of counters, and returns its name;
+    not of the one that is ``unusable``.
+
+    ``granted`` is called with all reservations that Redis granted, before who asked hears of it. An answer is
+    waited for at most ``patience_s``.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        gateway_id: str,
+        join: Callable[[Channel, str], Awaitable[str]],
+        granted: Callable[[Sequence[Reservation]], None],
+        *,
+        patience_s: float,
+    ) -> None:
+        self.gateway_id = gateway_id
+        self.state: State = "rebuilding"
+        self.overflowed = False
+        self.run_id = ""
+        self.generation = ""
+        self._redis_url, self._join, self._granted = redis_url, join, granted
+        self._patience_s = patience_s
+        self._queue: deque[Ask | Tell | Orphans] = deque()
+        self._wake = asyncio.Event()
+        self._lingers = False
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._redis = Redis.from_url(
+            self._redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, protocol=2
+        )
+        self._runs = asyncio.create_task(self._run(), name="gradus-ledger")
+        self._gives_up = asyncio.create_task(self._give_up(), name="gradus-ledger-patience")
+
+    async def stop(self) -> None:
+        self._runs.cancel()
+        self._gives_up.cancel()
+        await asyncio.gather(self._runs, self._gives_up, return_exceptions=True)
+        for waiting in self._queue:
+            if isinstance(waiting, Ask) and not waiting.answer.done():
+                waiting.answer.set_exception(LedgerUnavailable("The gateway is shutting down."))
+        await self._redis.aclose()
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    def ask(self, op: str, reservation: Reservation) -> asyncio.Future[Answer]:
+        """Resolves to 1 or to what refuses; raises :class:`LedgerUnavailable` when that takes too long."""
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._queue.append(Ask(op, reservation, answer, self._loop.time()))
+        self._wake.set()
+        return answer
+
+    def tell(self, op: str, number: int = 0) -> None:
+        if len(self._queue) >= MOST_QUEUED:
+            self.overflowed = True  # Redis has been away for long: its counters are built anew
+        if self.overflowed:
+            return
+        self._queue.append(Tell(op, number))
+        if not self._lingers and not self._wake.is_set():
+            self._lingers = True
+            self._loop.call_later(LINGER_S, self._wake_up)
+
+    def tell_for(self, gateway_id: str, ops: Sequence[Tell]) -> asyncio.Future[bool]:
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        self._queue.append(Orphans(gateway_id, ops, answer))
+        self._wake.set()
+        return answer
+
+    async def call(self, *command: str | int) -> Any:
+        """Any one command, on the connection. Raises what redis-py raises."""
+        await self._connection.send_command(*command)
+        return await self._connection.read_response(disable_decoding=True)
+
+    async def script(self, name: str, *arguments: str | int) -> Any:
+        return await self.call("EVALSHA", self._scripts[name], 1, ROOT, *arguments)
+
+    def _wake_up(self) -> None:
+        self._lingers = False
+        self._wake.set()
+
+    def asked(self) -> set[str]:
+        """Ids of what is asked and not answered."""
+        return {each.reservation.id for each in self._queue if isinstance(each, Ask)}
+
+    async def _run(self) -> None:
+        unusable = ""
+        while True:
+            try:
+                await self._connect()
+                while True:
+                    self.generation = await self._join(self, unusable)
+                    log.log(logging.INFO if self.state == "ready" else logging.WARNING, "the ledger is ready")
+                    self.state, unusable = "ready", ""
+                    try:
+                        await self._pump()
+                    except Lost as lost:
+                        log.warning("the ledger's counters are gone; building them anew")
+                        self.state, unusable = "rebuilding", self.generation if lost.unusable else ""
+            except (RedisError, OSError, TimeoutError) as error:
+                if self.state != "redis down":
+                    log.warning("the ledger lost Redis (%r); trying again until it answers", error)
+                self.state = "redis down"
+            except Exception:
+                log.exception("the ledger's channel failed; it begins again")
+                self.state = "redis down"
+            finally:
+                await self._disconnect()
+            await asyncio.sleep(RECONNECT_INTERVAL_S)
+
+    async def _connect(self) -> None:
+        pool = self._redis.connection_pool
+        self._connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        self._scripts = {}
+        for name in ("batch", "generation"):
+            text = Path(__file__).with_name(f"{name}.lua").read_text("utf-8")
+            self._scripts[name] = (await self.call("SCRIPT", "LOAD", text)).decode()
+        info = (await self.call("INFO", "server")).decode()
+        self.run_id = info.partition("run_id:")[2].split()[0]
+        memory = (await self.call("INFO", "memory")).decode()
+        policy = memory.partition("maxmemory_policy:")[2].split()[0]
+        if policy != "noeviction":
+            log.error("Redis evicts keys when it is full (%s): set maxmemory-policy noeviction, or budgets "
+                      "are forgotten", policy)  # fmt: skip
+
+    async def _disconnect(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            del self._connection
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await connection.disconnect(nowait=True)
+            await self._redis.connection_pool.release(connection)
+
+    async def _pump(self) -> None:
+        """Send batch after batch. Raises :class:`Lost`, or what redis-py raises; the queue keeps all then."""
+        while True:
+            if self.overflowed:
+                raise Lost(unusable=True)
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+            elif isinstance(self._queue[0], Orphans):
+                await self._send_orphans(self._queue[0])
+            else:
+                await self._send_batch()
+
+    async def _send_batch(self) -> None:
+        batch: list[Ask | Tell] = []
+        for each in self._queue:
+            if isinstance(each, Orphans) or len(batch) == MOST_IN_BATCH:
+                break
+            batch.append(each)
+        ops: list[str] = []
+        asks: list[Ask] = []
+        for each in batch:
+            if isinstance(each, Tell):
+                ops.append(each.op)
+            elif not each.answer.done():
+                each.sent = True
+                ops.append(each.op)
+                asks.append(each)
+            elif each.sent:  # nobody waits any more, and it may have arrived
+                ops.append(each.reservation.terms.cancelling(each.reservation))
+        answers = await self._send(
+            self.gateway_id, ops, [each.number for each in batch if isinstance(each, Tell)]
+        )
+        for _ in batch:
+            self._queue.popleft()
+        self._deliver(asks, answers)
+
+    async def _send(self, gateway_id: str, ops: Sequence[str], numbers: Sequence[int]) -> list[Any]:
+        settled = [number for number in numbers if number]
+        first, last = (settled[0], settled[-1]) if settled else (0, 0)
+        answer = await self.script("batch", self.generation, gateway_id, first, last, f"[{','.join(ops)}]")
+        if answer == b"lost":
+            raise Lost(unusable=False)
+        if answer == b"unknown":
+            raise Lost(unusable=True)
+        return list(answer)
+
+    async def _send_orphans(self, orphans: Orphans) -> None:
+        known = False
+        try:
+            for start in range(0, len(orphans.ops), MOST_IN_BATCH):
+                some = orphans.ops[start : start + MOST_IN_BATCH]
+                numbers = [each.number for each in some]
+                await self._send(orphans.gateway_id, [each.op for each in some], numbers)
+            # Granted, but it died before it knew: nothing was spent.
+            left = await self.call("HGETALL", f"{ROOT}:{self.generation}:open:{orphans.gateway_id}")
+            if left:
+                await self._send(orphans.gateway_id, [cancelling(decode(text)) for text in left[1::2]], [])
+            await self.script("generation", "leave", self.generation, orphans.gateway_id)
+            known = True
+        except Lost as lost:
+            if not lost.unusable:
+                raise
+        self._queue.popleft()
+        if not orphans.answer.done():
+            orphans.answer.set_result(known)
+        if not known:
+            raise Lost(unusable=True)
+
+    def _deliver(self, asks: Sequence[Ask], answers: Sequence[Any]) -> None:
+        granted: list[Ask] = []
+        for ask, answer in zip(asks, answers, strict=True):
+            if answer != 1:
+                if not ask.answer.done():
+                    ask.answer.set_result(answer)
+            elif ask.answer.done():
+                self.tell(ask.reservation.terms.cancelling(ask.reservation))
+            else:
+                granted.append(ask)
+        if not granted:
+            return
+        try:
+            self._granted([ask.reservation for ask in granted])
+        except OSError as error:
+            for ask in granted:
+                ask.answer.set_exception(
+                    LedgerUnavailable(f"The gateway's disk refuses its ledger: {error}.")
+                )
+                self.tell(ask.reservation.terms.cancelling(ask.reservation))
+            return
+        for ask in granted:
+            ask.answer.set_result(1)
+
+    async def _give_up(self) -> None:
+        while True:
+            await asyncio.sleep(self._patience_s / 8)
+            late_s = self._loop.time() - (0 if self.state == "redis down" else self._patience_s)
+            for each in self._queue:
+                if isinstance(each, Ask) and each.asked_s < late_s and not each.answer.done():
+                    each.answer.set_exception(unavailable(self.state))
+
+
+def unavailable(state: State) -> LedgerUnavailable:
+    why = {
+        "redis down": "Redis cannot be reached",
+        "rebuilding": "they are being counted anew",
+        "ready": "Redis does not answer in time",
+    }[state]
+    return LedgerUnavailable(
+        f"This key has a budget or limits, and what is left of them is not known now: {why}."
+    )

@@ -1,0 +1,94 @@
+"""What killed gateways left behind: what they settled is told, what they had open is billed as lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from pathlib import Path
+
+from cost_model.budget import picodollars, usd
+from gateway.entries import Entry
+from gateway.ledger.channel import Channel
+from gateway.ledger.journal import Journal, Numbered
+from gateway.ledger.operations import Tell, settling
+from gateway.ledger.spool import DeadSpool, Record, Settled, dead_spools
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 3.0
+POLL_S = 0.1
+MOST_AT_ONCE = 500
+LOST = "its gateway died before it could tell what this came to"
+
+
+class Sweeper:
+    """Looks for spools whose process is gone, again and again. What fails is tried again as a whole."""
+
+    def __init__(self, journal: Journal, folder: Path, channel: Channel, executor: Executor) -> None:
+        self.lost = 0
+        self._journal, self._folder = journal, folder
+        self._channel, self._executor = channel, executor
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as sweeps:
+            while True:
+                for spool in dead_spools(self._folder):
+                    sweeps.create_task(self._sweep(spool))
+                await asyncio.sleep(SWEEP_S)
+
+    async def _sweep(self, spool: DeadSpool) -> None:
+        swept = False
+        try:
+            told = await asyncio.get_running_loop().run_in_executor(self._executor, self._to_journal, spool)
+            await self._to_redis(spool.gateway_id, told)
+            swept = True
+        except Exception as error:
+            log.warning("%s is left for later: %r", spool.path, error)
+        finally:
+            spool.close(delete=swept)
+
+    def _to_journal(self, spool: DeadSpool) -> Sequence[Settled]:
+        told, open = spool.read()
+        last = told[-1].numbered.number if told else 0
+        lost = [
+            Settled(Numbered(last + 1 + i, _lost(each)), each.reserved or 0) for i, each in enumerate(open)
+        ]
+        for each in lost:
+            log.warning("%s died; request %s is billed what was reserved", spool.path, each.numbered.entry.id)
+        spool.append(lost)
+        self.lost += len(lost)
+        told += lost
+        for start in range(0, len(told), MOST_AT_ONCE):
+            some = [each.numbered for each in told[start : start + MOST_AT_ONCE]]
+            self._journal.append(spool.gateway_id, some)
+        self._journal.forget(spool.gateway_id)
+        return told
+
+    async def _to_redis(self, gateway_id: str, told: Sequence[Settled]) -> None:
+        generation = self._channel.generation
+        if not await self._channel.tell_for(gateway_id, [_telling(each) for each in told]):
+            while self._channel.generation == generation:  # until all is counted anew, from the journal
+                await asyncio.sleep(POLL_S)
+
+
+def _lost(record: Record) -> Entry:
+    return Entry(
+        id=record.id,
+        at=datetime.fromisoformat(record.at),
+        status="lost",
+        billed_usd=usd(record.reserved or 0),
+        estimated=True,
+        key_id=record.key_id,
+        team_id=record.team_id,
+        error=LOST,
+    )
+
+
+def _telling(settled: Settled) -> Tell:
+    number, entry = settled.numbered.number, settled.numbered.entry
+    record = Record(entry.id, entry.at.isoformat(), settled.reserved, entry.key_id, entry.team_id)
+    billed = picodollars(entry.billed_usd)
+    return Tell(settling(number, record, billed, billed - settled.reserved), number)
