@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, from_json
@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError, from_json
 from gateway.errors import BadRequest
 from gateway.options import GradusOptions
 
+S = TypeVar("S", bound=BaseModel)
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
@@ -100,17 +101,25 @@ def parse(raw: bytes) -> tuple[ChatRequest, dict[str, Any]]:
 
     Raises :class:`gateway.errors.BadRequest` that names the field and what would be right.
     """
+    body = json_object(raw, "a JSON object with model and messages")
+    return checked(ChatRequest, body), body
+
+
+def json_object(raw: bytes, wanted: str) -> dict[str, Any]:
+    """``wanted`` says in errors what should be there. Raises :class:`gateway.errors.BadRequest`."""
     try:
         body = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
     if not isinstance(body, dict):
-        raise BadRequest(
-            f"The body should be a JSON object with model and messages, not {_json_type(body)}.",
-            code="invalid_type",
-        )
+        raise BadRequest(f"The body should be {wanted}, not {_json_type(body)}.", code="invalid_type")
+    return body
+
+
+def checked(schema: type[S], values: object) -> S:
+    """``values`` as ``schema`` has them. Raises :class:`gateway.errors.BadRequest` for the first fault."""
     try:
-        return ChatRequest.model_validate(body), body
+        return schema.model_validate(values)
     except ValidationError as error:
         raise _bad_field(error) from error
 

@@ -13,10 +13,11 @@ from gateway.translate import Asked
 
 async def read_asked(request: Request, max_body_bytes: int) -> Asked:
     """The checked chat request. Raises :class:`gateway.errors.BadRequest`."""
-    return translate.read(*schemas.parse(await _read(request, max_body_bytes)))
+    return translate.read(*schemas.parse(await read_body(request, max_body_bytes)))
 
 
-async def _read(request: Request, max_body_bytes: int) -> bytes:
+async def read_body(request: Request, max_body_bytes: int) -> bytes:
+    """All of a JSON body, unparsed. Raises :class:`gateway.errors.BadRequest`."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_body_bytes:
         raise _too_large(max_body_bytes)
