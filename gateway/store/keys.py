@@ -142,7 +142,7 @@ def load_keys(database: Database) -> Snapshot:
 
 
 def sha256_of(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def hint_of(secret: str) -> str:
