@@ -8,8 +8,8 @@ confidence by agreement in section 3 of 2305.11860), so both stand side by side,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, fields
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,23 +78,68 @@ def evidence_matrix(evidence: Sequence[Evidence]) -> Floats:
     What is unknown has the neutral value that the list names, so it says nothing where it is always unknown.
     Raises :class:`ValueError` for a probe without samples.
     """
-    chunks = [_features(evidence[start : start + _CHUNK]) for start in range(0, len(evidence), _CHUNK)]
+    chunks = [_features(_read(evidence[start : start + _CHUNK])) for start in range(0, len(evidence), _CHUNK)]
     return np.concatenate(chunks) if chunks else np.empty((0, len(FEATURES)))
 
 
-def _features(evidence: Sequence[Evidence]) -> Floats:
+class Prefixes:
+    """N probes, some thousand at most, read once to tell what the first samples of each would have shown."""
+
+    def __init__(self, evidence: Sequence[Evidence]) -> None:
+        self._probes = _read(evidence)
+
+    def features(self, samples: int) -> Floats:
+        """[N, F] as :func:`evidence_matrix`; NaN where there are not so many samples."""
+        found = np.full((len(self._probes.there), len(FEATURES)), np.nan)
+        enough = self._probes.there.sum(axis=1) >= samples
+        if enough.any():
+            found[enough] = _features(self._probes.first(enough, samples))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Probes:
+    """[N, S] of N probes of up to S samples, those that are ``there``.
+
+    ``codes`` are numbers for answers: that of the first sample with it; :data:`_UNANSWERED` for none.
+    """
+
+    there: Bools
+    scores: Floats
+    log_tokens: Floats
+    unfinished: Floats
+    codes: Ints
+    steps: _Steps
+
+    def first(self, rows: Bools, samples: int) -> _Probes:
+        """The first samples of some."""
+        cut = rows, slice(samples)
+        there, scores, codes = self.there[cut], self.scores[cut], self.codes[cut]
+        steps = _Steps(*(getattr(self.steps, each.name)[cut] for each in fields(_Steps)))
+        return _Probes(there, scores, self.log_tokens[cut], self.unfinished[cut], codes, steps)
+
+
+def _read(evidence: Sequence[Evidence]) -> _Probes:
     sizes = np.array([len(each.answers) for each in evidence])
     if not sizes.all():
         raise ValueError("a probe has at least one sample")
     there = np.arange(sizes.max()) < sizes[:, None]
     scores = _padded([each.scores for each in evidence], there, 0.5)
-    steps = _steps(evidence, scores, there)
-    tokens = np.log1p(_padded([each.completion_tokens for each in evidence], there, 0.0))
-    unfinished = _padded(
-        [[reason == "length" for reason in each.finish_reasons] for each in evidence], there, 0.0
+    finishes = [[reason == "length" for reason in each.finish_reasons] for each in evidence]
+    return _Probes(
+        there,
+        scores,
+        np.log1p(_padded([each.completion_tokens for each in evidence], there, 0.0)),
+        _padded(finishes, there, 0.0),
+        _codes(evidence, there),
+        _steps(evidence, scores, there),
     )
+
+
+def _features(probes: _Probes) -> Floats:
+    there, scores, steps, codes = probes.there, probes.scores, probes.steps, probes.codes
+    sizes, tokens = there.sum(axis=1), probes.log_tokens
     log_odds = _log_odds(scores)
-    codes = _codes(evidence, there)
     rows, best = np.arange(len(sizes)), np.where(there, scores, -1.0).argmax(axis=1)
     columns = (
         _mean(scores, there),
@@ -108,7 +153,7 @@ def _features(evidence: Sequence[Evidence]) -> Floats:
         _mean(steps.mean, there),
         *_agreement(codes, scores, best, there),
         ((codes == _UNANSWERED) & there).sum(axis=1) / sizes,
-        _mean(unfinished, there),
+        _mean(probes.unfinished, there),
         _mean(tokens, there),
         _deviation(tokens, there),
         _mean(_log_odds(steps.first), there),
@@ -132,11 +177,11 @@ _UNANSWERED = -1
 
 
 def _codes(evidence: Sequence[Evidence], there: Bools) -> Ints:
-    """[N, S] a number for every answer: that of the first sample with it; :data:`_UNANSWERED` for none."""
+    """[N, S]"""
     found: list[int] = []
     for each in evidence:
         first: dict[str | None, int] = {None: _UNANSWERED}
-        found += [first.setdefault(answer, position) for position, answer in enumerate(each.answers)]
+        found += map(first.setdefault, each.answers, count())
     codes = np.full(there.shape, _UNANSWERED)
     codes[there] = found
     return codes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from router.features.evidence import FEATURES, evidence_matrix
+from router.features.evidence import FEATURES, Prefixes
 from router.forecast import Forecast
 from router.outcome_table import Action, OutcomeTable
 from router.outcomes import LARGE, SMALL
@@ -26,6 +26,7 @@ class Chunk:
         self.table = table
         self.prompt_tokens = _prompt_tokens(table)
         self._sizes = np.array([0 if seen is None else len(seen.answers) for seen in table.evidence])
+        self._probes: Prefixes | None = None
         self._forecasts: dict[str, Forecast] = {}
         self._features: dict[int, Floats] = {}
 
@@ -48,12 +49,12 @@ class Chunk:
     def features(self, samples: int) -> Floats:
         """[N, F] of the first samples of each probe; NaN where there are not so many."""
         if samples not in self._features:
-            there = self._sizes >= samples
+            probed = self._sizes > 0
             found = np.full((len(self), len(FEATURES)), np.nan)
-            if there.any():
-                evidence = self.table.evidence
-                seen = [evidence[row] for row in np.flatnonzero(there)]
-                found[there] = evidence_matrix([each.first(samples) for each in seen if each is not None])
+            if probed.any():
+                seen = [each for each in self.table.evidence if each is not None and each.answers]
+                self._probes = self._probes or Prefixes(seen)
+                found[probed] = self._probes.features(samples)
             self._features[samples] = found
         return self._features[samples]
 

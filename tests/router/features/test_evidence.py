@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.features.evidence import FEATURES, evidence_features, evidence_matrix
+from router.features.evidence import FEATURES, Prefixes, evidence_features, evidence_matrix
 from router.types import Evidence, FinishReason
 
 SEEN = Evidence(
@@ -93,3 +93,15 @@ def made(rows: Sequence[tuple[float, str | None, tuple[float, ...], int]]) -> Ev
     stop: FinishReason = "stop"
     columns = tuple(zip(*rows, strict=True))
     return Evidence(columns[0], columns[1], columns[2], columns[3], (stop,) * len(rows))
+
+
+@given(st.lists(st.lists(samples, min_size=1, max_size=5), min_size=1, max_size=6), st.integers(1, 5))
+def test_the_first_samples_of_probes_tell_what_they_would_tell_alone(
+    probes: list[list[tuple[float, str | None, tuple[float, ...], int]]], first: int
+) -> None:
+    found = Prefixes([made(each) for each in probes]).features(first)
+    for row, each in zip(found, probes, strict=True):
+        alone = (
+            evidence_features(made(each).first(first)) if len(each) >= first else np.full(len(row), np.nan)
+        )
+        np.testing.assert_allclose(row, alone, atol=1e-12)
