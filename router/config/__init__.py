@@ -89,7 +89,7 @@ def load_config(source: str | Path | None, env: Mapping[str, str]) -> Config:
     Raises :class:`router.errors.ConfigInvalid` for the first thing that is wrong, with its file and line.
     """
     name = source if source is not None else env.get("GRADUS_CONFIG") or DEFAULT_PRESET
-    document = read_yaml(*_read(name))
+    document = read_yaml(*_read(name), "models, verifiers and policies")
     override(document, env)
     try:
         config = Config.model_validate(document.values)

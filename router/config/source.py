@@ -44,7 +44,7 @@ class Document:
         return ConfigInvalid(problem, source=place.source, line=place.line, path=".".join(path))
 
 
-def read_yaml(text: str, source: str, needs: str = "models, verifiers and policies") -> Document:
+def read_yaml(text: str, source: str, needs: str) -> Document:
     """``needs`` names what must be written there at least.
 
     Raises :class:`ConfigInvalid` where the text is not YAML, or not a mapping with string keys.
@@ -71,7 +71,7 @@ def read_yaml(text: str, source: str, needs: str = "models, verifiers and polici
 
 def read_scalar(text: str, source: str) -> Any:
     """One value as YAML would read it (an environment variable). Raises :class:`ConfigInvalid`."""
-    return read_yaml("value: " + text, source).values["value"]
+    return read_yaml("value: " + text, source, "a value").values["value"]
 
 
 class _Reader:

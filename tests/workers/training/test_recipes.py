@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers.training.errors import TrainingError
+from workers.training.outcomes import OutcomesRecipe
 from workers.training.recipes import load_recipe, recipe_names, recipe_text, shipped_text
 from workers.training.revisions import RevisionDataRecipe
 from workers.training.rollouts import RolloutsRecipe
@@ -105,3 +106,11 @@ def test_a_recipe_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
     with pytest.raises(TrainingError, match=r"no recipe 'none'; there are .*rollouts"):
         shipped_text("none")
     assert "revision-data" in recipe_names()
+
+
+def test_an_empty_recipe_is_told_what_a_recipe_of_its_kind_needs(tmp_path: Path) -> None:
+    assert _error("# nothing\n", tmp_path) == "FILE: is empty; give at least model"
+    assert _error("- model\n", tmp_path) == "FILE:1: must be a mapping, with at least model"
+    (tmp_path / "all.yaml").write_text("")
+    with pytest.raises(TrainingError, match="is empty; give at least one of task, samples, "):
+        load_recipe(OutcomesRecipe, str(tmp_path / "all.yaml"))

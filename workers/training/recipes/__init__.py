@@ -52,7 +52,7 @@ def load_recipe(kind: type[R], source: str, overrides: Sequence[str] = ()) -> R:
     """
     text, where = _read(source)
     try:
-        document = read_yaml(text, where)
+        document = read_yaml(text, where, _needed(kind))
         for override in overrides:
             path, _, value = override.partition("=")
             if not value or not all(words := path.split(".")):
@@ -64,6 +64,12 @@ def load_recipe(kind: type[R], source: str, overrides: Sequence[str] = ()) -> R:
             raise first_problem(document, error, kind) from None
     except ConfigInvalid as error:
         raise TrainingError(str(error)) from error
+
+
+def _needed(kind: type[Section]) -> str:
+    """What a recipe must say at least."""
+    required = [name for name, field in kind.model_fields.items() if field.is_required()]
+    return ", ".join(required) or f"one of {', '.join(kind.model_fields)}"
 
 
 def recipe_text(recipe: Section) -> str:
