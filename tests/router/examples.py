@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from router.artifacts import Calibration
 from router.config import Config, load_config
+from router.errors import ConfigInvalid
 from router.market import Market, open_market
 from router.types import Query, Sampling
 
@@ -64,6 +67,14 @@ def write(folder: Path, text: str = YAML, name: str = "gradus.yaml") -> Path:
     file = folder / name
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def config_error(folder: Path, text: str, env: Mapping[str, str] | None = None) -> str:
+    """What is wrong with ``text``, where it stands in "FILE"."""
+    file = write(folder, text)
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file, env or {})
+    return str(caught.value).replace(str(file), "FILE")
 
 
 def config(folder: Path, env: Mapping[str, str] | None = None) -> Config:

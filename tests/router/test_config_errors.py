@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from router.config import load_config
-from router.errors import ConfigInvalid
-from tests.router.examples import YAML, write
-
-
-def _error(folder: Path, text: str, env: dict[str, str] | None = None) -> str:
-    file = write(folder, text)
-    with pytest.raises(ConfigInvalid) as caught:
-        load_config(file, env or {})
-    return str(caught.value).replace(str(file), "FILE")
-
+from tests.router.examples import YAML, config_error
 
 MISTAKES = {
     "a price that nobody can reckon with": (
@@ -240,136 +227,11 @@ def test_a_mistake_is_named_with_its_file_line_and_key(
     tmp_path: Path, right: str, wrong: str, message: str
 ) -> None:
     assert right in YAML
-    assert _error(tmp_path, YAML.replace(right, wrong, 1)) == message
+    assert config_error(tmp_path, YAML.replace(right, wrong, 1)) == message
 
 
 def test_of_several_mistakes_the_first_in_the_file_is_named(tmp_path: Path) -> None:
     text = YAML.replace("probe_samples: 16", "probe_samples: -1").replace(
         "parameters: 1_000", "parameters: -1_000"
     )
-    assert _error(tmp_path, text).startswith("FILE:6: models.tiny.parameters: ")
-
-
-def test_an_empty_file_says_what_belongs_in_it(tmp_path: Path) -> None:
-    assert _error(tmp_path, "# nothing\n") == "FILE: is empty; give at least models, verifiers and policies"
-
-
-def test_a_list_is_no_configuration(tmp_path: Path) -> None:
-    message = "FILE:1: must be a mapping, with at least models, verifiers and policies"
-    assert _error(tmp_path, "- models\n") == message
-
-
-def test_a_character_that_yaml_forbids_is_one_line_with_its_line(tmp_path: Path) -> None:
-    message = _error(tmp_path, "models: 1\nverifiers: \x07x\n")
-    assert message == "FILE:2: is not YAML: character U+0007 may not be in it"
-
-
-def test_an_anchor_inside_itself_is_refused_and_not_followed_forever(tmp_path: Path) -> None:
-    message = _error(tmp_path, "models: &m\n  a: *m\n")
-    assert message == "FILE:2: models.a: refers to itself; use an anchor only outside its own value"
-
-
-def test_a_missing_file_names_the_presets(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        load_config("abacsu", {})
-    assert (
-        str(caught.value) == "abacsu: no such file; give a YAML file, or one of the presets abacus, smollm2"
-    )
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match="cannot be read: Is a directory"):
-        load_config(tmp_path, {})
-
-
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.yaml").write_bytes(b"models: \xff")
-    with pytest.raises(ConfigInvalid, match="is not UTF-8 text"):
-        load_config(tmp_path / "x.yaml", {})
-
-
-OVERRIDES = {
-    "wrong value": (
-        {"GRADUS__SERVER__PORT": "http"},
-        "$GRADUS__SERVER__PORT: server.port: must be a whole number, not 'http'",
-    ),
-    "unknown key": (
-        {"GRADUS__POLICIES__DEFAULT__COLOUR": "8"},
-        "$GRADUS__POLICIES__DEFAULT__COLOUR: policies.default.colour: is not a known key; "
-        "known here are small, verifier, large, allow, rules, strategy, task, probe, probe_samples, "
-        "probe_stages, unseen, unseen_below, search_samples, beam_width, max_rounds, lookahead_steps, "
-        "chain_length, max_drop, stopping, usd_per_right_answer, min_accuracy, min_share_of_large, "
-        "confidence, max_mean_cost_usd, max_usd_per_day, expected_queries_per_day, max_cost_usd, "
-        "max_latency_s, deadline_s",
-    ),
-    "key below a value": (
-        {"GRADUS__MODELS__TINY__PATH__X": "8"},
-        "$GRADUS__MODELS__TINY__PATH__X: models.tiny.path: is a single value; it has no keys",
-    ),
-    "no key at all": ({"GRADUS__": "8"}, "$GRADUS__: names no key; write it as GRADUS__SERVER__PORT"),
-    "not YAML": (
-        {"GRADUS__SERVER__HOST": "[1"},
-        "$GRADUS__SERVER__HOST:1: is not YAML: expected ',' or ']', but got '<stream end>'",
-    ),
-    "inconsistent with the file": (
-        {"GRADUS__POLICIES__ALONE__SMALL": "giant"},
-        "$GRADUS__POLICIES__ALONE__SMALL: policies.alone.small: names 'giant', which is not in models; "
-        "there are tiny, big, unpriced",
-    ),
-    "wrong Redis": (
-        {"GRADUS_REDIS_URL": "localhost:6379"},
-        "$GRADUS_REDIS_URL: server.redis_url: must be a URL that starts with redis://, rediss:// or unix://, "
-        "not 'localhost:6379'",
-    ),
-    "wrong URL of the large model": (
-        {"GRADUS_LARGE_MODEL": "x", "GRADUS_LARGE_BASE_URL": "big.example"},
-        "$GRADUS_LARGE_BASE_URL: models.large.base_url: must be a URL that starts with http:// or https://, "
-        "not 'big.example'",
-    ),
-}
-
-
-@pytest.mark.parametrize(("env", "message"), OVERRIDES.values(), ids=list(OVERRIDES))
-def test_a_mistake_in_the_environment_is_named_with_its_variable(
-    tmp_path: Path, env: dict[str, str], message: str
-) -> None:
-    assert _error(tmp_path, YAML, env) == message
-
-
-def test_a_large_model_from_the_environment_does_not_overwrite_one_of_the_file(tmp_path: Path) -> None:
-    text = YAML.replace("  big:\n", "  large:\n").replace("large: big", "large: large")
-    assert _error(tmp_path, text, {"GRADUS_LARGE_MODEL": "x"}) == (
-        "$GRADUS_LARGE_MODEL: adds a model named 'large', but the file has one already; rename that, or "
-        "unset the variable"
-    )
-
-
-LINES = YAML.splitlines(keepends=True)
-edits = st.one_of(
-    st.tuples(
-        st.integers(0, len(LINES) - 1), st.sampled_from(["", "- x\n", "  ? {}\n", "\t\n", "  - 1: 2\n"])
-    ),
-    st.tuples(
-        st.integers(0, len(LINES) - 1),
-        st.sampled_from(
-            [*LINES, "    price: !!python/name:os.system x\n", "  a: 2020-01-01\n", "  <<: []\n"]
-        ),
-    ),
-    st.tuples(st.integers(0, len(LINES) - 1), st.text(max_size=12).map(lambda text: f"    {text}\n")),
-)
-
-
-@settings(max_examples=100)
-@given(st.lists(edits, min_size=1, max_size=3))
-def test_whatever_is_written_is_read_or_refused_with_its_source(edits: list[tuple[int, str]]) -> None:
-    lines = list(LINES)
-    for index, line in edits:
-        lines[index] = line
-    with TemporaryDirectory() as folder:
-        file = write(Path(folder), "".join(lines).encode("utf-8", "replace").decode())
-        try:
-            load_config(file, {})
-            message = str(file)
-        except ConfigInvalid as error:
-            message = str(error)
-        assert message.startswith(str(file))
+    assert config_error(tmp_path, text).startswith("FILE:6: models.tiny.parameters: ")
