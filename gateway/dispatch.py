@@ -1,8 +1,8 @@
 """Jobs to workers, and their events back: one Celery sender and one event reader a gateway process.
 
-Every gateway process reads its own Redis Stream, and only the reader task touches it: it hands each event to
-the request that waits for it. There is no Celery result backend. Workers beat once a second for each running
-job; silence and an expired lease together mean that the worker is gone, and the job is sent once more.
+Each event is handed to the request that waits for it. There is no Celery result backend. Workers beat once a
+second for each running job; silence and an expired lease together mean that the worker is gone, and the job is
+sent once more.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
-from gateway.errors import DeadlineExceeded, QueueUnavailable, WorkerLost
+from gateway.errors import DeadlineExceeded, NoWorker, QueueFull, QueueUnavailable, WorkerLost
+from gateway.event_reader import EventReader
 from gateway.sender import CONNECT_TIMEOUT_S, Sender
 from router import wire
 from router.errors import WireInvalid
@@ -26,15 +27,15 @@ from router.types import Failure, Job, Outcome
 from router.wire import Event
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SEND_TIMEOUT_S = 5.0
-RECONNECT_INTERVAL_S = 0.2
-BLOCK_S = 5.0
-READ_AT_ONCE = 1000  # events
-STREAM_TTL_S = 3600  # so that the stream of a gateway that was killed goes away
-TRIM_INTERVAL_S = 10.0
+LAST_WORDS_S = 5.0
+"""A worker whose job was cancelled has this long to say what it consumed."""
 
 OnEvent = Callable[[Event], None]
+LastWords = asyncio.Task[Outcome | None]
+"""What came of a job that was given up: for the usage that it may report. ``None``: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,66 +62,79 @@ class Dispatcher:
         self._redis_url = redis_url
         self._lost_after_s = lost_after_s
         self._waiting: dict[str, _Waiting] = {}
-        self._connected = False
-        self._was_lost = False
-        self._trim_at_s = 0.0
-        self._can_trim = True
-        self._background: set[asyncio.Task[None]] = set()
+        self._reader = EventReader(redis_url, self.reply_to, self._hand_over, self._reconnected)
+        self._background: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Start reading. Redis need not be there yet: the reader keeps trying."""
         self._sender = Sender(self._redis_url)
-        self._redis = self._connect(CONNECT_TIMEOUT_S)
-        # Its own connection, because its reads block; the timeout notices a host that vanished.
-        self._reading = self._connect(2 * BLOCK_S)
-        self._reader = asyncio.create_task(self._read(), name="gradus-event-reader")
+        self._redis = Redis.from_url(
+            self._redis_url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=CONNECT_TIMEOUT_S,
+            protocol=2,
+        )
+        await self._reader.start()
 
     @property
     def reads(self) -> bool:
         """Whether the reader lives: a Redis that is away does not end it, a fault of its own does."""
-        return not self._reader.done()
-
-    def _connect(self, timeout_s: float) -> Redis:
-        return Redis.from_url(
-            self._redis_url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=timeout_s, protocol=2
-        )
+        return self._reader.lives
 
     async def stop(self) -> None:
-        self._reader.cancel()
-        await asyncio.gather(self._reader, *self._background, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)  # last words are still heard
+        await self._reader.stop()
         try:
             await self._redis.delete(self.reply_to)
         except (RedisError, OSError):
             log.info("Redis is gone already; the event stream %s expires by itself", self.reply_to)
-        await self._reading.aclose()
         await self._redis.aclose()
         await self._sender.close()
 
     async def run(
-        self, job: Job, deadline_s: float, on_sent: Callable[[], None], on_event: OnEvent
+        self,
+        job: Job,
+        deadline_s: float,
+        on_sent: Callable[[], None],
+        on_event: OnEvent,
+        on_given_up: Callable[[LastWords], None],
     ) -> Outcome:
         """Send the job and wait for its outcome, answered or not; ``on_event`` hears everything before it.
 
-        ``deadline_s`` is on the event loop's clock. Cancelling this call cancels the job in its worker.
-        Raises :class:`QueueUnavailable`, :class:`WorkerLost` or :class:`DeadlineExceeded`.
+        ``deadline_s`` is on the event loop's clock. Cancelling this call cancels the job in its worker; a job
+        that ends without an outcome here may still tell what it consumed: ``on_given_up`` gets the task that
+        waits for that. Raises :class:`QueueUnavailable`, :class:`WorkerLost` or :class:`DeadlineExceeded`.
         """
         waiting = self._waiting[job.id] = _Waiting(job)
-        finished = False
+        outcome = None
         try:
             await self._send(waiting)
             on_sent()
             outcome = await self._wait(waiting, deadline_s, on_event)
-            finished = waiting.sent == 1  # of a job sent twice the other copy may still run
             return outcome
         finally:
-            del self._waiting[job.id]
-            if waiting.sent and not finished:
-                self._in_background(self._cancel(job.id))
+            if outcome is None and waiting.sent:
+                on_given_up(self._in_background(self._last_words(waiting)))
+            else:
+                del self._waiting[job.id]
+                if waiting.sent > 1:  # the other copy may still run
+                    self._in_background(self._cancel(job.id))
+
+    async def admit(self, model: str, max_queued_jobs: int) -> None:
+        """Raise :class:`QueueUnavailable`, :class:`NoWorker` or :class:`QueueFull` where a job would wait."""
+        try:
+            queued = await self._redis.llen(wire.QUEUE)
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
+        if queued >= max_queued_jobs:
+            raise QueueFull(f"{queued} jobs wait for a worker; start more with `gradus worker`.")
+        if not any(model in worker.get("models", ()) for worker in await self.workers()):
+            raise NoWorker(f"No live worker runs {model}; start one with `gradus worker`.")
 
     async def workers(self) -> list[dict[str, Any]]:
         """What every live worker says about itself. Raises :class:`QueueUnavailable`."""
         try:
-            ids = await self._redis.zrangebyscore(wire.WORKERS, time.time(), "inf")
+            ids: list[Any] = await self._redis.zrangebyscore(wire.WORKERS, time.time(), "inf")
             found = await self._redis.mget([wire.worker_key(each.decode()) for each in ids]) if ids else []
         except (RedisError, OSError) as error:
             raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
@@ -155,7 +169,7 @@ class Dispatcher:
                 on_event(event)
 
     async def _abandoned(self, job_id: str) -> bool:
-        if not self._connected:
+        if not self._reader.connected:
             return False
         try:
             return not await self._redis.exists(wire.lease_key(job_id))
@@ -201,67 +215,35 @@ class Dispatcher:
             )
         return DeadlineExceeded("The deadline came and no worker is alive; start one with `gradus worker`.")
 
+    async def _last_words(self, waiting: _Waiting) -> Outcome | None:
+        """Cancel the job in its worker, and wait a little for what it consumed until then."""
+        try:
+            await self._cancel(waiting.job.id)
+            async with asyncio.timeout(LAST_WORDS_S):
+                while True:
+                    event = await waiting.inbox.get()
+                    if isinstance(event, Event) and event.outcome is not None:
+                        return event.outcome
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[waiting.job.id]
+
     async def _cancel(self, job_id: str) -> None:
         try:
             await self._redis.set(wire.cancel_key(job_id), "1", ex=wire.CANCEL_TTL_S)
         except (RedisError, OSError) as error:
             log.warning("job %s could not be cancelled: %s", job_id, error)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
-    async def _read(self) -> None:
-        """Hand the events of this process's stream to the jobs that wait, as long as the process lives."""
-        last_id: Any = "0-0"
-        while True:
-            try:
-                if not self._connected:
-                    await self._reading.ping()
-                    self._greet()
-                # [[stream, [(entry id, fields), ...]]], or nothing
-                answer: Any = await self._reading.xread(
-                    {self.reply_to: last_id}, count=READ_AT_ONCE, block=int(BLOCK_S * 1000)
-                )
-                if answer:
-                    await self._trim(last_id)
-            except (RedisError, OSError) as error:
-                if not self._was_lost:
-                    log.warning("Redis does not answer (%s); trying again until it does", error)
-                self._connected, self._was_lost = False, True
-                await asyncio.sleep(RECONNECT_INTERVAL_S)
-                continue
-            for _, entries in answer or ():
-                for entry_id, fields in entries:
-                    last_id = entry_id
-                    try:
-                        self._hand_over(fields)
-                    except Exception:  # one bad entry must not end the reading for everybody
-                        log.exception("entry %r of %s is left out: %r", entry_id, self.reply_to, fields)
-
-    def _greet(self) -> None:
-        self._connected = True
-        if self._was_lost:
-            log.warning("Redis answers again")
-            self._was_lost = False
-            for waiting in self._waiting.values():
-                waiting.inbox.put_nowait(_Reconnected())
-
-    async def _trim(self, read_id: Any) -> None:
-        """Drop what was read, now and then, so that Redis holds no answers that nobody waits for."""
-        if time.monotonic() > self._trim_at_s:
-            self._trim_at_s = time.monotonic() + TRIM_INTERVAL_S
-            await self._redis.expire(self.reply_to, STREAM_TTL_S)
-            if self._can_trim:
-                await self._drop_read(read_id)
-
-    async def _drop_read(self, read_id: Any) -> None:
-        try:
-            await self._redis.xtrim(self.reply_to, minid=read_id)
-        except ResponseError as error:
-            self._can_trim = False  # the stream is short all the same: workers write it with a MAXLEN
-            log.warning("Redis does not trim streams by id (%s), which needs Redis 6.2 or later", error)
+    def _reconnected(self) -> None:
+        for waiting in self._waiting.values():
+            waiting.inbox.put_nowait(_Reconnected())
 
     def _hand_over(self, fields: dict[bytes, bytes]) -> None:
         waiting = self._waiting.get(fields.get(b"job", b"").decode())

@@ -1,4 +1,4 @@
-"""The plan of a second attempt: by the large model, where a worker gave up or could not do it."""
+"""The plan of a second attempt: by the large model, where a worker gave up, cannot do it, or is not there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from cost_model.prices import add_usd
+from gateway.errors import NoWorker, QueueFull, QueueUnavailable
+from router.config import TransformersModel
 from router.errors import PromptTooLong, Refused
 from router.market import Market
 from router.policy import direct_plan
@@ -13,6 +15,9 @@ from router.types import Branch, Plan, ProbeStage, Query
 
 SCHEMA_NOT_MET = "schema_not_met"
 """A worker's failure: no candidate keeps to the JSON schema or the tools of the request."""
+OVERFLOWS = (NoWorker, QueueFull, QueueUnavailable)
+"""Why no worker takes a job."""
+_OVERFLOW_CODES = {each.code for each in OVERFLOWS}
 
 
 def plan_for_gave_up(decided: Plan, branch: Branch) -> Plan:
@@ -29,15 +34,20 @@ def plan_after(
     spent_usd: Decimal | None,
     market: Market,
 ) -> Plan | None:
-    """One answer of the policy's large model, after a worker's failure of that ``code``.
+    """One answer of the policy's large model, after a failure of that ``code``.
 
     ``None`` where it could do no better than ``failed``: a prompt may be longer than planning estimated (a
     worker has the tokenizer), and a small model may not keep to a schema. The cap still holds, over
     ``spent_usd`` too, which is what the request has cost already (``None``: unknown).
     """
-    large = market.config.policies[policy_name].large
+    policy = market.config.policies[policy_name]
+    large = policy.large
     if large is None or failed is None or large == failed:
         return None
+    if code in _OVERFLOW_CODES:
+        if policy.overflow != "large" or isinstance(market.config.models[large], TransformersModel):
+            return None
+        return _by_large("no worker could take the query", query, policy_name, spent_usd, market)
     if code == PromptTooLong.code and _reads_more(large, failed, market):
         return _by_large(f"the prompt is longer than {failed} reads", query, policy_name, spent_usd, market)
     if code == SCHEMA_NOT_MET:

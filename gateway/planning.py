@@ -21,7 +21,8 @@ DEFAULT_POLICY: Final = "default"
 class Planned:
     """``query`` is the request's, with its policy's task; ``policy`` is ``None`` where none is followed.
 
-    ``settled``: what the request names is done or fails; nothing else is done in its place.
+    ``settled``: what the request names is done or fails; nothing else is done in its place. ``waits``: for a
+    worker, as long as it takes.
     """
 
     plan: Plan
@@ -29,6 +30,7 @@ class Planned:
     policy: str | None
     deadline_after_s: float
     settled: bool
+    waits: bool
 
 
 class Planner:
@@ -65,8 +67,8 @@ class Planner:
         except CannotSearch as error:
             raise BadRequest(f"{error}.", param=f"gradus.{error.parameter}") from error
         settled = by_name or (wish is not None and wish.strategy is not None)
-        deadline_s = self._config.policies[policy or DEFAULT_POLICY].deadline_s
-        return Planned(decided, query, policy, deadline_s, settled)
+        followed = self._config.policies[policy or DEFAULT_POLICY]
+        return Planned(decided, query, policy, followed.deadline_s, settled, followed.overflow == "wait")
 
     def _policy(self, model: str) -> str | None:
         """The policy that a request's ``model`` means; ``None`` for a configured model's own name."""

@@ -11,19 +11,17 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from cost_model.prices import add_usd
-from cost_model.usage import Purpose, Usage
 from gateway.bill import Bill
-from gateway.dispatch import Dispatcher
+from gateway.dispatch import Dispatcher, LastWords
 from gateway.errors import GatewayError, JobFailed
-from gateway.fallback import plan_after, plan_for_gave_up
+from gateway.fallback import OVERFLOWS, plan_after, plan_for_gave_up
 from gateway.planning import Planned, Planner
 from gateway.replies import Done, Listener, Reply
-from gateway.translate import Asked, gradus_object, known_headers
-from gateway.upstreams import Reading, Upstreams
+from gateway.translate import Asked, gradus_object, headers_of, known_headers
+from gateway.upstreams import Calls, Question, Said, Upstreams
 from router.drift import DriftMonitor
 from router.market import Market
 from router.pricing import fees_of
@@ -47,6 +45,8 @@ class _Run:
     began_s: float
     stages_s: dict[str, float] = field(default_factory=dict)
     decision: Decision | None = None
+    given_up: list[LastWords] = field(default_factory=list)
+    """What is still to be heard of jobs that were given up: it is on the bill all the same."""
 
     @property
     def plan(self) -> Plan:
@@ -59,7 +59,10 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a worker or a server said; ``upstream`` and ``reported`` (usage) are a server's own objects."""
+    """What a worker or a server said; ``upstream`` and ``reported`` (usage) are a server's own objects.
+
+    ``server`` is the model that answered, if a server did: the chosen one, or a fallback.
+    """
 
     text: str = ""
     finish_reason: str = "stop"
@@ -67,10 +70,10 @@ class _Answer:
     samples: int = 1
     confidence: float | None = None
     notice: str | None = None
-    by_server: bool = False
     upstream: Mapping[str, Any] | None = None
     reported: Mapping[str, Any] = field(default_factory=dict)
     estimated: bool = False
+    server: str | None = None
 
 
 class Service:
@@ -129,7 +132,7 @@ class Service:
             if not run.plan.probe_samples:
                 return branch, await self._ask(run, branch, run.plan, escalated=False)
             outcome = await self._work(run, run.plan, escalated=False)
-        except JobFailed as error:
+        except (JobFailed, *OVERFLOWS) as error:
             return await self._fall_back(run, error)
         run.decision = outcome.decision
         branch = branch if outcome.decision is None else outcome.decision.branch
@@ -137,12 +140,12 @@ class Service:
             return branch, _said(outcome)
         return branch, await self._ask(run, branch, plan_for_gave_up(run.plan, branch), escalated=True)
 
-    async def _fall_back(self, run: _Run, error: JobFailed) -> tuple[Branch, _Answer]:
-        """Ask the large model, where only a worker could tell that the small one cannot; else ``error``."""
+    async def _fall_back(self, run: _Run, error: GatewayError) -> tuple[Branch, _Answer]:
+        """Ask the large model, where no worker is there or can do it; else ``error``."""
         policy = run.planned.policy
         if policy is None or run.planned.settled:
             raise error
-        failed = run.plan.small if run.plan.probe_samples else run.plan.branches[0].chosen.model
+        failed = _first_model(run.plan)
         spent_usd = add_usd(*(line.cost_usd for line in run.bill.lines))
         second = plan_after(error.code, run.planned.query, policy, failed, spent_usd, self._market)
         if second is None:
@@ -158,6 +161,9 @@ class Service:
 
     async def _work(self, run: _Run, decided: Plan, *, escalated: bool) -> Outcome:
         """Have a worker follow ``decided``. Raises :class:`JobFailed` where it gave up."""
+        if not run.planned.waits:
+            most = self._market.config.server.max_queued_jobs
+            await self._dispatcher.admit(_first_model(decided), most)
         left_s = run.deadline_s - asyncio.get_running_loop().time()
         job = Job(
             id=uuid.uuid4().hex,
@@ -184,7 +190,7 @@ class Service:
             elif run.listener is not None:
                 _tell(run.listener, event)
 
-        outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event)
+        outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event, run.given_up.append)
         run.bill.add(outcome.usage)
         run.took({"queue": queue_s})
         run.took(_stages_s(decided, outcome, escalated))
@@ -193,50 +199,42 @@ class Service:
         return outcome
 
     async def _upstream(self, run: _Run, name: str, *, escalated: bool) -> _Answer:
-        """The named model's answer, from its server; what it consumed is on the bill even if it fails."""
-        asked, listener, reading = run.asked, run.listener, Reading(run.asked.body)
-        body, counted = None, False
+        """The named model's answer, from its server, or a fallback's; its calls are on the bill anyway."""
+        listener, purpose, body = run.listener, _purpose(escalated), None
+        question = Question(name, run.asked.body, run.deadline_s, Calls(once=self._pays_once(run)))
         began_s = time.perf_counter()
         try:
             if listener is None:
-                body = await self._upstreams.complete(name, asked.body, run.deadline_s, reading)
+                body = (await self._upstreams.complete(question)).data
             else:
-                on_open = partial(listener.open, known_headers(run.plan))
-                await self._upstreams.stream(
-                    name, asked.body, run.deadline_s, reading, on_open, listener.chunk
-                )
-            counted = True
+                await self._upstreams.stream(question, _Hearing(run.plan, listener))
         finally:
-            seconds = time.perf_counter() - began_s
-            run.took({"escalation" if escalated else "direct": seconds})
-            if reading.sent:
-                purpose: Purpose = "escalation" if escalated else "direct"
-                read, written = reading.prompt_tokens, reading.completion_tokens
-                line = Usage(
-                    purpose,
-                    name,
-                    1,
-                    read,
-                    written,
-                    reading.cached_prompt_tokens,
-                    reading.reasoning_tokens,
-                    seconds,
-                )
-                fees = fees_of(run.planned.query)
-                if fees and (counted or reading.reported):
-                    run.bill.add_with_fees(line, fees)
-                elif counted or reading.reported:
-                    run.bill.add([line])
-                else:
-                    run.bill.add_uncounted(line)
-        return _Answer(by_server=True, upstream=body, reported=reading.reported, estimated=reading.estimated)
+            run.took({purpose: time.perf_counter() - began_s})
+            for reading in question.calls.made:
+                run.bill.add_call(purpose, reading, fees_of(run.planned.query))
+        answer = question.calls.answer
+        assert answer is not None, "it answered"
+        return _Answer(
+            notice=question.calls.why_others,
+            upstream=body,
+            reported=answer.reported,
+            estimated=answer.estimated,
+            server=answer.model,
+        )
+
+    def _pays_once(self, run: _Run) -> bool:
+        """Whether somebody's cap holds: what was reserved is then the price of one answer."""
+        policy = run.planned.policy
+        return policy is not None and self._market.config.policies[policy].max_cost_usd is not None
 
     def _watch(self, plan: Plan) -> None:
         if self._drift is not None and plan.familiarity is not None and plan.p_right is not None:
             self._drift.observe(plan.familiarity, plan.p_right)
 
     def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:
-        left_out = () if answer.by_server else run.asked.not_honoured
+        left_out = () if answer.server else run.asked.not_honoured
+        if answer.server:
+            branch = replace(branch, chosen=replace(branch.chosen, model=answer.server))
         notices = (
             branch.notice,
             answer.notice,
@@ -271,6 +269,21 @@ class Service:
         return engine == "transformers" or chosen.strategy.name != "direct"
 
 
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """Between a server's stream and who listens to the request."""
+
+    plan: Plan
+    listener: Listener
+
+    def opens(self, model: str) -> None:
+        known = known_headers(self.plan)
+        self.listener.open({**known, **headers_of({"model": model})} if known else known)
+
+    async def hears(self, said: Sequence[Said]) -> None:
+        await self.listener.chunks(said)
+
+
 def _said(outcome: Outcome) -> _Answer:
     return _Answer(
         outcome.text,
@@ -282,11 +295,20 @@ def _said(outcome: Outcome) -> _Answer:
     )
 
 
+def _first_model(decided: Plan) -> str:
+    """The model that a worker asks first; a worker that runs it runs all that a search on it needs."""
+    return decided.small if decided.small and decided.probe_samples else decided.branches[0].chosen.model
+
+
+def _purpose(escalated: bool) -> Literal["direct", "escalation"]:
+    return "escalation" if escalated else "direct"
+
+
 def _stages_s(decided: Plan, outcome: Outcome, escalated: bool) -> Mapping[str, float]:
     """Seconds by stage; what a worker calls its search is the whole answer where there was none."""
     if decided.probe_samples or decided.branches[0].chosen.strategy.name != "direct":
         return outcome.stages_s
-    return {"escalation" if escalated else "direct": sum(outcome.stages_s.values())}
+    return {_purpose(escalated): sum(outcome.stages_s.values())}
 
 
 def _tell(listener: Listener, event: Event) -> None:

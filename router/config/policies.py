@@ -85,6 +85,7 @@ class Policy(Section):
     expected_queries_per_day: Rate | None = None
     max_cost_usd: Usd | None = None
     max_latency_s: Real | None = Field(default=None, gt=0)
+    overflow: Literal["large", "refuse", "wait"] = "large"
     deadline_s: Real = Field(default=60.0, gt=0)
 
     @property

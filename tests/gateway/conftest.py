@@ -44,12 +44,14 @@ models:
     parameters: 1000000
     max_tokens: 100
     api_key_env: REMOTE_KEY
+    max_retries: 0
     price: {{usd_per_million_prompt_tokens: 10, usd_per_million_completion_tokens: 20}}
   lite:
     engine: litellm
     litellm_model: openai/double
     base_url: {upstream}/v1
     api_key_env: LITE_KEY
+    max_retries: 0
 verifiers:
   prm:
     kind: prm
@@ -70,6 +72,7 @@ policies:
   lite: {{<<: *default, large: lite}}
   alone: {{small: small, verifier: prm, probe_samples: 4, search_samples: 8, usd_per_right_answer: 0.01}}
   hasty: {{<<: *default, large: remote, deadline_s: 1}}
+  patient: {{<<: *default, overflow: wait, deadline_s: 1}}
   longer: {{<<: *default, large: longer}}
   longer-capped: {{<<: *default, large: remote, max_cost_usd: 0.0015}}
   capped: {{<<: *default, max_cost_usd: 0.000001}}

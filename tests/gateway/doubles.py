@@ -157,6 +157,7 @@ class ScriptedWorker:
 
     def __init__(self, redis_url: str) -> None:
         self.script: Script = easy
+        self.models: tuple[str, ...] = ("small", "big", "longer", "served")
         self.jobs: list[Job] = []
         self.headers: list[Mapping[str, Any]] = []
         self._url = redis_url
@@ -165,12 +166,14 @@ class ScriptedWorker:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def announce(self, *models: str) -> None:
-        """Say what runs here, as a live worker does every second."""
+        """Say that this runs here and nothing else, as a live worker does every second."""
+        self.models = models
         presence = {"models": list(models), "pid": 1, "threads": 8}
         self._client.set(wire.worker_key("w1"), json.dumps(presence))
         self._client.zadd(wire.WORKERS, {"w1": time.time() + 3600})
 
     def __enter__(self) -> ScriptedWorker:
+        self.announce(*self.models)
         self._thread.start()
         return self
 
@@ -189,6 +192,8 @@ class ScriptedWorker:
                 time.sleep(0.05)  # a test stopped Redis
 
     def _consume(self) -> None:
+        if not self._client.exists(wire.WORKERS):
+            self.announce(*self.models)
         with Connection(wire.broker_url(self._url)) as connection:
             jobs = connection.SimpleQueue(wire.QUEUE, serializer="json")
             while not self._stopping.is_set():

@@ -110,11 +110,12 @@ def test_the_process_is_alive_before_any_worker_is(url: str) -> None:
     assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
 
 
-def test_ready_means_that_live_workers_run_every_model(url: str, worker: ScriptedWorker) -> None:
+def test_ready_means_that_live_workers_run_every_model(url: str, redis_url: str) -> None:
     nobody = httpx.get(f"{url}/readyz")
     assert nobody.status_code == 503
     assert "gradus worker" in nobody.json()["reasons"][0]
 
+    worker = ScriptedWorker(redis_url)
     worker.announce("small", "longer")
     some = httpx.get(f"{url}/readyz")
     assert (some.status_code, some.json()["reasons"]) == (503, ["No live worker runs big."])

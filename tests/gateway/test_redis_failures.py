@@ -20,7 +20,7 @@ from gateway.app import create_app
 from gateway.redis_server import redis_command
 from router import wire
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import Delivery, ScriptedWorker, serving, until
+from tests.gateway.doubles import Delivery, ScriptedWorker, UpstreamDouble, serving, until
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 
@@ -95,6 +95,19 @@ def test_redis_may_be_away_come_late_and_restart(
             assert refused(client).code == "queue_unavailable"
 
 
+def test_without_redis_a_large_model_behind_a_server_answers_what_would_be_searched(
+    own_redis: OwnRedis, configure: Configure, start: Start, upstream: UpstreamDouble
+) -> None:
+    url = start(configure(GRADUS_REDIS_URL=own_redis.url))
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client:
+        gradus = ask(client, "gradus/remote").model_extra["gradus"]
+        streamed = list(ask(client, "gradus/remote", stream=True))
+
+    assert (gradus["route"], gradus["model"]) == ("large", "remote")
+    assert "Redis" in gradus["notice"]
+    assert "".join(each.choices[0].delta.content or "" for each in streamed) == "The answer is 7."
+
+
 def test_an_entry_that_nobody_can_read_leaves_the_next_ones_readable(
     client: openai.OpenAI, worker: ScriptedWorker, redis_url: str
 ) -> None:
@@ -125,7 +138,7 @@ def test_a_gateway_that_stopped_reading_is_not_ready_and_says_so(
     with serving(app) as url, ScriptedWorker(redis_url) as worker:
         worker.announce("small", "big", "longer")
         assert httpx.get(f"{url}/readyz").status_code == 200
-        reader = app.state.gateway.dispatcher._reader
+        reader = app.state.gateway.dispatcher._reader._task
         reader.get_loop().call_soon_threadsafe(reader.cancel)
         until(reader.done)
         answer = httpx.get(f"{url}/readyz")
@@ -149,7 +162,7 @@ def test_a_redis_that_cannot_trim_by_id_is_not_taken_for_a_lost_one(
         for _ in range(2):
             assert ask(client).choices[0].message.content
 
-    said = [record.getMessage() for record in caplog.records if record.name == "gateway.dispatch"]
+    said = [record.getMessage() for record in caplog.records if record.name == "gateway.event_reader"]
     assert len(worker.jobs) == 2
     assert len(said) == 1
     assert "Redis 6.2" in said[0]
@@ -161,6 +174,7 @@ def test_a_job_that_waited_in_a_redis_that_lost_everything_is_sent_again(
     own_redis.start()
     url = start(configure(GRADUS_REDIS_URL=own_redis.url))
     answers: list[Any] = []
+    ScriptedWorker(own_redis.url).announce("small")  # a live one, which takes nothing
     with (
         openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=30) as client,
         redis.Redis.from_url(own_redis.url) as queue,

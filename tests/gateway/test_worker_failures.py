@@ -198,12 +198,47 @@ def test_a_failure_in_mid_stream_is_the_last_event(url: str, worker: ScriptedWor
     assert last["gradus"]["tokens"]["probe"] == PROBE.total_tokens
 
 
-def test_without_a_worker_the_deadline_ends_the_wait_and_says_what_to_do(client: openai.OpenAI) -> None:
-    error = refused(client, "gradus/hasty")
+@pytest.mark.parametrize("model", ["gradus", "gradus/alone", "small"])
+def test_without_a_worker_a_search_is_refused_for_now_and_says_what_to_do(
+    client: openai.OpenAI, model: str
+) -> None:
+    error = refused(client, model)
+
+    assert (error.status_code, error.code) == (503, "no_worker")
+    assert "gradus worker" in error.message
+    assert error.response.headers["x-should-retry"] == "true"
+    assert float(error.response.headers["retry-after"]) > 0
+
+
+def test_without_a_worker_a_policy_may_wait_until_the_deadline(client: openai.OpenAI) -> None:
+    error = refused(client, "gradus/patient")
 
     assert (error.status_code, error.code) == (504, "deadline_exceeded")
     assert "gradus worker" in error.message
     assert error.response.headers["x-should-retry"] == "false"
+
+
+def test_without_a_worker_a_large_model_behind_a_server_answers(
+    client: openai.OpenAI, upstream: UpstreamDouble
+) -> None:
+    gradus = ask(client, "gradus/remote").model_extra["gradus"]
+
+    assert (gradus["route"], gradus["model"]) == ("large", "remote")
+    assert "No live worker runs small" in gradus["notice"]
+
+
+def test_a_queue_that_is_too_long_takes_no_more_jobs(
+    client: openai.OpenAI, upstream: UpstreamDouble, redis_url: str
+) -> None:
+    ScriptedWorker(redis_url).announce("small")  # a live one, which takes nothing
+    with redis.Redis.from_url(redis_url) as queue:
+        queue.rpush(wire.QUEUE, *range(100))
+
+    error = refused(client, "gradus/alone")
+    gradus = ask(client, "gradus/remote").model_extra["gradus"]
+
+    assert (error.status_code, error.code) == (503, "queue_full")
+    assert "jobs wait" in gradus["notice"]
 
 
 def test_a_worker_that_is_too_slow_meets_the_deadline_and_a_cancel(
