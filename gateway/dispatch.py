@@ -1,8 +1,8 @@
 """Jobs to workers, and their events back: one Celery sender and one event reader a gateway process.
 
 Each event is handed to the request that waits for it. There is no Celery result backend. Workers beat once a
-second for each running job; silence and an expired lease together mean that the worker is gone, and the job is
-sent once more.
+second for each running job; silence and an expired lease together mean that the worker is gone, and the job
+is sent once more.
 """
 
 from __future__ import annotations
