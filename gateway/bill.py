@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from cost_model.prices import add_usd
-from cost_model.usage import Usage, merge
+from cost_model.usage import Purpose, Usage, merge
+from gateway.upstreams.reading import Reading
 from router.market import Market
 
 # How the purposes of usage lines are called in replies. What comes out of the cache has no tokens.
@@ -38,16 +39,35 @@ class Bill:
     def add(self, lines: Iterable[Usage]) -> None:
         self._lines += self._market.priced(lines)
 
-    def add_uncounted(self, line: Usage) -> None:
-        """A line of a call that broke off before it was known what it consumed: its cost is unknown."""
-        self._uncounted = True
-        self._lines.append(replace(line, cost_usd=None, flops=None))
+    def add_call(self, purpose: Purpose, call: Reading, fees: tuple[str, ...] = ()) -> None:
+        """A call of a server, if it can have cost anything.
 
-    def add_with_fees(self, line: Usage, fees: tuple[str, ...]) -> None:
-        """A line of a call with ``fees``, fields that its provider prices apart: its cost is unknown."""
-        self._fees = fees
-        (priced,) = self._market.priced([line])
-        self._lines.append(replace(priced, cost_usd=None))
+        Its cost is unknown where it broke off before it was known what it consumed, and where its provider
+        prices fields of the request apart from tokens (``fees``).
+        """
+        if not call.sent:
+            return
+        (line,) = self._market.priced(
+            [
+                Usage(
+                    purpose,
+                    call.model,
+                    1,
+                    call.prompt_tokens,
+                    call.completion_tokens,
+                    call.cached_prompt_tokens,
+                    call.reasoning_tokens,
+                    call.seconds,
+                )
+            ]
+        )
+        if not call.counted:
+            self._uncounted = True
+            line = replace(line, cost_usd=None, flops=None)
+        elif fees:
+            self._fees = fees
+            line = replace(line, cost_usd=None)
+        self._lines.append(line)
 
     @property
     def lines(self) -> tuple[Usage, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from cost_model.usage import Usage
 from gateway.planning import Planned
+from gateway.upstreams.port import Said
 from router.types import Branch, Decision
 
 
@@ -18,7 +19,7 @@ class Listener(Protocol):
     def start(self) -> None: ...
     def progress(self, stage: str, done: int, total: int) -> None: ...
     def text(self, text: str) -> None: ...
-    def chunk(self, foreign: Mapping[str, Any]) -> None: ...
+    async def chunks(self, said: Sequence[Said]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import HttpError
+from gateway.upstreams.port import Said
 
-DONE = b"data: [DONE]\n\n"
+DONE: Final = b"data: [DONE]\n\n"
+MOST_WAITING: Final = 64
+"""Events that a slow client is behind before no more are read for it."""
+_FIELDS: Final = frozenset({"id", "object", "created", "model"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,19 @@ class Feed:
     """Turns what happens to one request into the events of its stream.
 
     The chunk that ends the answer is held back until :meth:`finish`: when the client wants no usage chunk,
-    the ``gradus`` object rides on it.
+    the ``gradus`` object rides on it. Chunks of a server go through as they came, and what is said after them
+    takes on their id; unless something was said before them: then they take on ours, so that all have one.
     """
 
     def __init__(self, envelope: Envelope, include_usage: bool) -> None:
         self._envelope = envelope
         self._include_usage = include_usage
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._taken = asyncio.Event()
         self._said_role = False
         self._said_text = False
-        self._held: dict[str, Any] | None = None
+        self._is_theirs: bool | None = None
+        self._held: Said | None = None
         self.opened: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
 
     def open(self, headers: Mapping[str, str]) -> None:
@@ -74,21 +81,49 @@ class Feed:
         self._said_text = True
         self._say(self._envelope.chunk([_choice({"content": text})]))
 
-    def chunk(self, foreign: Mapping[str, Any]) -> None:
-        """A chunk of another server: under this completion's id and name, with all its other fields."""
-        choices = [self._without_second_role(choice) for choice in foreign.get("choices") or ()]
-        if not choices and foreign.get("usage"):
+    async def chunks(self, said: Sequence[Said]) -> None:
+        """Chunks of a server, those that came in at once. Returns when the client keeps up."""
+        ready = [raw for each in said for raw in self._passed_on(each)]
+        if ready:
+            self._queue.put_nowait(b"".join(ready))
+        while self._queue.qsize() > MOST_WAITING:
+            self._taken.clear()
+            await self._taken.wait()
+
+    def _passed_on(self, said: Said) -> Iterator[bytes]:
+        """What can go out, once this chunk is here: itself, unless it may be the last."""
+        if not said.data.get("choices") and said.data.get("usage"):
             return  # it is in the bill
+        chunk = self._ours(said)
         self._said_text = self._said_role = True
-        rest = {name: value for name, value in foreign.items() if name != "usage"}
-        chunk = {**rest, **self._envelope.chunk(choices)}
         if self._held is not None:
-            self._say(self._held)
+            yield self._held.raw
             self._held = None
-        if any(choice.get("finish_reason") for choice in choices):
+        if any(choice.get("finish_reason") for choice in chunk.data["choices"]):
             self._held = chunk
         else:
-            self._say(chunk)
+            yield chunk.raw
+
+    def _ours(self, said: Said) -> Said:
+        """The chunk as it came, if it is one that any client of OpenAI's understands; else made one."""
+        theirs = said.data
+        if self._is_theirs is None:
+            self._is_theirs = not self._said_role
+            if self._is_theirs:
+                ours = self._envelope
+                self._envelope = Envelope(
+                    theirs.get("id") or ours.id,
+                    theirs.get("created") or ours.created,
+                    theirs.get("model") or ours.model,
+                )
+        choices = theirs.get("choices")
+        is_plain = isinstance(choices, list) and not theirs.get("usage") and theirs.keys() >= _FIELDS
+        if self._is_theirs and is_plain:
+            return said
+        rest = {name: value for name, value in theirs.items() if name != "usage"}
+        kept = [choice if self._is_theirs else _without_role(choice) for choice in choices or ()]
+        chunk = {**rest, **self._envelope.chunk(kept)}
+        return Said(_event(chunk), chunk)
 
     def finish(
         self,
@@ -106,9 +141,9 @@ class Feed:
         if not self._said_text:
             for line in text.splitlines(keepends=True):
                 self.text(line)
-        last = self._held or self._envelope.chunk([_choice({}, finish_reason)])
+        last = self._held.data if self._held else self._envelope.chunk([_choice({}, finish_reason)])
         if self._include_usage:
-            self._say(last)
+            self._queue.put_nowait(self._held.raw if self._held else _event(last))
             last = self._envelope.chunk([], usage=usage)
         self._say({**last, "gradus": gradus})
         self._queue.put_nowait(DONE)
@@ -120,8 +155,16 @@ class Feed:
         self._queue.put_nowait(None)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        while (event := await self._queue.get()) is not None:
-            yield event
+        """What is to be sent: events, those together that came while the client was busy with others."""
+        ended = False
+        while not ended:
+            ready = [await self._queue.get()]
+            while not self._queue.empty():
+                ready.append(self._queue.get_nowait())
+            self._taken.set()
+            ended = ready[-1] is None
+            if events := b"".join(filter(None, ready)):
+                yield events
 
     def start(self) -> None:
         """The role, at once: what a person sees as "it is writing"."""
@@ -132,14 +175,18 @@ class Feed:
             self._said_role = True
             self._say(self._envelope.chunk([_choice({"role": "assistant", "content": ""})]))
 
-    def _without_second_role(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
-        delta = choice.get("delta") or {}
-        if self._said_role and "role" in delta:
-            return {**choice, "delta": {name: value for name, value in delta.items() if name != "role"}}
-        return choice
-
     def _say(self, data: Mapping[str, Any]) -> None:
-        self._queue.put_nowait(b"data: " + to_json(data) + b"\n\n")
+        self._queue.put_nowait(_event(data))
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: " + to_json(data) + b"\n\n"
+
+
+def _without_role(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """It was said already, by us."""
+    delta = {name: value for name, value in (choice.get("delta") or {}).items() if name != "role"}
+    return {**choice, "delta": delta}
 
 
 def _choice(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

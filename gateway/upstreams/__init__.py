@@ -1,104 +1,92 @@
-"""Large models behind a server: asked by deadline, read token by token, with every failure named.
+"""Large models behind servers: balanced, asked again, replaced by fallbacks, with every failure named.
 
 Engine ``openai`` is a plain HTTP call to an OpenAI-compatible server; engine ``litellm`` speaks everybody
 else's protocol. Both give OpenAI's JSON objects, so whatever field a server adds reaches the client.
+docs/servers.md says what is asked again, and when.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from pydantic_core import to_json
-
-from gateway.errors import DeadlineExceeded, GatewayError, KeyMissing, UpstreamFailed, UpstreamRejected
+from gateway.errors import DeadlineExceeded, GatewayError
+from gateway.upstreams.configured import UpstreamModel
+from gateway.upstreams.deployments import Place
 from gateway.upstreams.litellm_models import LiteLLMModels
 from gateway.upstreams.openai_server import OpenAIServers
-from gateway.upstreams.port import Call, Json, Refusal, Unreachable, UpstreamEngine
-from router.config import Config, LiteLLMModel, OpenAIModel
+from gateway.upstreams.port import Call, Refusal, Said, Unreachable, UpstreamEngine
+from gateway.upstreams.reading import Calls, Reading
+from gateway.upstreams.retrying import MAX_WAIT_S, Again, again, backoff_s
+from gateway.upstreams.saying import busy, named, too_late
+from router.config import Config, Endpoint, LiteLLMModel, OpenAIModel
 
-CHARACTERS_PER_TOKEN = 4  # a rough English average, used only where a server counts nothing
-BAD_REQUEST_STATUSES = {400, 413, 415, 422}
-UNAUTHORIZED = 401
-TOO_MANY = 429
+__all__ = ["Calls", "Listening", "Question", "Reading", "Said", "Upstreams"]
 
 
-class Reading:
-    """What an upstream call consumed so far: what the server reports, else an estimate from the lengths."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a model, by its configured name; ``deadline_s`` is on the event loop's clock.
 
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self.sent = False
-        self.opened = False
-        self.reported: Mapping[str, Any] = {}
-        self._prompt_characters = _json_characters(body, "tools", "functions") + sum(
-            _characters(message.get("content")) + _json_characters(message, "tool_calls", "function_call")
-            for message in body["messages"]
-        )
-        self._answer_characters = 0
+    ``calls`` fill up, and are right whenever the asking ends, cancelled too.
+    """
 
-    def send(self) -> None:
-        """Note that the request has gone out."""
-        self.sent = True
+    model: str
+    body: Mapping[str, Any]
+    deadline_s: float
+    calls: Calls
+    endpoint: Endpoint = "chat"
 
-    def refuse(self) -> None:
-        """Note that the server refused: unless an answer had begun, that consumed nothing."""
-        self.sent = self.opened
 
-    def see(self, answer: Mapping[str, Any]) -> None:
-        """Note a completion or a chunk of one."""
-        self.opened = True
-        usage = answer.get("usage")
-        if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
-            self.reported = usage
-        for choice in answer.get("choices") or ():
-            said = choice.get("delta") or choice.get("message") or {}
-            self._answer_characters += _characters(said.get("content"))
-            self._answer_characters += _characters(said.get("reasoning_content"))
-            calls = [*(said.get("tool_calls") or ()), {"function": said.get("function_call")}]
-            self._answer_characters += sum(map(_call_characters, calls))
+class Listening(Protocol):
+    """Who hears of a stream. ``model`` is the one that answers: it may be a fallback."""
 
-    @property
-    def estimated(self) -> bool:
-        return not self.reported
+    def opens(self, model: str) -> None:
+        """Before the first event: up to then a failure is an error like any other."""
+        ...
 
-    @property
-    def prompt_tokens(self) -> int:
-        return self.reported["prompt_tokens"] if self.reported else _tokens(self._prompt_characters)
+    async def hears(self, said: Sequence[Said]) -> None:
+        """What came in at once. Nothing more is read until this returns."""
+        ...
 
-    @property
-    def cached_prompt_tokens(self) -> int:
-        """Of the prompt tokens, as the server reports it; 0 where it does not."""
-        return self._detail("prompt_tokens_details", "cached_tokens")
 
-    @property
-    def reasoning_tokens(self) -> int:
-        """Of the completion tokens, as the server reports it; 0 where it does not."""
-        return self._detail("completion_tokens_details", "reasoning_tokens")
+_Use = Callable[[UpstreamEngine, Call, Reading], Awaitable[Said | None]]
 
-    def _detail(self, of: str, name: str) -> int:
-        details = self.reported.get(of)
-        found = details.get(name) if isinstance(details, dict) else None
-        return found if isinstance(found, int) else 0
 
-    @property
-    def completion_tokens(self) -> int:
-        if self.reported:
-            return self.reported.get("completion_tokens") or 0
-        return _tokens(self._answer_characters)
+class _Exhausted(Exception):
+    """All deployments of a model failed, for a reason that another model may not have."""
+
+    def __init__(self, error: GatewayError) -> None:
+        self.error = error
 
 
 class Upstreams:
-    """All configured models that a server answers. ``environ`` holds the API keys, under configured names."""
+    """All configured models that servers answer. ``environ`` holds the API keys, under configured names.
 
-    def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
+    To be made in the event loop that it is used in. ``clock``, ``sleep`` and ``share`` (0 to 1, for jitter)
+    are there for tests.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        share: Callable[[], float] = random.random,
+    ) -> None:
         self._models = {
-            name: model
+            name: UpstreamModel(name, model, environ, clock)
             for name, model in config.models.items()
             if isinstance(model, OpenAIModel | LiteLLMModel)
         }
-        self._environ = environ
+        self._sleep, self._share = sleep, share
         self._engines: dict[str, UpstreamEngine] = {"openai": OpenAIServers(), "litellm": LiteLLMModels()}
 
     async def close(self) -> None:
@@ -106,112 +94,156 @@ class Upstreams:
             await engine.close()
 
     def missing_keys(self) -> dict[str, str]:
-        """The models that cannot be asked, and the environment variable that each of them needs."""
+        """The models that cannot be asked everywhere, and the environment variables that they lack."""
         return {
-            name: model.api_key_env
-            for name, model in self._models.items()
-            if model.api_key_env is not None and not self._environ.get(model.api_key_env)
+            name: ", ".join(model.missing_keys) for name, model in self._models.items() if model.missing_keys
         }
 
-    async def complete(self, name: str, body: Mapping[str, Any], deadline_s: float, reading: Reading) -> Json:
-        """Ask the model for a whole answer; ``deadline_s`` is on the event loop's clock.
+    async def complete(self, question: Question) -> Said:
+        """Ask for a whole answer.
 
-        ``reading`` is right whenever this ends, cancelled too.
-        Raises :class:`KeyMissing`, :class:`UpstreamError` or :class:`DeadlineExceeded`.
+        Raises :class:`BadRequest`, :class:`KeyMissing`, :class:`UpstreamError` or :class:`DeadlineExceeded`.
         """
-        engine, call = self._call(name, body, reading)
-        async with self._named_errors(name, deadline_s, reading):
-            answer = await engine.complete(call)
-        if not isinstance(answer.get("choices"), list) or not answer["choices"]:
-            raise UpstreamFailed(f"The server of model '{name}' answered without choices.")
-        reading.see(answer)
-        return answer
 
-    async def stream(
-        self,
-        name: str,
-        body: Mapping[str, Any],
-        deadline_s: float,
-        reading: Reading,
-        on_open: Callable[[], None],
-        on_chunk: Callable[[Json], None],
-    ) -> None:
-        """As :meth:`complete`, chunk by chunk.
+        async def use(engine: UpstreamEngine, call: Call, reading: Reading) -> Said:
+            said = await engine.complete(call)
+            choices = said.data.get("choices")
+            if question.endpoint in ("chat", "completions") and not (isinstance(choices, list) and choices):
+                raise Unreachable("it answered without choices")
+            _see(reading, said)
+            return said
 
-        ``on_open`` is called before the first chunk: up to then a refusal is an error like any other.
-        """
-        engine, call = self._call(name, body, reading)
-        async with self._named_errors(name, deadline_s, reading), aclosing(engine.stream(call)) as chunks:
-            async for chunk in chunks:
-                if not reading.opened:
-                    on_open()
-                reading.see(chunk)
-                on_chunk(chunk)
-        if not reading.opened:
-            raise UpstreamFailed(f"The server of model '{name}' ended its stream without an answer.")
+        said = await self._ask(question, use)
+        assert said is not None
+        return said
 
-    def _call(self, name: str, body: Mapping[str, Any], reading: Reading) -> tuple[UpstreamEngine, Call]:
-        if variable := self.missing_keys().get(name):
-            raise KeyMissing(
-                f"Model '{name}' needs an API key, and the gateway's environment has none in {variable}; "
-                f"set {variable} and start the gateway again."
-            )
-        model = self._models[name]
-        key = self._environ[model.api_key_env] if model.api_key_env is not None else None
-        if model.max_tokens is not None and not (body.get("max_tokens") or body.get("max_completion_tokens")):
-            body = {**body, "max_tokens": model.max_tokens}  # the worst case that was priced rests on it
-        upstream_name = model.upstream_model if isinstance(model, OpenAIModel) else model.litellm_model
-        return self._engines[model.engine], Call(upstream_name, model.base_url, key, body, reading.send)
+    async def stream(self, question: Question, listening: Listening) -> None:
+        """As :meth:`complete`, event by event."""
 
-    @asynccontextmanager
-    async def _named_errors(self, name: str, deadline_s: float, reading: Reading) -> AsyncIterator[None]:
+        async def use(engine: UpstreamEngine, call: Call, reading: Reading) -> None:
+            first_s = self._models[reading.model].config.timeouts.first_token_s
+            async with aclosing(engine.stream(call)) as events:
+                async with _within(first_s, "timeouts.first_token_s"):
+                    said = await anext(events, None)
+                if said is None:
+                    raise Unreachable("it ended its stream without an answer")
+                listening.opens(reading.model)
+                while said is not None:
+                    for each in said:
+                        _see(reading, each)
+                    await listening.hears(said)
+                    said = await anext(events, None)
+
+        await self._ask(question, use)
+
+    async def _ask(self, question: Question, use: _Use) -> Said | None:
+        """The model, else its fallbacks; where all of them fail, the error is what became of the model."""
+        failed: GatewayError | None = None
+        names = (question.model, *self._models[question.model].config.fallbacks)
+        for name in names:
+            model = self._models[name]
+            try:
+                model.check(question.endpoint, question.body)
+                return await self._ask_model(model, question, use, has_fallbacks=len(names) > 1)
+            except _Exhausted as exhausted:
+                failed = failed or exhausted.error
+                question.calls.why_others = f"{question.model} did not answer: {failed}"
+                if not question.calls.may_go_on:
+                    break
+            except GatewayError as error:
+                if failed is None or question.calls.answer or isinstance(error, DeadlineExceeded):
+                    raise  # else: this fallback cannot be asked such a thing
+        assert failed is not None
+        raise failed
+
+    async def _ask_model(
+        self, model: UpstreamModel, question: Question, use: _Use, *, has_fallbacks: bool
+    ) -> Said | None:
+        """Each deployment once, then again those that may do better, as often as its retries allow."""
+        pool, calls = model.pool, question.calls
+        retries = model.config.max_retries and max(model.config.max_retries, len(pool.places) - 1)
+        tried: set[Place] = set()  # in this round
+        useless: set[Place] = set()
+        error = busy(model.name)
+        for retry in range(retries + 1):
+            place = pool.choose(tried, whatever=retry == 0 and not has_fallbacks)
+            if place is None:
+                break
+            reading = Reading(model.name, question.body, model.count)
+            calls.made.append(reading)
+            try:
+                with pool.use(place):
+                    return await self._call(model, place, question, reading, use)
+            except (Refusal, Unreachable) as failure:
+                error = named(model.name, place.deployed, failure)
+                error.__cause__ = failure
+                if reading.opened or again(failure) is Again.NOBODY:
+                    raise error from failure
+                if not calls.may_go_on:
+                    break
+                tried.add(place)
+                if again(failure) is Again.OTHERS:
+                    useless.add(place)
+            if pool.wait_s(tried) > 0:
+                tried = set(useless)
+                wait_s = pool.wait_s(tried) + backoff_s(retry, self._share())
+                left_s = question.deadline_s - asyncio.get_running_loop().time()
+                if wait_s > min(MAX_WAIT_S, left_s) or retry == retries:
+                    break
+                await self._sleep(wait_s)
+        raise _Exhausted(error)
+
+    async def _call(
+        self, model: UpstreamModel, place: Place, question: Question, reading: Reading, use: _Use
+    ) -> Said | None:
+        """Ask one deployment, once, and remember how it did."""
+        loop, total_s, pool = asyncio.get_running_loop(), model.config.timeouts.total_s, model.pool
+        began_s = loop.time()
+        engine = self._engines[model.config.engine]
+        call = model.call(place, question.endpoint, question.body, reading)
         try:
-            async with asyncio.timeout_at(deadline_s):
-                yield
+            async with asyncio.timeout_at(question.deadline_s), _within(total_s, "timeouts.total_s"):
+                said = await use(engine, call, reading)
+            if not reading.reported:
+                await model.count.load()
         except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"The deadline came before model '{name}' had answered; ask for fewer tokens, or raise the "
-                "policy's deadline_s."
-            ) from error
-        except Unreachable as error:
-            raise UpstreamFailed(
-                f"The server of model '{name}' cannot be used: {error}. Ask again, or check its base_url."
-            ) from error
+            raise too_late(model.name) from error
+        except Unreachable as failure:
+            pool.failed(place)
+            if failure.unsent:
+                reading.refuse()
+            raise
         except Refusal as refusal:
             reading.refuse()
-            raise self._refused(name, refusal) from refusal
-
-    def _refused(self, name: str, refusal: Refusal) -> GatewayError:
-        if refusal.status == UNAUTHORIZED:  # its message may quote the key
-            variable = self._models[name].api_key_env
-            advice = f"check the key in {variable}" if variable else "configure its api_key_env"
-            return UpstreamFailed(f"The server of model '{name}' refused the gateway's API key; {advice}.")
-        said = f"The server of model '{name}' refused the request ({refusal.status}): {refusal}"
-        if refusal.status in BAD_REQUEST_STATUSES:
-            return UpstreamRejected(said, code=refusal.code, param=refusal.param, status=refusal.status)
-        if refusal.status == TOO_MANY:
-            return UpstreamRejected(
-                said, code="rate_limit_exceeded", status=TOO_MANY, retry_after_s=refusal.retry_after_s or 1.0
-            )
-        return UpstreamFailed(said)
+            if again(refusal) is Again.NOBODY:
+                pool.worked(place)
+            elif refusal.retry_after_s:
+                pool.rest(place, refusal.retry_after_s)
+            else:
+                pool.failed(place)
+            raise
+        finally:
+            reading.seconds = loop.time() - began_s
+        reading.whole = True
+        pool.worked(place)
+        return said
 
 
-def _characters(content: object) -> int:
-    if isinstance(content, str):
-        return len(content)
-    if isinstance(content, list):
-        return sum(_characters(part.get("text")) for part in content if isinstance(part, dict))
-    return 0
+@asynccontextmanager
+async def _within(seconds: float | None, setting: str) -> AsyncIterator[None]:
+    """Of one call: what takes longer is a failure of its deployment."""
+    try:
+        async with asyncio.timeout(seconds) as timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        raise Unreachable(f"it took longer than {seconds:g} s ({setting})") from error
 
 
-def _json_characters(holder: Mapping[str, Any], *fields: str) -> int:
-    return sum(len(to_json(holder[field])) for field in fields if holder.get(field))
-
-
-def _call_characters(call: Mapping[str, Any]) -> int:
-    """Name and arguments, which the model wrote: a stream wraps every few of these into JSON of its own."""
-    return sum(map(_characters, (call.get("function") or call.get("custom") or {}).values()))
-
-
-def _tokens(characters: int) -> int:
-    return -(-characters // CHARACTERS_PER_TOKEN)
+def _see(reading: Reading, said: Said) -> None:
+    """Raises :class:`Unreachable` for JSON that is no answer of OpenAI's API."""
+    try:
+        reading.see(said.data)
+    except (AttributeError, TypeError, KeyError) as error:
+        raise Unreachable(f"its answer is not what OpenAI's API says: {error}") from error

@@ -6,62 +6,124 @@ import asyncio
 import importlib
 import os
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from gateway.upstreams.port import Call, Json, Refusal, Unreachable
+from pydantic_core import to_json
 
+from gateway.upstreams.port import Call, Json, Refusal, Said, Unreachable
+from gateway.upstreams.retrying import retry_after_s
+from router.config import Endpoint
+
+FUNCTIONS: Final[Mapping[Endpoint, str]] = {
+    "chat": "acompletion",
+    "completions": "atext_completion",
+    "embeddings": "aembedding",
+    "responses": "aresponses",
+}
 # What litellm translates between providers. Any other field goes into the body of the request and nowhere
 # else: litellm's own arguments (api_base, api_key, ...) must never come from a client.
-TRANSLATED = frozenset(
-    [
-        "messages",
-        "temperature",
-        "top_p",
-        "n",
-        "stop",
-        "max_tokens",
-        "max_completion_tokens",
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "user",
-        "response_format",
-        "seed",
-        "tools",
-        "tool_choice",
-        "functions",
-        "function_call",
-        "logprobs",
-        "top_logprobs",
-        "parallel_tool_calls",
-        "modalities",
-        "prediction",
-        "audio",
-        "reasoning_effort",
-        "thinking",
-        "web_search_options",
-        "service_tier",
-        "safety_identifier",
-    ]
+TRANSLATED: Final[Mapping[Endpoint, frozenset[str]]] = {
+    "chat": frozenset(
+        [
+            "messages",
+            "temperature",
+            "top_p",
+            "n",
+            "stop",
+            "max_tokens",
+            "max_completion_tokens",
+            "presence_penalty",
+            "frequency_penalty",
+            "logit_bias",
+            "user",
+            "response_format",
+            "seed",
+            "tools",
+            "tool_choice",
+            "functions",
+            "function_call",
+            "logprobs",
+            "top_logprobs",
+            "parallel_tool_calls",
+            "modalities",
+            "prediction",
+            "audio",
+            "reasoning_effort",
+            "thinking",
+            "web_search_options",
+            "service_tier",
+            "safety_identifier",
+        ]
+    ),
+    "completions": frozenset(
+        [
+            "prompt",
+            "best_of",
+            "echo",
+            "frequency_penalty",
+            "logit_bias",
+            "logprobs",
+            "max_tokens",
+            "n",
+            "presence_penalty",
+            "stop",
+            "suffix",
+            "temperature",
+            "top_p",
+            "user",
+            "seed",
+        ]
+    ),
+    "embeddings": frozenset(["input", "dimensions", "encoding_format", "user"]),
+    "responses": frozenset(
+        [
+            "input",
+            "include",
+            "instructions",
+            "max_output_tokens",
+            "prompt",
+            "metadata",
+            "parallel_tool_calls",
+            "previous_response_id",
+            "reasoning",
+            "store",
+            "temperature",
+            "text",
+            "tool_choice",
+            "tools",
+            "top_p",
+            "truncation",
+            "user",
+            "service_tier",
+            "safety_identifier",
+        ]
+    ),
+}
+_ENVELOPE: Final = frozenset({"model", "stream", "stream_options"})
+_NEVER_SENT: Final = frozenset(
+    {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ClientConnectorDNSError"}
 )
-ENVELOPE = frozenset({"model", "stream", "stream_options"})
 
 
 class LiteLLMModels:
-    """Calls ``litellm.acompletion``, without retries of its own. The caller sets the deadline."""
+    """Calls litellm's functions, without retries of its own. The caller sets the deadline."""
 
-    async def complete(self, call: Call) -> Json:
-        answer = (await self._ask(call, {})).model_dump(exclude_none=True)
-        for choice in answer["choices"]:
-            choice["message"].setdefault("content", None)  # beside tool calls it is null, not absent
-        return cast(Json, answer)
+    async def complete(self, call: Call) -> Said:
+        answer = (await self._ask(call, {})).model_dump(exclude_none=True, mode="json")
+        for choice in answer.get("choices") or ():
+            if "message" in choice:
+                choice["message"].setdefault("content", None)  # beside tool calls it is null, not absent
+        return Said(to_json(answer), answer)
 
-    async def stream(self, call: Call) -> AsyncGenerator[Json, None]:
-        options = {**(call.body.get("stream_options") or {}), "include_usage": True}
-        answer = await self._ask(call, {"stream": True, "stream_options": options})
+    async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
+        more: dict[str, Any] = {"stream": True}
+        if call.endpoint != "responses":
+            more["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
+        answer = await self._ask(call, more)
         try:
             async for chunk in answer:
-                yield cast(Json, chunk.model_dump(exclude_none=True))
+                yield [_event(chunk.model_dump(exclude_none=True, mode="json"))]
         except Exception as error:
             raise _failure(error) from error
         finally:
@@ -74,20 +136,16 @@ class LiteLLMModels:
 
     async def _ask(self, call: Call, more: Mapping[str, Any]) -> Any:
         litellm = await asyncio.to_thread(_litellm)
-        known = {name: value for name, value in call.body.items() if name in TRANSLATED and value is not None}
-        rest = {
-            name: value
-            for name, value in call.body.items()
-            if name not in TRANSLATED
-            and name not in ("model", "stream", "stream_options")
-            and value is not None
-        }
+        translated = TRANSLATED[call.endpoint]
+        given = {name: value for name, value in call.body.items() if value is not None}
+        known = {name: value for name, value in given.items() if name in translated}
+        rest = {name: value for name, value in given.items() if name not in translated | _ENVELOPE}
         call.on_sent()  # litellm does not say when it is
         try:
-            return await litellm.acompletion(
+            return await getattr(litellm, FUNCTIONS[call.endpoint])(
                 model=call.model,
                 api_key=call.api_key,
-                base_url=call.base_url,
+                api_base=call.base_url,
                 num_retries=0,
                 max_retries=0,
                 **known,
@@ -106,10 +164,33 @@ def _litellm() -> Any:
     return litellm
 
 
+def _event(chunk: Json) -> Said:
+    """As the provider's own API would have sent it; events of responses say their type twice."""
+    kind = chunk.get("type")
+    head = f"event: {kind}\n".encode() if isinstance(kind, str) and "choices" not in chunk else b""
+    return Said(head + b"data: " + to_json(chunk) + b"\n\n", chunk)
+
+
 def _failure(error: Exception) -> Exception:
     """litellm's errors are OpenAI's, with a status; what has none broke on the way."""
     status = getattr(error, "status_code", None)
     message = str(getattr(error, "message", None) or error)[:500]
     if not isinstance(status, int) or type(error).__name__ in ("APIConnectionError", "Timeout"):
-        return Unreachable(message)
-    return Refusal(message, status, code=getattr(error, "code", None), param=getattr(error, "param", None))
+        return Unreachable(message, unsent=_never_sent(error))
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    return Refusal(
+        message,
+        status,
+        code=getattr(error, "code", None),
+        param=getattr(error, "param", None),
+        retry_after_s=None if headers is None else retry_after_s(headers, datetime.now(UTC)),
+    )
+
+
+def _never_sent(error: BaseException | None) -> bool:
+    """Whether there was no connection: litellm wraps what its HTTP client said of that."""
+    while error is not None:
+        if type(error).__name__ in _NEVER_SENT:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

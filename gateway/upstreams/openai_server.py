@@ -1,107 +1,169 @@
-"""Servers that speak OpenAI's API: bodies go there as they came, over one pool of connections."""
+"""Servers that speak OpenAI's API: bodies go there as they came, over one pool of connections.
+
+aiohttp, because its HTTP parser is compiled: docs/performance.md says what it saves against httpx.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
 from pydantic_core import from_json, to_json
 
-from gateway.upstreams.port import Call, Json, Refusal, Unreachable
+from gateway.upstreams.port import PATHS, Call, Json, Refusal, Said, Unreachable
+from gateway.upstreams.retrying import retry_after_s
+from gateway.upstreams.sse import Events, EventTooLong
 
-CONNECT_TIMEOUT_S = 5.0
-MAX_CONNECTIONS = 1000
-MAX_ERROR_CHARACTERS = 500
-SERVER_ERROR = 500  # the status of an error that arrives inside a stream
+MAX_ERROR_CHARACTERS: Final = 500
+SERVER_ERROR: Final = 500  # the status of an error that arrives inside a stream, where it says none
+LAST_BYTES_S: Final = 0.25  # a server that said [DONE] has this long to end its response
+DONE: Final = b"[DONE]"
+_COUNTS_IF_ASKED: Final = ("chat", "completions")
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 
 class OpenAIServers:
-    """One HTTP client for all servers of engine ``openai``. The caller sets the deadline."""
+    """One HTTP client for all servers of engine ``openai``. To be made in the event loop it is used in."""
 
     def __init__(self) -> None:
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100),
+        trace = aiohttp.TraceConfig()
+        trace.on_request_chunk_sent.append(_sent)
+        self._http = aiohttp.ClientSession(
+            # How many at once is for deployments and for the gateway to limit.
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trace_configs=[trace],
+            skip_auto_headers=("accept", "user-agent"),
         )
 
-    async def complete(self, call: Call) -> Json:
-        try:
-            answer = await self._http.send(self._request(call, {**call.body, "model": call.model}))
-        except httpx.HTTPError as error:
-            raise _unreachable(error) from error
-        if not answer.is_success:
-            raise _refusal(answer)
-        return _object(answer.content)
+    async def complete(self, call: Call) -> Said:
+        async with self._post(call, call.body) as answer:
+            raw = await answer.read()
+        return Said(raw, _object(raw))
 
-    async def stream(self, call: Call) -> AsyncGenerator[Json, None]:
-        options = {**(call.body.get("stream_options") or {}), "include_usage": True}
-        body = {**call.body, "model": call.model, "stream": True, "stream_options": options}
-        try:
-            answer = await self._http.send(self._request(call, body), stream=True)
-            try:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise _refusal(answer)
-                ended = False
-                async for data in _events(answer):
-                    if data == b"[DONE]":
-                        return
-                    chunk = _chunk(data)
-                    ended = ended or _ends(chunk)
-                    yield chunk
-                if not ended:
-                    raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
-            finally:
-                await answer.aclose()
-        except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+    async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
+        body = {**call.body, "stream": True}
+        if call.endpoint in _COUNTS_IF_ASKED:
+            body["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
+        async with self._post(call, body) as answer:
+            stream = _Stream()
+            async for part in answer.content.iter_any():
+                said = stream.read(part)
+                if said:
+                    yield said
+                if stream.fault is not None:
+                    raise stream.fault
+                if stream.done:
+                    await _read_to_its_end(answer)  # or the connection could not be used again
+                    return
+            if said := stream.end():
+                yield said
+            if stream.fault is not None:
+                raise stream.fault
+            if not (stream.done or stream.ended):
+                raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
-    def _request(self, call: Call, body: Mapping[str, Any]) -> httpx.Request:
-        headers = {"content-type": "application/json"}
+    @asynccontextmanager
+    async def _post(self, call: Call, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if call.api_key is not None:
             headers["authorization"] = f"Bearer {call.api_key}"
-        url = f"{(call.base_url or '').rstrip('/')}/chat/completions"
+        url = f"{(call.base_url or '').rstrip('/')}/{PATHS[call.endpoint]}"
+        try:
+            async with self._http.post(
+                url,
+                data=to_json({**body, "model": call.model}),
+                headers=headers,
+                allow_redirects=False,  # nobody but the operator says where a key is sent
+                timeout=aiohttp.ClientTimeout(total=None, connect=call.connect_s),
+                proxy=_proxy(url),
+                trace_request_ctx=call,
+            ) as answer:
+                if not answer.ok or answer.status >= 300:
+                    raise _refusal(answer, await answer.read())
+                yield answer
+        except aiohttp.ConnectionTimeoutError as error:
+            raise Unreachable(f"no connection within {call.connect_s:g} s") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Unreachable(str(error) or type(error).__name__) from error
 
-        async def follow(step: str, _: Mapping[str, Any]) -> None:
-            if step.endswith(".send_request_body.complete"):
-                call.on_sent()
 
-        extensions = {"trace": follow}
-        return self._http.build_request(
-            "POST", url, content=to_json(body), headers=headers, extensions=extensions
-        )
+class _Stream:
+    """Reads a stream as it comes. ``ended``: the answer is whole; ``done``: and the server said so."""
+
+    def __init__(self) -> None:
+        self.ended = self.done = False
+        self.fault: Exception | None = None
+        self._events = Events()
+
+    def read(self, part: bytes) -> list[Said]:
+        """What came before ``fault``, if there is one."""
+        said: list[Said] = []
+        try:
+            for raw, data in self._events.feed(part):
+                if data == DONE:
+                    self.done = True
+                    break
+                chunk = _chunk(data)
+                self.ended = self.ended or _ends(chunk)
+                said.append(Said(raw, chunk))
+        except EventTooLong as error:
+            self.fault = Unreachable(str(error))
+        except (Refusal, Unreachable) as fault:
+            self.fault = fault
+        return said
+
+    def end(self) -> list[Said]:
+        return self.read(b"\n\n")
 
 
-async def _events(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The data of each server-sent event. Only a newline ends a line: JSON may hold other separators."""
-    rest = b""
-    async for part in answer.aiter_bytes():
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[len(b"data:") :].strip()
-    if rest.startswith(b"data:"):  # the last line may lack its end
-        yield rest[len(b"data:") :].strip()
+async def _sent(_: object, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.on_sent()
+
+
+async def _read_to_its_end(answer: aiohttp.ClientResponse) -> None:
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(LAST_BYTES_S):
+            await answer.content.read()
+
+
+@lru_cache(maxsize=256)
+def _proxy(url: str) -> str | None:
+    """What the environment (HTTPS_PROXY, NO_PROXY, ...) says of the way there."""
+    where = urlsplit(url)
+    return None if proxy_bypass(where.hostname or "") else getproxies().get(where.scheme)
 
 
 def _ends(chunk: Json) -> bool:
-    return any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+    return chunk.get("type") in _ENDS or any(
+        choice.get("finish_reason") for choice in chunk.get("choices") or ()
+    )
 
 
 def _chunk(data: bytes) -> Json:
     chunk = _object(data)
     if error := chunk.get("error"):
-        raise Refusal(_message(error), SERVER_ERROR)
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else SERVER_ERROR
+        raise Refusal(_message(error), status)
     return chunk
 
 
 def _object(text: bytes) -> Json:
     try:
-        value = from_json(text)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise Unreachable(f"its answer is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -109,18 +171,18 @@ def _object(text: bytes) -> Json:
     return value
 
 
-def _refusal(answer: httpx.Response) -> Refusal:
+def _refusal(answer: aiohttp.ClientResponse, text: bytes) -> Refusal:
     try:
-        error = from_json(answer.content)["error"]
+        error = from_json(text)["error"]
     except (ValueError, KeyError, TypeError):
-        error = answer.text
+        error = text.decode("utf-8", "replace")
     details = error if isinstance(error, dict) else {}
     return Refusal(
         _message(error),
-        answer.status_code,
+        answer.status,
         code=_text(details.get("code")),
         param=_text(details.get("param")),
-        retry_after_s=_seconds(answer.headers.get("retry-after")),
+        retry_after_s=retry_after_s(answer.headers, datetime.now(UTC)),
     )
 
 
@@ -131,14 +193,3 @@ def _message(error: object) -> str:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        return None if value is None else max(float(value), 0.0)
-    except ValueError:  # an HTTP date
-        return None
-
-
-def _unreachable(error: httpx.HTTPError) -> Unreachable:
-    return Unreachable(str(error) or type(error).__name__)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from router.config import Endpoint
 
 Json = dict[str, Any]
+
+PATHS: Final[Mapping[Endpoint, str]] = {
+    "chat": "chat/completions",
+    "completions": "completions",
+    "embeddings": "embeddings",
+    "responses": "responses",
+}
+"""Where the endpoints are, below a server's ``base_url``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +26,21 @@ class Call:
     ``on_sent`` is called once the request has gone out: from then on it may cost something.
     """
 
+    endpoint: Endpoint
     model: str
     base_url: str | None
     api_key: str | None
     body: Mapping[str, Any]
+    connect_s: float
     on_sent: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a server said: ``raw`` as it came (an event of a stream: whole), and ``data``, its JSON object."""
+
+    raw: bytes
+    data: Json
 
 
 class Refusal(Exception):
@@ -40,20 +60,28 @@ class Refusal(Exception):
 
 
 class Unreachable(Exception):
-    """No connection, or one that broke; or an answer that is not OpenAI's JSON."""
+    """No connection, or one that broke; or an answer that is not OpenAI's JSON.
+
+    ``unsent``: it is known that the request never went out, though :attr:`Call.on_sent` was called.
+    """
+
+    def __init__(self, message: str, *, unsent: bool = False) -> None:
+        self.unsent = unsent
+        super().__init__(message)
 
 
 class UpstreamEngine(Protocol):
     """Speaks to one kind of server, in OpenAI's JSON. Raises :class:`Refusal` or :class:`Unreachable`."""
 
-    async def complete(self, call: Call) -> Json:
-        """A chat completion object."""
+    async def complete(self, call: Call) -> Said:
+        """The answer, whole."""
         ...
 
-    def stream(self, call: Call) -> AsyncGenerator[Json, None]:
-        """Chat completion chunks as they arrive, the last of them with usage where the server counts.
+    def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
+        """The events of a streamed answer, those that came in together at once.
 
-        Closing the generator closes the connection, so that the server stops generating.
+        The last of them has usage where the server counts. Closing the generator closes the connection, so
+        that the server stops generating.
         """
         ...
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cost_model.usage import Purpose, Usage
 from gateway.bill import PURPOSES, Bill, decimal_text
+from gateway.upstreams import Reading
 from router.config import load_config
 from router.market import Market, open_market
 from tests.gateway.conftest import CONFIG
@@ -67,7 +68,9 @@ def test_a_call_that_nobody_counted_makes_the_whole_cost_unknown_and_no_line_of_
 ) -> None:
     bill = Bill(market)
     bill.add(lines)
-    bill.add_uncounted(Usage("escalation", "remote", 1, 10, 0))
+    broken = Reading("remote", {"prompt": "what?"}, len)
+    broken.send()
+    bill.add_call("escalation", broken)
 
     account = bill.account()
     unknown = [(line["purpose"], line["model"]) for line in account["lines"] if line["cost_usd"] is None]

@@ -18,14 +18,22 @@ from gateway.records import Records
 from gateway.replies import Reply
 from gateway.streams import Envelope, Feed
 from gateway.translate import Asked
+from gateway.upstreams.port import Said
 
 ENVELOPE = Envelope("chatcmpl-1", 1, "gradus")
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+THEIRS = {"id": "theirs", "object": "chat.completion.chunk", "created": 5, "model": "their-model"}
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=40)
 
 
 async def _events(feed: Feed) -> list[bytes]:
-    return [event async for event in feed.events()]
+    sent = b"".join([events async for events in feed.events()])
+    return [event + b"\n\n" for event in sent.split(b"\n\n")[:-1]]
+
+
+def _said(**chunk: Any) -> Said:
+    """A chunk as a server writes it: with spaces of its own."""
+    return Said(b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n", chunk)
 
 
 def _chunks(events: list[bytes]) -> list[dict[str, Any]]:
@@ -70,17 +78,19 @@ def test_the_text_of_a_search_arrives_whole_between_role_and_finish(
 def test_chunks_of_a_server_pass_in_order_with_one_role_and_their_own_fields(
     parts: list[str], include_usage: bool, began: bool
 ) -> None:
+    sent: list[Said] = []
+
     async def run() -> list[bytes]:
         feed = Feed(ENVELOPE, include_usage)
         if began:  # a search that escalates has said the role already
             feed.start()
         for index, part in enumerate(parts):
             delta = {"role": "assistant", "content": part} if index == 0 else {"content": part}
-            feed.chunk(
-                {"id": "theirs", "model": "theirs", "x": index, "choices": [{"index": 0, "delta": delta}]}
-            )
-        feed.chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}], "x": "end"})
-        feed.chunk({"choices": [], "usage": {"prompt_tokens": 9}})
+            sent.append(_said(**THEIRS, x=index, choices=[{"index": 0, "delta": delta}]))
+        sent.append(_said(**THEIRS, choices=[{"index": 0, "delta": {}, "finish_reason": "length"}], x="end"))
+        sent.append(_said(**THEIRS, choices=[], usage={"prompt_tokens": 9}))
+        await feed.chunks(sent[:2])
+        await feed.chunks(sent[2:])
         feed.finish("", "stop", USAGE, {"route": "large"})
         return await _events(feed)
 
@@ -90,7 +100,10 @@ def test_chunks_of_a_server_pass_in_order_with_one_role_and_their_own_fields(
     assert _text(chunks) == "".join(parts)
     roles = [choice["delta"].get("role") for chunk in chunks for choice in chunk["choices"]]
     assert [role for role in roles if role] == ["assistant"]
-    assert {(chunk["id"], chunk["model"]) for chunk in chunks} == {("chatcmpl-1", "gradus")}
+    own = ("chatcmpl-1", "gradus") if began else ("theirs", "their-model")
+    assert {(chunk["id"], chunk["model"]) for chunk in chunks} == {own}
+    if not began:
+        assert events[: len(parts)] == [each.raw for each in sent[: len(parts)]]  # byte by byte
     assert [chunk["x"] for chunk in chunks if "x" in chunk] == [*range(len(parts)), "end"]
     assert "gradus" in chunks[-1]
     assert [chunk["usage"] for chunk in chunks if "usage" in chunk] == ([USAGE] if include_usage else [])

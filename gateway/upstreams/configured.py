@@ -1,0 +1,84 @@
+"""A configured model behind servers: its deployments that can be asked, and what a call of one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gateway.errors import BadRequest, KeyMissing
+from gateway.upstreams.deployments import Place, Pool
+from gateway.upstreams.port import Call
+from gateway.upstreams.reading import Reading
+from gateway.upstreams.tokens import TokenCounter
+from gateway.upstreams.urls import media_url
+from router.config import Deployed, Endpoint, LiteLLMModel, OpenAIModel
+
+_LIMITS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
+    "chat": ("max_tokens", "max_completion_tokens"),
+    "completions": ("max_tokens",),
+    "embeddings": (),
+    "responses": ("max_output_tokens",),
+}
+"""What a request limits its answer by; the first is set where it does not."""
+
+
+class UpstreamModel:
+    """``environ`` holds the API keys. Deployments whose key is missing there are left out."""
+
+    def __init__(
+        self,
+        name: str,
+        config: OpenAIModel | LiteLLMModel,
+        environ: Mapping[str, str],
+        clock: Callable[[], float],
+    ) -> None:
+        self.name, self.config = name, config
+        needed = {place: place.api_key_env for place in config.deployed}
+        self.missing_keys = list(
+            dict.fromkeys(variable for variable in needed.values() if variable and not environ.get(variable))
+        )
+        self._keys: dict[Deployed, str | None] = {
+            place: environ.get(variable) if variable else None
+            for place, variable in needed.items()
+            if variable not in self.missing_keys
+        }
+        self.pool = Pool(tuple(self._keys), config.cooldown_s, clock)
+        self.count = TokenCounter(config)
+
+    def check(self, endpoint: Endpoint, body: Mapping[str, Any]) -> None:
+        """Raises :class:`BadRequest` or :class:`KeyMissing` where it cannot be asked this at all."""
+        if endpoint not in self.config.endpoints:
+            raise BadRequest(
+                f"Model '{self.name}' is not configured for {endpoint}; its endpoints are "
+                f"{', '.join(self.config.endpoints)}.",
+                code="unsupported_feature",
+                param="model",
+            )
+        if not self.pool.places:
+            variables = " and ".join(self.missing_keys)
+            raise KeyMissing(
+                f"Model '{self.name}' needs an API key, and the gateway's environment has none in "
+                f"{variables}; set {variables} and start the gateway again."
+            )
+        if isinstance(self.config, LiteLLMModel) and (where := media_url(body, self.config)):
+            raise BadRequest(
+                f"Model '{self.name}' takes no URLs of images or files, which the gateway would have to "
+                "fetch; send what is there, as a data URL (data:image/png;base64,...).",
+                code="unsupported_feature",
+                param=where,
+            )
+
+    def call(self, place: Place, endpoint: Endpoint, body: Mapping[str, Any], reading: Reading) -> Call:
+        """What to send to a deployment."""
+        limits, deployed = _LIMITS[endpoint], place.deployed
+        if limits and self.config.max_tokens is not None and not any(body.get(each) for each in limits):
+            body = {**body, limits[0]: self.config.max_tokens}  # the worst case that was priced rests on it
+        return Call(
+            endpoint,
+            deployed.model,
+            deployed.base_url,
+            self._keys[deployed],
+            body,
+            self.config.timeouts.connect_s,
+            reading.send,
+        )

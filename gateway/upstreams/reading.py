@@ -1,0 +1,181 @@
+"""What calls of servers consume: what the server reports, else an estimate of what was read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from gateway.upstreams.port import Json
+
+# What a model reads besides the messages, in the fields of all endpoints.
+_READ: Final = ("tools", "functions", "prompt", "suffix", "input", "instructions")
+
+
+class Reading:
+    """One call of a server. ``model`` is the configured name, ``count`` counts the tokens of a text.
+
+    ``sent``: it may cost something; ``opened``: an answer began; ``whole``: it is there. ``reported`` is
+    usage as OpenAI's chats have it, however the server's endpoint calls it.
+    """
+
+    def __init__(self, model: str, body: Mapping[str, Any], count: Callable[[str], int]) -> None:
+        self.model = model
+        self.sent = self.opened = self.whole = False
+        self.seconds = 0.0
+        self.reported: Mapping[str, Any] = {}
+        self._body = body
+        self._count = count
+        self._written: list[str] = []
+
+    def send(self) -> None:
+        """Note that the request has gone out."""
+        self.sent = True
+
+    def refuse(self) -> None:
+        """Note that the server refused: unless an answer had begun, that consumed nothing."""
+        self.sent = self.opened
+
+    def see(self, answer: Json) -> None:
+        """Note an answer or a chunk of one."""
+        self.opened = True
+        usage = answer.get("usage")
+        choices = answer.get("choices")
+        if choices:
+            for choice in choices:
+                self._written += _texts_of(choice)
+        elif "type" in answer or "output" in answer:
+            usage = usage or (answer.get("response") or {}).get("usage")
+            if answer.get("type", "").endswith(".delta") and isinstance(answer.get("delta"), str):
+                self._written.append(answer["delta"])
+            elif "type" not in answer:
+                self._written += _strings(answer["output"])
+        if usage:
+            self.reported = _as_chats_have_it(usage) or self.reported
+
+    @property
+    def counted(self) -> bool:
+        """Whether what was consumed is known, at least nearly."""
+        return self.whole or bool(self.reported)
+
+    @property
+    def estimated(self) -> bool:
+        return not self.reported
+
+    @property
+    def prompt_tokens(self) -> int:
+        if self.reported:
+            return _count_in(self.reported, "prompt_tokens")
+        return self._count("".join(_read(self._body)))
+
+    @property
+    def completion_tokens(self) -> int:
+        if self.reported:
+            return _count_in(self.reported, "completion_tokens")
+        return self._count("".join(self._written))
+
+    @property
+    def cached_prompt_tokens(self) -> int:
+        """Of the prompt tokens, as the server reports it; 0 where it does not."""
+        return self._detail("prompt_tokens_details", "cached_tokens")
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Of the completion tokens, as the server reports it; 0 where it does not."""
+        return self._detail("completion_tokens_details", "reasoning_tokens")
+
+    def _detail(self, of: str, name: str) -> int:
+        details = self.reported.get(of)
+        return _count_in(details, name) if isinstance(details, dict) else 0
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls that one request took, in order: retries, other deployments, fallbacks, and who answered.
+
+    ``once``: what was reserved pays for one answer. So no call follows one that may have to be paid although
+    nothing came of it (it went out, and broke off or timed out). ``why_others``: why fallbacks were asked.
+    """
+
+    once: bool = False
+    why_others: str | None = None
+    made: list[Reading] = field(default_factory=list)
+
+    @property
+    def answer(self) -> Reading | None:
+        """Of what was asked last, if it began to answer."""
+        return self.made[-1] if self.made and self.made[-1].opened else None
+
+    @property
+    def may_go_on(self) -> bool:
+        return not (self.once and any(reading.sent for reading in self.made))
+
+
+def _as_chats_have_it(usage: object) -> Mapping[str, Any] | None:
+    """``None`` for what is no usage object; responses call prompt and completion input and output."""
+    if not isinstance(usage, dict):
+        return None
+    if _is_count(usage.get("prompt_tokens")):
+        return usage if _is_count(usage.get("completion_tokens") or 0) else None
+    if not (_is_count(usage.get("input_tokens")) and _is_count(usage.get("output_tokens"))):
+        return None
+    return {
+        "prompt_tokens": usage["input_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "prompt_tokens_details": usage.get("input_tokens_details"),
+        "completion_tokens_details": usage.get("output_tokens_details"),
+    }
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _count_in(usage: Mapping[str, Any], name: str) -> int:
+    count = usage.get(name)
+    return count if isinstance(count, int) and _is_count(count) else 0
+
+
+def _texts_of(choice: Mapping[str, Any]) -> Iterator[str]:
+    """What a model wrote into a choice: text, thinking, and the names and arguments of calls."""
+    said = choice.get("delta") or choice.get("message") or choice
+    for name in ("content", "reasoning_content", "text"):
+        if isinstance(text := said.get(name), str):
+            yield text
+    for call in said.get("tool_calls") or ():
+        yield from _strings(call.get("function") or call.get("custom") or {})
+    if call := said.get("function_call"):
+        yield from _strings(call)
+
+
+def _read(body: Mapping[str, Any]) -> Iterator[str]:
+    """What a model reads: the texts of messages and prompts, and tools as JSON."""
+    for message in body.get("messages") or ():
+        content = message.get("content")
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list):
+            yield from (part["text"] for part in content if isinstance(part.get("text"), str))
+        for name in ("tool_calls", "function_call"):
+            if message.get(name):
+                yield to_json(message[name]).decode()
+    for name in _READ:
+        value = body.get(name)
+        if isinstance(value, str):
+            yield value
+        elif value:
+            yield to_json(value).decode()
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every text in a JSON value, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each)

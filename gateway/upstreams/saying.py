@@ -1,0 +1,48 @@
+"""Failures of servers in words that somebody can act on, and under the status that they mean here."""
+
+from __future__ import annotations
+
+from gateway.errors import DeadlineExceeded, GatewayError, UpstreamFailed, UpstreamRejected
+from gateway.upstreams.port import Refusal, Unreachable
+from gateway.upstreams.retrying import BAD_REQUEST_STATUSES
+from router.config import Deployed
+
+UNAUTHORIZED = 401
+TOO_MANY = 429
+
+
+def named(model: str, place: Deployed, failure: Refusal | Unreachable) -> GatewayError:
+    """The error that a client gets for what one deployment said or did."""
+    if isinstance(failure, Unreachable):
+        return UpstreamFailed(
+            f"The server of model '{model}' cannot be used: {failure}. Ask again, or check its base_url."
+        )
+    if failure.status == UNAUTHORIZED:  # its message may quote the key
+        variable = place.api_key_env
+        advice = f"check the key in {variable}" if variable else "configure its api_key_env"
+        return UpstreamFailed(f"The server of model '{model}' refused the gateway's API key; {advice}.")
+    said = f"The server of model '{model}' refused the request ({failure.status}): {failure}"
+    if failure.status in BAD_REQUEST_STATUSES:
+        return UpstreamRejected(said, code=failure.code, param=failure.param, status=failure.status)
+    if failure.status == TOO_MANY:
+        return UpstreamRejected(
+            said, code="rate_limit_exceeded", status=TOO_MANY, retry_after_s=failure.retry_after_s or 1.0
+        )
+    return UpstreamFailed(said)
+
+
+def busy(model: str) -> GatewayError:
+    return UpstreamRejected(
+        f"Model '{model}' is busy: every deployment has all the requests that it takes at once "
+        "(max_concurrent_requests), or rests; ask again in a moment.",
+        code="rate_limit_exceeded",
+        status=TOO_MANY,
+        retry_after_s=1.0,
+    )
+
+
+def too_late(model: str) -> GatewayError:
+    return DeadlineExceeded(
+        f"The deadline came before model '{model}' had answered; ask for fewer tokens, or raise the "
+        "policy's deadline_s."
+    )
