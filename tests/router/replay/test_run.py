@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.errors import ConfigInvalid, OutcomesInvalid, UnknownPolicy
+from router.errors import ArtifactInvalid, ConfigInvalid, OutcomesInvalid, UnknownPolicy
 from router.replay.contenders import open_contenders
 from router.replay.report import report
 from router.replay.run import replay, replay_in_processes, replay_part, whole
@@ -70,6 +70,23 @@ def test_processes_say_what_one_process_says(folder: Path) -> None:
     several = replay_in_processes(contenders, [file], 2, told.append)
     assert several.counts == replay(contenders, [file]).counts
     assert told[-1] == 200
+
+
+@pytest.mark.process
+def test_a_predictor_with_embeddings_takes_its_encoder_to_every_process(tmp_path: Path) -> None:
+    references, file = [str(traffic.embedded(tmp_path))], _file(tmp_path, 200)
+    contenders = open_contenders(references, {}, traffic.load_embedder)
+    one, several = (
+        report(tally, references).policies[0].came
+        for tally in (
+            replay(contenders, [file]),
+            replay_in_processes(contenders, [file], 2, lambda _: None),
+        )
+    )
+    assert one.questions == several.questions == 200
+    assert one.right.value == pytest.approx(several.right.value)
+    with pytest.raises(ArtifactInvalid, match="fitted with embeddings of encoder"):
+        replay(open_contenders(references, {}), [file])
 
 
 def test_memory_does_not_grow_with_the_file(folder: Path) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from router.fitting.fit import fit_predictor
 from router.outcome_table import OutcomeTable
 from router.predictor.files import save_predictor
+from router.predictor.manifest import Identities
+from router.predictor.predictor import Embed
 from tests.router.examples import write
 from tests.router.tables import table
 
@@ -104,3 +106,18 @@ def _row(outcomes: OutcomeTable, row: int) -> dict[str, Any]:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def embedded(folder: Path) -> Path:
+    """With a predictor that was fitted with embeddings, which :func:`load_embedder` gives."""
+    predictor = folder / "embedding-predictor"
+    identities = Identities(embedding="encoder")
+    embed = load_embedder(Path("encoder"))
+    save_predictor(fit_predictor(table(), method="words", identities=identities, embed=embed), predictor)
+    return write(folder, f"predictor: {predictor}\n{YAML}", "embedded.yaml")
+
+
+def load_embedder(folder: Path) -> Embed:
+    """In place of a sentence encoder two lengths; as such an encoder, it cannot be sent to a process."""
+    assert folder == Path("encoder")
+    return lambda texts: np.array([[len(text), len(text.split(" ")[0])] for text in texts]) / 100
