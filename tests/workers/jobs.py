@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import redis
+
 from router.config import REVISE, ThinkingMarks, TransformersModel
 from router.probe import range_of
 from router.types import (
@@ -21,7 +23,7 @@ from router.types import (
     StrategySpec,
     Task,
 )
-from router.wire import Event, dump_outcome, load_outcome
+from router.wire import Event, decode_event, dump_outcome, load_outcome
 from workers.engines.scripted import ScriptedEngine
 from workers.executor import Model, run
 from workers.protocols import Cancellation
@@ -138,3 +140,8 @@ def play(
 
 def purposes(outcome: Outcome) -> list[str]:
     return [line.purpose for line in outcome.usage]
+
+
+def events_of(client: redis.Redis, the_job: Job, *, beats: bool = False) -> list[Event]:
+    found = [decode_event(fields or {}) for _, fields in client.xrange(the_job.reply_to) or ()]
+    return [event for event in found if beats or event.type != "beat"]
