@@ -94,6 +94,9 @@ class GradusOptions(_Strict):
         Annotated[TaskOptions, BeforeValidator(_named_task, json_schema_input_type=TaskOptions | TaskName)]
         | None
     ) = None
+    cache: bool | None = Field(
+        default=None, description="Whether the answer may come out of the cache, and go into it"
+    )
 
     @field_validator("budget")
     @classmethod
@@ -104,7 +107,7 @@ class GradusOptions(_Strict):
 
     def wish(self) -> Wish | None:
         """``None`` where nothing is said of the search."""
-        if self.model_fields_set <= {"task"}:
+        if self.model_fields_set <= {"task", "cache"}:
             return None
         stopping = self.stopping
         return Wish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -56,8 +56,8 @@ _COMPANIONS = frozenset({"tool_choice", "parallel_tool_calls", "function_call"})
 class Asked:
     """A checked request.
 
-    ``body`` is the JSON object as it came, but for what is ours. ``params`` says where each need was.
-    ``wish`` is what the request says of its search.
+    ``body`` is the JSON object as it came, but for what is ours: ``options``, its ``gradus`` object.
+    ``params`` says where each need was. ``wish`` is what the request says of its search.
     """
 
     model: str
@@ -67,6 +67,7 @@ class Asked:
     stream: bool
     include_usage: bool
     wish: Wish | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def not_honoured(self) -> tuple[str, ...]:
@@ -98,6 +99,7 @@ def read(request: ChatRequest, body: Mapping[str, Any]) -> Asked:
         stream=bool(request.stream),
         include_usage=request.stream_options is not None and request.stream_options.include_usage,
         wish=None if options is None else options.wish(),
+        options=body.get("gradus") or {},
     )
 
 

@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from router.artifacts import artifact_path
 from router.config import Config
 
-_NEUTRAL: Final = {"server", "records", "cache"}
-"""Sections that change no answer. One that is forgotten here costs hits; one too many would cost right ones."""
+_NEUTRAL: Final = {"server", "records", "cache", "database", "limits"}
+"""Sections that change no answer. One that is forgotten here costs hits, one too many right answers."""
 _ARTIFACTS: Final = ("calibration", "embedding", "predictor", "strategies")
 _READ_BYTES: Final = 16_000_000
-"""Of files up to this size the content counts, of larger ones (weights) their size and when they were written."""
+"""Of files up to this size the content counts, of larger ones (weights) size and time of the last change."""
 
 
 def fingerprint_of(config: Config) -> str:

@@ -1,0 +1,1 @@
+"""Answers that need not be given twice: :class:`gateway.cache.answers.AnswerCache`."""

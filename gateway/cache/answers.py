@@ -1,0 +1,284 @@
+"""Answers kept in Redis, and equal requests answered once: what a request goes through on its way.
+
+    async with cache.visit(ticket, deadline_s) as visit:
+        if visit.entry is not None:          # "hit", or "shared" with a request that ran already
+            return ...
+        reply = ...                          # "miss" or "bypass": do the work
+        visit.keep(reply, completion)        # or not: an error, a search that was broken off
+
+Whoever leaves without :meth:`Visit.keep` by an exception (an error, a client that went away) hands over to
+the next that waits; one that leaves without, and without an exception, had nothing that could be shared:
+those that wait go alone. A leader that dies is replaced when its lease ends. Without Redis nothing is looked
+up or kept, and nothing fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from gateway.accounts import Account
+from gateway.cache.counters import Counters, Status
+from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, unpack
+from gateway.cache.flights import MOST_LEADERS, Flight, Flights
+from gateway.cache.shelf import ALONE, Board, RedisAway, Shelf
+from gateway.cache.tickets import EVERYTHING, Ticket, Tickets, model_space
+from gateway.errors import DeadlineExceeded, GatewayError
+from gateway.replies import Reply
+from router.config import Config
+
+_LEASE_S: Final = 3.0
+_FIRST_LOOK_S: Final = 0.01
+_LAST_LOOK_S: Final = 0.1
+"""How often one looks for what another process answers: soon at first, then less often."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """``entry`` is the answer, given ``age_s`` ago; ``None``: do the work."""
+
+    status: Status
+    entry: Entry | None = None
+    age_s: float = 0.0
+    reply: Reply | None = None
+    completion: Mapping[str, Any] | None = None
+    generations: tuple[str, ...] | None = None
+    flight: Flight | None = None
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        age = {"age": str(int(self.age_s))} if self.entry is not None else {}
+        return {"x-gradus-cache": self.status, **age}
+
+    def keep(self, reply: Reply, completion: Mapping[str, Any] | None = None) -> None:
+        """Share this answer, and keep it if it is one to be kept. ``completion`` is a server's own object."""
+        self.reply, self.completion = reply, completion
+
+
+class AnswerCache:
+    """Between :meth:`start` and :meth:`stop`, in one event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.counters = Counters()
+        self.tickets = Tickets(config)
+        self._cache = config.cache
+        self._redis_url = config.server.redis_url
+        self._flights = Flights()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Redis need not be there yet."""
+        self._shelf = Shelf(self._redis_url, self.counters)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._shelf.close()
+
+    @asynccontextmanager
+    async def visit(self, ticket: Ticket, deadline_s: float) -> AsyncIterator[Visit]:
+        """``deadline_s`` is on the event loop's clock. Raises :class:`DeadlineExceeded` after waiting."""
+        visit = await self._enter(ticket, deadline_s)
+        self.counters.saw(visit.status)
+        renewing = None
+        if visit.token:
+            renewing = asyncio.create_task(self._renew(ticket.key, visit.token))
+        try:
+            yield visit
+        except BaseException:
+            self._exit(ticket, visit, failed=True)
+            raise
+        else:
+            self._exit(ticket, visit, failed=False)
+        finally:
+            if renewing is not None:
+                renewing.cancel()
+
+    async def candidate_scope(self, ticket: Ticket, visit: Visit) -> str | None:
+        """Who shares the samples of this request's searches (:attr:`router.types.Job.cache_scope`).
+
+        A name that a purge changes. ``None``: nobody, or Redis is away.
+        """
+        if not ticket.candidates:
+            return None
+        if visit.generations is None:
+            try:
+                visit.generations = (await self._shelf.board("", ticket.spaces)).generations
+            except RedisAway:
+                return None
+        said = "\n".join((*ticket.spaces, *visit.generations))
+        return sha256(said.encode()).hexdigest()
+
+    async def purge(self, *, account: Account | None = None, model: str | None = None) -> None:
+        """Forget what was kept for a key (with those that share its answers), or of requests that ``model``
+        could have a part in, or everything. At once, in every process, candidates too.
+
+        Raises :class:`gateway.cache.shelf.RedisAway`.
+        """
+        spaces = [self.tickets.tenant_space(account)] if account is not None else []
+        spaces += [model_space(model)] if model is not None else []
+        for space in spaces or [EVERYTHING]:
+            await self._shelf.purge(space)
+
+    async def _enter(self, ticket: Ticket, deadline_s: float) -> Visit:
+        if not ticket.key:
+            return Visit("bypass")
+        try:
+            if not ticket.control.reads:  # a new answer is wanted, and kept
+                board = await self._shelf.board(ticket.key, ticket.spaces)
+                return Visit("miss", generations=board.generations)
+            if ticket.control.only:
+                return self._only(ticket, await self._shelf.board(ticket.key, ticket.spaces))
+            async with asyncio.timeout_at(deadline_s):
+                return await self._board(ticket)
+        except RedisAway:
+            return Visit("bypass")
+        except TimeoutError:
+            raise DeadlineExceeded(
+                "The deadline came while the request waited for an equal one to be answered."
+            ) from None
+
+    def _only(self, ticket: Ticket, board: Board) -> Visit:
+        visit = self._found(ticket, board)
+        if visit is None:
+            raise GatewayError(
+                "The cache does not have the answer, and the request wants it from nowhere else "
+                "(Cache-Control: only-if-cached).",
+                code="not_cached",
+                status=504,
+            )
+        return visit
+
+    async def _board(self, ticket: Ticket) -> Visit:
+        flight = await self._flights.board(ticket.key)
+        token = uuid.uuid4().hex
+        leads = False
+        try:
+            visit = self._shared(ticket, flight)
+            if visit is None:
+                visit = await self._lead(ticket, token)
+                if visit.entry is not None:
+                    flight.entry, flight.found = visit.entry, visit.status == "hit"
+                leads = bool(visit.token)
+                flight.leaders += leads
+                flight.alone = not leads and visit.entry is None
+            if leads:
+                visit.flight = flight
+            return visit
+        except RedisAway:
+            flight.alone = True
+            raise
+        except BaseException:  # it may lead by now, and nobody heard of it
+            self._in_background(self._shelf.leave(ticket.key, token, alone=False))
+            raise
+        finally:
+            if not leads:
+                self._flights.leave(ticket.key, flight)
+
+    def _shared(self, ticket: Ticket, flight: Flight) -> Visit | None:
+        """What came of the flight while this one waited; ``None``: it is to lead it now."""
+        if flight.entry is not None:
+            age_s = max(0.0, time.time() - flight.entry.kept_unix_s)
+            if _new_enough(ticket, age_s):
+                return Visit("hit" if flight.found else "shared", flight.entry, age_s)
+            return Visit("miss", generations=flight.entry.generations)
+        return Visit("miss") if flight.alone or flight.leaders >= MOST_LEADERS else None
+
+    async def _lead(self, ticket: Ticket, token: str) -> Visit:
+        """Wait until the answer is there, or nobody in any process is at it: then this one leads."""
+        wait_s, waited, outdated = _FIRST_LOOK_S, False, False
+        while True:
+            board = await self._shelf.board(
+                ticket.key, ticket.spaces, token, int(_LEASE_S * 1000), always=outdated
+            )
+            visit = self._found(ticket, board, "shared" if waited else "hit")
+            leads = board.leader == token.encode()
+            if visit is not None:
+                if leads:
+                    self._in_background(self._shelf.leave(ticket.key, token, alone=False))
+                return visit
+            if leads:
+                return Visit("miss", generations=board.generations, token=token)
+            if board.leader == ALONE:
+                return Visit("miss", generations=board.generations)
+            if board.packed is not None and not outdated:
+                outdated = True
+                continue
+            waited = True
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LAST_LOOK_S)
+
+    def _found(self, ticket: Ticket, board: Board, status: Status = "hit") -> Visit | None:
+        """The answer that lies there, if it can be read, was not purged, and is new enough."""
+        entry = None if board.packed is None else unpack(board.packed)
+        if board.packed is None or entry is None or entry.generations != board.generations:
+            return None
+        age_s = max(0.0, time.time() - entry.kept_unix_s)
+        if not _new_enough(ticket, age_s):
+            return None
+        self.counters.bytes_read += len(board.packed)
+        return Visit(status, entry, age_s, generations=board.generations)
+
+    def _exit(self, ticket: Ticket, visit: Visit, *, failed: bool) -> None:
+        """Keep what is to be kept, and let those go that wait."""
+        if visit.entry is not None or (visit.generations is None and visit.flight is None):
+            return
+        kept = self._kept(visit) if visit.reply is not None and not failed else None
+        if kept is not None:
+            self._in_background(self._put(ticket.key, visit.token, kept))
+        elif visit.token:
+            self._in_background(self._shelf.leave(ticket.key, visit.token, alone=not failed))
+        if visit.flight is not None:
+            visit.flight.entry, visit.flight.alone = kept, kept is None and not failed
+            self._flights.leave(ticket.key, visit.flight)
+
+    def _kept(self, visit: Visit) -> Entry | None:
+        if visit.reply is None or visit.generations is None:
+            return None
+        entry = entry_of(visit.reply, visit.completion, time.time(), visit.generations)
+        if may_be_kept(entry, self._cache.min_confidence):
+            return entry
+        self.counters.refused += 1
+        return None
+
+    async def _put(self, key: str, token: str, entry: Entry) -> None:
+        packed = pack(entry)
+        if len(packed) > self._cache.max_entry_bytes:
+            self.counters.lost += 1
+            if token:
+                await self._shelf.leave(key, token, alone=True)
+            return
+        try:
+            kept = await self._shelf.keep(key, packed, token, self._cache.ttl_s, self._cache.max_bytes)
+        except RedisAway:
+            kept = False
+        self.counters.kept += kept
+        self.counters.lost += not kept
+        self.counters.bytes_kept += len(packed) if kept else 0
+
+    async def _renew(self, key: str, token: str) -> None:
+        while True:
+            await asyncio.sleep(_LEASE_S / 3)
+            try:
+                await self._shelf.renew(key, token, int(_LEASE_S * 1000))
+            except RedisAway:
+                continue
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        async def quietly() -> None:
+            with suppress(RedisAway):  # a lease ends by itself
+                await work
+
+        task = asyncio.create_task(quietly())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _new_enough(ticket: Ticket, age_s: float) -> bool:
+    return ticket.control.max_age_s is None or age_s <= ticket.control.max_age_s

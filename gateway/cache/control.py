@@ -1,0 +1,37 @@
+"""What a request says of the cache: the header ``Cache-Control`` (RFC 9111, section 5.2.1). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """``reads``: the answer may come out of the cache, if it is not older than ``max_age_s``. ``keeps``: it
+    may go into it. ``only``: it must come out of it (``only-if-cached``)."""
+
+    reads: bool = True
+    keeps: bool = True
+    max_age_s: float | None = None
+    only: bool = False
+
+
+def control_of(header: str | None) -> Control:
+    """What is not understood is left out, as the RFC wants it."""
+    said = dict(_directives(header or ""))
+    if "no-store" in said:
+        return Control(reads=False, keeps=False)
+    max_age_s = _seconds(said["max-age"]) if "max-age" in said else None
+    return Control(
+        reads="no-cache" not in said and max_age_s != 0, max_age_s=max_age_s, only="only-if-cached" in said
+    )
+
+
+def _directives(header: str) -> list[tuple[str, str]]:
+    pairs = (each.partition("=") for each in header.split(","))
+    return [(name.strip().lower(), value.strip().strip('"')) for name, _, value in pairs]
+
+
+def _seconds(text: str) -> float:
+    """What is no number of seconds means: no answer is new enough."""
+    return float(text) if text.isdecimal() else 0

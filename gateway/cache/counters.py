@@ -1,0 +1,33 @@
+"""How often the cache helped. Plain numbers, counted by one event loop, read by whoever shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["hit", "shared", "miss", "bypass"]
+"""``shared``: waited for an equal request that ran already. ``bypass``: nothing was looked up or is kept."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the process started. ``refused`` answers were not to be kept (:mod:`gateway.cache.entries`),
+    ``lost`` ones too large, or Redis did not take them. ``redis_failures`` count as bypasses too."""
+
+    hits: int = 0
+    shared: int = 0
+    misses: int = 0
+    bypasses: int = 0
+    kept: int = 0
+    refused: int = 0
+    lost: int = 0
+    bytes_kept: int = 0
+    bytes_read: int = 0
+    redis_failures: int = 0
+    candidates_reused: int = 0
+
+    def saw(self, status: Status) -> None:
+        self.hits += status == "hit"
+        self.shared += status == "shared"
+        self.misses += status == "miss"
+        self.bypasses += status == "bypass"

@@ -1,0 +1,64 @@
+"""Equal requests that this process answers at the same time: one does the work, the others wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.cache.entries import Entry
+
+MOST_LEADERS = 2
+"""After so many that failed the rest go alone: one after the other, they would wait too long."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """Whoever holds ``lock`` leads; the others wait for it, first come, first served.
+
+    ``entry`` is what they get once it is there, ``found`` says that it was in the cache already. ``alone``:
+    there will be nothing to get.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    aboard: int = 0
+    leaders: int = 0
+    entry: Entry | None = None
+    found: bool = False
+    alone: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.alone or self.entry is not None
+
+
+class Flights:
+    """Those under way, by key."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, Flight] = {}
+
+    @property
+    def under_way(self) -> Mapping[str, Flight]:
+        return self._flights
+
+    async def board(self, key: str) -> Flight:
+        """Take part, and return when it is this one's turn: it holds the lock then."""
+        flight = self._flights.setdefault(key, Flight())
+        flight.aboard += 1
+        try:
+            await flight.lock.acquire()
+        except BaseException:
+            self._left(key, flight)
+            raise
+        return flight
+
+    def leave(self, key: str, flight: Flight) -> None:
+        """Give the lock to the next. Who comes after a flight is over takes another."""
+        flight.lock.release()
+        self._left(key, flight)
+
+    def _left(self, key: str, flight: Flight) -> None:
+        flight.aboard -= 1
+        if (flight.is_over or not flight.aboard) and self._flights.get(key) is flight:
+            del self._flights[key]

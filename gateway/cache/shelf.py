@@ -1,0 +1,174 @@
+"""Where answers lie: Redis, and what is said to it. One round trip a question, and a pause when it is away.
+
+    gradus:answers:entry:KEY     an answer (:func:`gateway.cache.entries.pack`), with a TTL
+    gradus:answers:leader:KEY    the token of who answers this request just now, with a lease
+    gradus:answers:index, :total what lies here, by age, and its bytes (:mod:`router.bounded`)
+    gradus:generations           a hash: of each namespace the name that it goes by since it was purged
+
+An answer is of the generations that its namespaces had when its request came; it counts as long as they are
+the same. So a purge is one write, and what was on its way comes too late by itself. The namespace
+"everything" always has a generation: should Redis lose the hash, everything is of another one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError, ResponseError
+
+from gateway.cache.counters import Counters
+from gateway.cache.entries import names
+from router.bounded import BOUND, OVERHEAD_BYTES
+
+log = logging.getLogger(__name__)
+
+GENERATIONS: Final = "gradus:generations"
+ALONE: Final = b"alone"
+"""In place of a leader's token: its answer was not to be kept, so nobody waits for it."""
+
+_TIMEOUT_S: Final = 0.5
+_CONNECTIONS: Final = 32
+_PAUSE_S: Final = 1.0
+"""For so long nothing is asked of a Redis that did not answer."""
+_ALONE_MS: Final = 2000
+
+_BOARD: Final = """
+local found = redis.call('GET', KEYS[1])
+local spaces = {}
+for at = 5, #ARGV do spaces[#spaces + 1] = ARGV[at] end
+local generations = redis.call('HMGET', KEYS[3], unpack(spaces))
+if not generations[1] then
+  redis.call('HSET', KEYS[3], spaces[1], ARGV[4])
+  generations[1] = ARGV[4]
+end
+local leader = false
+if ARGV[1] ~= '' and (ARGV[3] == 'always' or not found) then
+  if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then leader = ARGV[1]
+  else leader = redis.call('GET', KEYS[2]) end
+end
+return {found, leader, generations}
+"""
+_KEEP: Final = (
+    BOUND
+    + """
+if ARGV[1] ~= '' then
+  if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+  redis.call('DEL', KEYS[2])
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[6])
+bound(KEYS[3], KEYS[4], KEYS[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
+return 1
+"""
+)
+_LEAVE: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+_RENEW: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+_T = TypeVar("_T")
+
+
+class RedisAway(Exception):
+    """Redis does not answer, or did not a moment ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What lies there under a key, who leads its flight, and the generations of its namespaces."""
+
+    packed: bytes | None
+    leader: bytes | None
+    generations: tuple[str, ...]
+
+
+class Shelf:
+    """For one event loop. Every method raises :class:`RedisAway`."""
+
+    def __init__(self, redis_url: str, counters: Counters) -> None:
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=_CONNECTIONS,
+            timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            socket_timeout=_TIMEOUT_S,
+            protocol=2,
+        )
+        self._redis = Redis.from_pool(pool)
+        self._board = self._redis.register_script(_BOARD)
+        self._keep = self._redis.register_script(_KEEP)
+        self._leave = self._redis.register_script(_LEAVE)
+        self._renew = self._redis.register_script(_RENEW)
+        self._counters = counters
+        self._away_until_s = 0.0
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def board(
+        self, key: str, spaces: Sequence[str], token: str = "", lease_ms: int = 0, *, always: bool = False
+    ) -> Board:
+        """Look up; with a ``token``, lead where nobody does: if nothing lies there, or ``always``."""
+        keys = [_entry(key), _leader(key), GENERATIONS]
+        args = [token, lease_ms, "always" if always else "", uuid.uuid4().hex, *spaces]
+        packed, leader, generations = await self._ask(lambda: self._board(keys, args))
+        return Board(packed, leader, names(generations))
+
+    async def keep(self, key: str, packed: bytes, token: str, ttl_s: int, most_bytes: int) -> bool:
+        """Put an answer there and end its flight; not if another leads by now. No ``token``: no flight."""
+        keys = [_entry(key), _leader(key), "gradus:answers:index", "gradus:answers:total"]
+        size = len(packed) + OVERHEAD_BYTES
+        args: list[str | bytes | float] = [
+            token,
+            packed,
+            uuid.uuid4().hex,
+            size,
+            time.time(),
+            ttl_s,
+            most_bytes,
+        ]
+        return bool(await self._ask(lambda: self._keep(keys, args)))
+
+    async def leave(self, key: str, token: str, *, alone: bool) -> None:
+        """End a flight without an answer: another may lead it, or all go ``alone``."""
+        await self._ask(lambda: self._leave([_leader(key)], [token, ALONE if alone else b"", _ALONE_MS]))
+
+    async def renew(self, key: str, token: str, lease_ms: int) -> None:
+        await self._ask(lambda: self._renew([_leader(key)], [token, lease_ms]))
+
+    async def purge(self, space: str) -> None:
+        await self._ask(lambda: self._redis.hset(GENERATIONS, space, uuid.uuid4().hex))
+
+    async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+        if time.monotonic() < self._away_until_s:
+            raise RedisAway("Redis did not answer a moment ago")
+        try:
+            return await question()
+        except ResponseError as error:  # it answers, and cannot do it: out of memory, a replica
+            self._counters.redis_failures += 1
+            log.warning("the cache is passed by: %s", error)
+            raise RedisAway(str(error)) from error
+        except (RedisError, OSError) as error:
+            self._counters.redis_failures += 1
+            self._away_until_s = time.monotonic() + _PAUSE_S
+            log.warning("the cache is passed by, Redis does not answer: %s", error)
+            raise RedisAway(str(error)) from error
+
+
+def _entry(key: str) -> str:
+    return f"gradus:answers:entry:{key}"
+
+
+def _leader(key: str) -> str:
+    return f"gradus:answers:leader:{key}"

@@ -1,0 +1,74 @@
+"""Requests, tickets and answers for the tests of the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.accounts import Account, Key, Team
+from gateway.cache.answers import AnswerCache
+from gateway.cache.control import Control, control_of
+from gateway.cache.tickets import Ticket
+from gateway.replies import Reply
+from router.config import Config, load_config
+
+ANYBODY = Account(None)
+BODY: Mapping[str, Any] = {
+    "model": "gradus",
+    "messages": [{"role": "user", "content": "Calculate 3 + 4."}],
+    "temperature": 0,
+}
+
+
+def account(key: str, team: str | None = None, **may: Any) -> Account:
+    return Account(Key(key, key, "...", None if team is None else Team(team, team), **may))
+
+
+def config(redis_url: str = "redis://127.0.0.1:6379/0", **cache: Any) -> Config:
+    settings = {f"GRADUS__CACHE__{name.upper()}": str(value) for name, value in cache.items()}
+    known = {"GRADUS_REDIS_URL": redis_url, "GRADUS__CACHE__MODE": "deterministic"}
+    return load_config("abacus", {**known, **settings})
+
+
+def ticket(
+    cache: AnswerCache,
+    body: Mapping[str, Any] = BODY,
+    *,
+    options: Mapping[str, Any] | None = None,
+    who: Account = ANYBODY,
+    header: str | None = None,
+) -> Ticket:
+    control = Control() if header is None else control_of(header)
+    return cache.tickets.of(
+        endpoint="/v1/chat/completions",
+        body=body,
+        options=options or {},
+        policy="default",
+        account=who,
+        control=control,
+    )
+
+
+def reply(text: str = "7", finish_reason: str = "stop", **gradus: Any) -> Reply:
+    about = {"route": "small", "model": "abacus-small", "cost_usd": "0.1", "confidence": 0.9, **gradus}
+    return Reply(text, finish_reason, {"total_tokens": 9}, about)
+
+
+def soon(seconds: float = 10.0) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def ask(cache: AnswerCache, of: Ticket, text: str = "7", **answer: Any) -> tuple[str, str]:
+    """What a request comes to, and how: its own answer is ``text``."""
+    async with cache.visit(of, soon()) as visit:
+        if visit.entry is not None:
+            return visit.status, visit.entry.text
+        visit.keep(reply(text, **answer))
+        return visit.status, text
+
+
+async def settled(cache: AnswerCache) -> None:
+    """Wait until what is kept in the background is kept."""
+    while cache._background:
+        await asyncio.gather(*cache._background)
