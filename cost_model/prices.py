@@ -102,19 +102,14 @@ class Price:
 
         ``None`` when a price that is needed is unknown.
         """
-        costs = [
-            add_usd(
-                _product(
-                    prompt_tokens, _dearest(price.usd_per_prompt_token, price.usd_per_cached_prompt_token)
-                ),
-                _product(
-                    completion_tokens, _dearest(price.usd_per_completion_token, price.usd_per_reasoning_token)
-                ),
-            )
-            for price in (self, *self._reached(prompt_tokens))
-        ]
-        known = [cost for cost in costs if cost is not None]
-        return max(known) if len(known) == len(costs) else None
+        read = _dearest(self.usd_per_prompt_token, self.usd_per_cached_prompt_token)
+        written = _dearest(self.usd_per_completion_token, self.usd_per_reasoning_token)
+        most = add_usd(_product(prompt_tokens, read), _product(completion_tokens, written))
+        if not self.tiers:
+            return most
+        longer = [price.most_usd(prompt_tokens, completion_tokens) for price in self._reached(prompt_tokens)]
+        known = [cost for cost in (most, *longer) if cost is not None]
+        return max(known) if len(known) > len(longer) else None
 
     def _reached(self, prompt_tokens: Tokens) -> list[Price]:
         return [tier.price for tier in self.tiers if prompt_tokens > tier.above_prompt_tokens]

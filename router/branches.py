@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from math import inf, isnan
+from math import inf, isnan, nextafter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ def direct_branch(table: Table, way: int) -> Branch:
 def probing_stages(table: Table, tree: Tree) -> tuple[tuple[ProbeStage, ...], Decimal | None, Decimal | None]:
     """The stages with their branches; the expected cost of the whole probe, and of what follows it."""
     arrivals = reached(tree, [stage.arrive for stage in table.prospect.stages], 0)
+    ends = [0.0, *table.prospect.edges.tolist(), 1.0]
     found: list[ProbeStage] = []
     probe_usd: Decimal | None = Decimal(0)
     rest_usd: Decimal | None = Decimal(0)
@@ -52,7 +53,7 @@ def probing_stages(table: Table, tree: Tree) -> tuple[tuple[ProbeStage, ...], De
         for levels in _runs(tree, index, predicts=table.guide.predicts):
             if tree.goes_on[index, 0, levels[0]]:
                 continue
-            branch = _branch(table, tree, index, levels, arrivals[index])
+            branch = _branch(table, tree, index, levels, ends, arrivals[index])
             branches.append(branch)
             weight = Decimal(float(arrivals[index][levels].sum()))
             if weight:
@@ -96,13 +97,15 @@ def explained(
     return Branch(name, chosen, tuple(rejected), reason, notice or None, above, up_to)
 
 
-def _branch(table: Table, tree: Tree, index: int, levels: list[int], arrivals: Floats) -> Branch:
+def _branch(
+    table: Table, tree: Tree, index: int, levels: list[int], ends: Sequence[float], arrivals: Floats
+) -> Branch:
     """Of neighbouring levels that end in the same way: P(right) is their mean, by how often they occur."""
     stage = table.prospect.stages[index]
-    ends = np.concatenate([[0.0], table.prospect.edges, [1.0]])
-    above, up_to = float(ends[levels[0]]), float(ends[levels[-1] + 1])
+    above, up_to = ends[levels[0]], ends[levels[-1] + 1]
     weights = arrivals[levels]
-    weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(levels), 1 / len(levels))
+    total = weights.sum()
+    weights = weights / total if total > 0 else np.full(len(levels), 1 / len(levels))
     right = weights @ stage.right[0][levels]
     level = levels[0]
     offered = stage.offered[0, min(level, stage.offered.shape[1] - 1)]
@@ -116,11 +119,11 @@ def _branch(table: Table, tree: Tree, index: int, levels: list[int], arrivals: F
         chosen = table.alternative(way, float(right[way]), level, index)
     after = table.costs.after_usd[index][0]
     utility = table.objective.utility(right, after[min(level, len(after) - 1)])
-    may_be = contenders(tree, index, len(right))[0]
-    readable = way != NOTHING and table.guide.predicts and bool(may_be.sum() > 1)
-    if readable:  # any of these may be chosen yet
-        rivals = _rivals(may_be, utility, way, most=len(right))
-    else:
+    rivals: list[int] = []
+    if table.guide.predicts and way != NOTHING:  # any of these may be chosen yet
+        rivals = _rivals(contenders(tree, index, len(right))[0], utility, way, most=len(right))
+    readable = bool(rivals)
+    if not readable:
         rivals = _rivals(affordable if table.guide.predicts else offered, utility, way)
     rejected = [table.alternative(each, float(right[each]), level, index) for each in rivals]
     branch = explained(table, chosen, rejected, above, up_to, bool((offered & ~affordable).any()))
@@ -148,13 +151,13 @@ def _runs(tree: Tree, index: int, *, predicts: bool) -> Iterator[list[int]]:
 def _rivals(offered: NDArray[np.bool_], utility: Floats, chosen: int, most: int = _RIVALS) -> list[int]:
     """The best of the others."""
     worth = utility.tolist()
-    others = [way for way in np.flatnonzero(offered).tolist() if way != chosen]
+    others = [way for way, there in enumerate(offered.tolist()) if there and way != chosen]
     return sorted(others, key=lambda way: inf if isnan(worth[way]) else -worth[way])[:most]
 
 
 def _bin(above: float, up_to: float) -> Bin | None:
     """The bin that holds the whole range, if one does."""
-    return bin_of(up_to) if bin_of(np.nextafter(above, 1)) == bin_of(up_to) else None
+    return bin_of(up_to) if bin_of(nextafter(above, 1)) == bin_of(up_to) else None
 
 
 def _times(share: Decimal, usd: Decimal | None) -> Decimal | None:

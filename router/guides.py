@@ -29,23 +29,24 @@ def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tab
     for outlook in hardest_first:
         large = [outlook.large if name == policy.large else outlook.assumed_large for name in policy.larges]
         rows.append([outlook.small] * len(specs) + large)
-    lengths = [[_or_nan(each.completion_tokens) for each in row] for row in rows]
+    right = np.array([[each.right for each in row] for row in rows])
+    tokens = np.array([[_or_nan(each.completion_tokens) for each in row] for row in rows])
     sources: tuple[tuple[Source, ...], ...] = tuple(tuple(each.source for each in row) for row in rows)
-    allowed = np.array([is_allowed(policy, way) for way in ways])
+    shares = np.array([outlook.share for outlook in hardest_first])
+    unknown = np.isnan(tokens[shares > 0]).any(axis=0)
+
+    def there(search: StrategySpec) -> list[bool]:
+        return [is_allowed(policy, way) and (way.route == "large" or way.spec == search) for way in ways]
+
     return Tabled(
         ways=tuple(ways),
-        shares=np.array([outlook.share for outlook in hardest_first]),
-        right=np.array([[each.right for each in row] for row in rows]),
-        offered=np.array(
-            [
-                [way.route == "large" or way.spec == outlook.search for way in ways]
-                for outlook in hardest_first
-            ]
-        )
-        & allowed,
-        average_offered=np.array([way.route == "large" or way.spec == average.search for way in ways])
-        & allowed,
-        completion_tokens=np.array(lengths),
+        shares=shares,
+        right=right,
+        offered=np.array([there(outlook.search) for outlook in hardest_first]),
+        completion_tokens=tokens,
+        average_right=shares @ right,
+        average_offered=np.array(there(average.search)),
+        average_completion_tokens=np.where(unknown, np.nan, np.nansum(shares[:, None] * tokens, axis=0)),
         sources=sources,
         samples=policy.stages[-1] if policy.stages else 0,
     )
@@ -91,15 +92,33 @@ def is_allowed(policy: Policy, way: Way) -> bool:
     return bool(names & set(policy.allow))
 
 
-def way_named(name: str, policy: Policy) -> Way:
-    """The way that a rule names: "small", "large", a model, or a search ("majority@16")."""
+def ways_named(name: str, policy: Policy) -> list[Way]:
+    """What a rule names: "small", "large", a model, or a search ("majority@16").
+
+    "large" is the first large model, and where that cannot serve, the next that the policy allows.
+    """
     strategy, _, samples = name.partition("@")
     if samples:
         spec = replace(policy.budget(), name=cast(StrategyName, strategy), samples=int(samples))
-        return Way(name, "small", policy.small, spec)
+        return [Way(name, "small", policy.small, spec)]
     if name in (SMALL, policy.small):
-        return Way(SMALL, "small", policy.small, StrategySpec("direct"))
-    model = policy.large if name == LARGE and policy.large else name
+        return [Way(SMALL, "small", policy.small, StrategySpec("direct"))]
+    return large_ways(policy) if name == LARGE else [_answer_of(name)]
+
+
+def large_ways(policy: Policy) -> list[Way]:
+    """One answer of each large model that the policy allows, the first first."""
+    return [way for way in map(_answer_of, policy.larges) if is_allowed(policy, way)]
+
+
+def expectation_of(way: Way, policy: Policy, outlook: Outlook) -> Expectation:
+    """Of a way without a probe, for a query of unknown difficulty: of large models the first is measured."""
+    if way.route == "small":
+        return outlook.small
+    return outlook.large if way.model == policy.large else outlook.assumed_large
+
+
+def _answer_of(model: str) -> Way:
     return Way(model, "large", model, StrategySpec("direct"))
 
 

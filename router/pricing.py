@@ -24,6 +24,9 @@ DIRECT = StrategySpec("direct")
 
 _workload = lru_cache(maxsize=65_536)(workload)
 """What a search takes is asked again and again, for the same sizes."""
+_parallel = lru_cache(maxsize=4096)(parallel)
+"""So is what samples take; and of one query, by its expected cost and its worst case."""
+_direct = lru_cache(maxsize=4096)(direct)
 _NOTHING = Workload.nothing()
 
 
@@ -164,7 +167,7 @@ def probe_price(
     """Sampling the small model ``samples`` times in one batch, and judging every sample."""
     counter = market.counters[policy_name]
     size = _size(counter.small, ask, mean_tokens)
-    load = parallel(samples, size)
+    load = _parallel(samples, size)
     return ProbePrice(
         load.expected.cost_usd(counter.price, counter.judges),
         _worst_usd(load, counter.price, counter.judges),
@@ -211,7 +214,7 @@ def _price(market: Market, model_name: str, ask: Ask) -> Price:
 
 
 def _direct_load(market: Market, model_name: str, mean_tokens: float | None, ask: Ask) -> Workload:
-    return direct(_size(market.config.models[model_name], ask, mean_tokens), ask.answers)
+    return _direct(_size(market.config.models[model_name], ask, mean_tokens), ask.answers)
 
 
 def _search_load(

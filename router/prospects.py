@@ -96,14 +96,20 @@ class Guide(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tabled:
-    """The same for every query: accuracies by difficulty bin (hardest first), and how often a bin occurs."""
+    """The same for every query: accuracies by difficulty bin (hardest first), and how often a bin occurs.
+
+    K bins by A ways: ``shares`` [K]; ``right``, ``offered`` and ``completion_tokens`` [K, A], and on average
+    over the bins [A].
+    """
 
     ways: tuple[Way, ...]
     shares: Floats
     right: Floats
     offered: Bools
-    average_offered: Bools
     completion_tokens: Floats
+    average_right: Floats
+    average_offered: Bools
+    average_completion_tokens: Floats
     sources: tuple[tuple[Source, ...], ...]
     samples: int
 
@@ -113,8 +119,6 @@ class Tabled:
 
     def prospect(self, texts: Sequence[str]) -> Prospect:
         count = len(texts)
-        lengths = np.nansum(self.shares[:, None] * self.completion_tokens, axis=0)
-        held = np.isnan(self.completion_tokens[self.shares > 0]).any(axis=0)
         stages = (
             ProspectStage(
                 self.samples,
@@ -126,8 +130,8 @@ class Tabled:
         )
         return Prospect(
             self.ways,
-            np.broadcast_to(self.shares @ self.right, (count, len(self.ways))),
-            np.broadcast_to(np.where(held, np.nan, lengths), (count, len(self.ways))),
+            np.broadcast_to(self.average_right, (count, len(self.ways))),
+            np.broadcast_to(self.average_completion_tokens, (count, len(self.ways))),
             self.average_offered,
             BINS,
             stages if self.samples else (),

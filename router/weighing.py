@@ -76,7 +76,7 @@ def contenders(tree: Tree, stage: int, actions: int) -> Bools:
     """[N, A] the actions that are the best at some level of a stage: what was seen chooses among these."""
     levels = tree.action[stage]
     found = np.zeros((len(levels), actions + 1), dtype=np.bool_)
-    np.put_along_axis(found, levels, values=True, axis=1)  # NOTHING is the last column
+    found[np.arange(len(levels))[:, None], levels] = True  # NOTHING is the last column
     return found[:, :actions]
 
 
