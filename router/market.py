@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +63,8 @@ class Market:
     ``shortfalls`` says of which verifiers, and why, nobody should trust the scores: searches then vote.
     ``tables`` guide policies by difficulty bin, and ``guides`` those that a predictor was fitted for.
     ``counters`` price what each does with its small model. ``objectives`` say what a right answer is worth to
-    each. ``strategies`` are learned tables that tell
-    policies which search suits a bin, in place of Algorithm 6.
+    each. ``strategies`` are learned tables that tell policies which search suits a bin, in place of
+    Algorithm 6.
     """
 
     config: Config
@@ -89,9 +88,7 @@ class Market:
         outlooks = outlooks_of(config, policy, self.calibration, self.shortfalls, learned)
         average = average_of(config, policy, outlooks, self.shortfalls)
         guides = {each: guide for each, guide in self.guides.items() if each != name}
-        if (
-            name in self.guides
-        ):  # a predictor that does not fit the policy fits none that a request makes of it
+        if name in self.guides:  # where no predictor fits the policy, none fits what a request makes of it
             guide = _guide(config, policy, self.predictor, self.shortfalls)
             if guide is not None:
                 guides[name] = guide if (always := self.guides[name].always) is None else guide.only(always)
@@ -110,8 +107,6 @@ class Market:
         return tuple(self._priced(line) for line in lines)
 
     def _priced(self, line: Usage) -> Usage:
-        if line.purpose == "cache":
-            return replace(line, cost_usd=Decimal(0), flops=0.0)
         if line.purpose == "cache":
             return replace(line, cost_usd=Decimal(0), flops=0.0)
         calls = line.calls

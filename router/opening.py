@@ -168,10 +168,8 @@ def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tun
             worth = found.chosen.usd_per_right_answer
             objectives[name] = replace(objectives[name], usd_per_right_answer=worth)
     if not guides:
-        known = (
-            f"{market.config.predictor}: the predictor knows the models of no policy; `gradus fit` another"
-        )
-        raise ArtifactInvalid(problems[0] if problems else known)
+        stranger = "the predictor knows the models of no policy; `gradus fit` another"
+        raise ArtifactInvalid(problems[0] if problems else f"{market.config.predictor}: {stranger}")
     return replace(market, guides=guides, objectives=objectives), tuned, problems
 
 

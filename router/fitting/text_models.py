@@ -6,6 +6,7 @@ one, trees the other; they err on different questions, so that their mean is mos
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -55,7 +56,7 @@ class Readings(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return rows, np.concatenate([looks, wording], axis=1).clip(-_FAR, _FAR)
 
 
-class ReadText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class ReadText(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """What predicts from the :class:`Readings` that it fitted."""
 
     readings_: Readings
@@ -72,8 +73,9 @@ class ReadText(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """As :meth:`predict`, from texts and the rows that ``features_`` made of them."""
         return self.predict_readings(*self.readings_.of_rows(rows, texts))
 
+    @abstractmethod
     def predict_readings(self, words: Any, looks: Any) -> Any:
-        raise NotImplementedError
+        """[N, K] from what ``readings_`` made of N texts."""
 
 
 class WordsText(ReadText):
@@ -97,6 +99,12 @@ class WordsText(ReadText):
             self.weights_[: words.shape[1], columns] = np.atleast_2d(ridge.coef_).T
             self.intercept_[columns] = ridge.intercept_
         return self
+
+    def predict(self, texts: Sequence[str]) -> Any:
+        return self.predict_rows(self.features_.transform(texts), texts)
+
+    def predict_rows(self, rows: Any, texts: Sequence[str]) -> Any:  # noqa: ARG002 (the shape of its siblings')
+        return self.predict_readings(rows, None)  # how questions are put is not looked at
 
     def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
         return words @ self.weights_ + self.intercept_
