@@ -87,16 +87,13 @@ def _replayed(
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("reading configurations and predictors")
         from router.errors import OutcomesInvalid
-        from router.predictor.identity import seen_before
-        from router.replay.contenders import open_contenders
+        from router.replay.contenders import fitted_to, open_contenders
         from router.replay.report import report
         from router.replay.run import processes_for, replay, replay_in_processes
 
         contenders = open_contenders(policies, os.environ, load_embedder)
         for warning in dict.fromkeys(each for contender in contenders for each in contender.warnings):
             console.print(f"note: {warning}", style="yellow", markup=False, soft_wrap=True)
-        if seen := seen_before([each.market.predictor for each in contenders], traffic):
-            console.print(f"note: {seen}", style="bold yellow", markup=False, soft_wrap=True)
         began = time.monotonic()
 
         def tell(questions: int) -> None:
@@ -111,7 +108,10 @@ def _replayed(
         if not tally.counts:
             raise OutcomesInvalid(f"{', '.join(map(str, traffic))}: no outcomes")
         seconds = time.monotonic() - began
-    return report(tally, [each.name for each in contenders]), seconds
+    found = report(tally, [each.name for each in contenders])
+    if seen := fitted_to(contenders, traffic, found.questions):
+        console.print(f"note: {seen}", style="bold yellow", markup=False, soft_wrap=True)
+    return found, seconds
 
 
 def show(console: Console, found: Replay) -> None:

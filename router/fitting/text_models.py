@@ -139,7 +139,7 @@ class TreesText(ReadText):
         forest.fit(looks, _filled(Y))
         grown = [each.tree_ for each in forest.estimators_]
         sizes = [each.node_count for each in grown]
-        self.roots_ = (np.cumsum(sizes) - sizes).astype(np.int32)
+        self.roots_ = (np.cumsum(sizes) - sizes).astype(np.intp)
         starts = np.repeat(self.roots_, sizes)
         left, right = (
             np.concatenate([getattr(each, side) for each in grown])
@@ -148,8 +148,8 @@ class TreesText(ReadText):
         leaf = left < 0
         here = np.arange(len(left))
         children = np.where(leaf, here, np.stack([left, right]) + starts)
-        self.children_ = children.T.ravel().astype(np.int32)
-        self.feature_ = np.where(leaf, 0, np.concatenate([each.feature for each in grown])).astype(np.int32)
+        self.children_ = children.T.ravel().astype(np.intp)
+        self.feature_ = np.where(leaf, 0, np.concatenate([each.feature for each in grown])).astype(np.intp)
         self.threshold_ = np.concatenate([each.threshold for each in grown]).astype(np.float32)
         self.value_ = np.concatenate([each.value[:, :, 0] for each in grown]).astype(np.float32)
         self.depth_ = max(each.max_depth for each in grown)

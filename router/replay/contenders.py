@@ -14,7 +14,8 @@ from router.config import load_config, preset_names
 from router.errors import UnknownPolicy
 from router.market import Market
 from router.opening import LoadEmbedder, Opened, open_configured
-from router.predictor.predictor import Embed
+from router.predictor.identity import seen_before
+from router.predictor.predictor import Embed, Predictor
 
 DEFAULT_POLICY = "default"
 
@@ -89,6 +90,20 @@ def open_contenders(
             )
         )
     return tuple(found)
+
+
+def fitted_to(contenders: Sequence[Contender], files: Sequence[Path], questions: int) -> str | None:
+    """What to say where these files of so many questions are what a contender's predictor was fitted to."""
+    predictors = [each.market.predictor for each in contenders]
+    # To hash gigabytes takes a while; the number of their questions mostly says that they are others.
+    return seen_before(
+        [
+            each
+            for each in predictors
+            if isinstance(each, Predictor) and each.manifest.data.questions == questions
+        ],
+        files,
+    )
 
 
 def _parts(reference: str) -> tuple[str, str]:

@@ -58,6 +58,14 @@ def test_tables_figure_and_json_say_what_policies_would_have_done(
     assert {each["segment"] for each in found["differences"]} == {"easy", "hard"}
 
 
+def test_what_a_predictor_was_fitted_to_is_said(file: Path, tmp_path: Path) -> None:
+    fitted, other = traffic.fitted_on(tmp_path, file), tmp_path / "other.jsonl"
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    other.write_text("".join([*lines[1:], lines[0]]), "utf-8")
+    assert "is what the predictor was FITTED TO" in run(str(file), "--policy", str(fitted))
+    assert "FITTED TO" not in run(str(other), "--policy", str(fitted))
+
+
 def test_what_is_wrong_is_an_error_of_one_line(config: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text("", "utf-8")

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from router.artifacts import files_sha256
 from router.fitting.fit import fit_predictor
+from router.outcome_files import read_outcomes
 from router.outcome_table import OutcomeTable
 from router.predictor.files import save_predictor
 from router.predictor.manifest import Identities
@@ -69,6 +71,14 @@ def predicted(folder: Path) -> Path:
     predictor = folder / "predictor"
     save_predictor(fit_predictor(table(), method="words"), predictor)
     return write(folder, f"predictor: {predictor}\n{YAML}", "predicted.yaml")
+
+
+def fitted_on(folder: Path, file: Path) -> Path:
+    """The same, fitted to a file of outcomes."""
+    predictor = folder / "predictor"
+    identities = Identities(sha256=files_sha256([file]))
+    save_predictor(fit_predictor(read_outcomes([file]), method="words", identities=identities), predictor)
+    return write(folder, f"predictor: {predictor}\n{YAML}", "fitted.yaml")
 
 
 def lines(outcomes: OutcomeTable, **more: Any) -> str:
