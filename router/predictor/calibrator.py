@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +28,17 @@ class Calibrator:
     knots: Floats | None = None
 
     def __call__(self, raw: Floats) -> Floats:
-        right: Floats
-        if self.knots is not None:  # fitted within the edges
-            right = np.interp(raw, self.knots[0], self.knots[1])
-        else:
-            right = np.minimum(np.maximum(expit(self.intercept + self.slope * raw), EDGE), 1 - EDGE)
+        """[N] from raw scores [N]."""
+        right: Floats = calibrated((self,), raw[:, None])[:, 0]
         return right
+
+
+def calibrated(calibrators: Sequence[Calibrator], raw: Floats) -> Floats:
+    """[N, A] from raw scores [N, A], each action by its own."""
+    intercepts = np.array([each.intercept for each in calibrators])
+    slopes = np.array([each.slope for each in calibrators])
+    right: Floats = np.minimum(np.maximum(expit(intercepts + slopes * raw), EDGE), 1 - EDGE)
+    for action, each in enumerate(calibrators):
+        if each.knots is not None:  # fitted within the edges
+            right[:, action] = np.interp(raw[:, action], each.knots[0], each.knots[1])
+    return right

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from router.errors import ArtifactInvalid
 from router.forecast import Forecast
 from router.outcome_table import Action
-from router.predictor.calibrator import Calibrator
+from router.predictor.calibrator import Calibrator, calibrated
 from router.predictor.manifest import Manifest
 from router.probing import Probing
 from router.unseen import Unseen
@@ -63,7 +63,8 @@ class Lengths:
 
     def __call__(self, raw: Floats) -> Floats:
         """[N, A] from raw scores [N, M]."""
-        tokens = np.clip(np.exp(np.minimum(raw, 20.0)) * self.scale, self.least, self.most)
+        tokens = np.exp(np.minimum(raw, 20.0)) * self.scale
+        tokens = np.minimum(np.maximum(tokens, self.least), self.most)
         unknown = np.full((len(raw), 1), np.nan)
         return np.concatenate([tokens, unknown], axis=1)[:, self.columns]
 
@@ -136,10 +137,9 @@ class Predictor:
         rows = self.features.transform(texts)
         raw = self._raw(texts, rows)
         actions = len(self.actions)
-        right = [each(raw[:, column]) for column, each in enumerate(self.calibrators)]
         return Forecast(
             actions=self.actions,
-            right=np.stack(right, axis=1),
+            right=calibrated(self.calibrators, raw[:, :actions]),
             completion_tokens=self.lengths(raw[:, actions:]),
             familiarity=np.full(len(texts), np.nan) if self.unseen is None else self.unseen.p_values(rows),
         )
