@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from gateway import schemas, translate
 from gateway.errors import BadRequest
+from gateway.schemas import ChatRequest
 from gateway.translate import Asked
 
 
@@ -55,14 +57,17 @@ def _too_large(max_body_bytes: int) -> BadRequest:
     )
 
 
-def request_body(examples: dict[str, Any]) -> dict[str, Any]:
-    """How OpenAPI describes a body that is read here and not by the framework."""
+def request_body(examples: dict[str, Any], schema: type[BaseModel] = ChatRequest) -> dict[str, Any]:
+    """How OpenAPI describes a body that is read here and not by the framework.
+
+    ``schema`` is one of :data:`gateway.app.BODIES`.
+    """
     return {
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"$ref": "#/components/schemas/ChatRequest"},
+                    "schema": {"$ref": f"#/components/schemas/{schema.__name__}"},
                     "examples": examples,
                 }
             },

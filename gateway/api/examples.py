@@ -157,7 +157,7 @@ NOT_READY = {
 }
 
 
-def _error(description: str, kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+def error(description: str, kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
     example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return {
         "description": description,
@@ -167,52 +167,52 @@ def _error(description: str, kind: str, code: str, message: str, param: str | No
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    400: _error(
+    400: error(
         "The body is not a request that can be answered",
         "invalid_request_error",
         "invalid_value",
         "Invalid 'max_tokens': input should be greater than or equal to 1.",
         "max_tokens",
     ),
-    402: _error(
+    402: error(
         "Every way to answer may cost more than the policy's cap",
         "invalid_request_error",
         "cost_cap_exceeded",
         "every way to answer may cost more than max_cost_usd",
     ),
-    404: _error(
+    404: error(
         "No such model or policy",
         "invalid_request_error",
         "model_not_found",
         "There is no model 'gpt-9'; there are gradus, gradus/default, abacus-small, abacus-large.",
         "model",
     ),
-    413: _error(
+    413: error(
         "The body is over the limit",
         "invalid_request_error",
         "request_too_large",
         "The body is larger than 1000000 bytes; shorten it, or raise server.max_body_bytes.",
     ),
-    415: _error(
+    415: error(
         "The body does not come as JSON",
         "invalid_request_error",
         "unsupported_media_type",
         "The body should come with the header 'content-type: application/json' "
         "(curl -H 'content-type: application/json' ...), and it came with no content-type.",
     ),
-    502: _error(
+    502: error(
         "A large model's server cannot be used",
         "server_error",
         "upstream_failed",
         "The server of model 'large' cannot be used: refused. Ask again, or check its base_url.",
     ),
-    503: _error(
+    503: error(
         "Redis or the worker is gone; ask again after the seconds in `retry-after`",
         "server_error",
         "worker_lost",
         "The worker that ran this request is gone, and trying again did not help; ask again in a moment.",
     ),
-    504: _error(
+    504: error(
         "The policy's deadline came first",
         "server_error",
         "deadline_exceeded",

@@ -168,7 +168,8 @@ def _change(session: Session, row: KeyRow, given: KeyFields) -> None:
     if "policies" in given:
         row.policies = None if given["policies"] is None else list(given["policies"])
     row.tags = dict(given.get("tags", row.tags))
-    row.expires_at = given.get("expires_at", row.expires_at)
+    expires_at = given.get("expires_at", row.expires_at)
+    row.expires_at = expires_at and expires_at.astimezone(UTC)
     row.without_redis = given.get("without_redis", row.without_redis)
     row.lease_usd = given.get("lease_usd", row.lease_usd)
 
