@@ -1,17 +1,20 @@
-"""How fast `gradus replay` is: generated traffic of any size, the real command, rows a second and memory.
+"""How fast `gradus replay` is: generated traffic of any size, the real command, its time and its memory.
 
     python -m benchmarks.replay --outcomes outcomes/outcomes.jsonl --policy gradus.yaml --policy abacus:cheap
     python -m benchmarks.replay --outcomes outcomes/outcomes.jsonl --rows 1000000 --probes all
+    python -m benchmarks.replay --outcomes outcomes/outcomes.jsonl --rows 20000 --stages
 
-The rows are the given outcomes (docs/outcomes.md) again and again, one a question, each with other numbers in
-its prompt: no two prompts are the same, so nothing is saved by remembering. ``--probes`` says what they have
-of the probe: nothing, its samples' answers, scores and lengths, or all (the scores of their steps too).
-Seconds of the processor are counted besides those of the clock, for machines that do something else too.
+A row is a line of the file: a recorded question with the outcomes of all its actions (docs/outcomes.md). They
+are the given ones again and again, each with other numbers in its prompt: no two prompts are the same, so
+nothing is saved by remembering. ``--probes`` says what they have of the probe: nothing, its samples' answers,
+scores and lengths, or all (the scores of their steps too). Seconds of the processors are counted besides
+those of the clock, for machines that do something else too; ``--stages`` says what they are spent on.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -25,7 +28,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from router.outcome_files import iter_outcomes
 from router.outcomes import SMALL
+from router.replay.chunks import Chunk
+from router.replay.contenders import open_contenders
+from router.replay.deciding import Replayer
+from router.replay.run import CHUNK_QUESTIONS
+from router.replay.tally import Tally
 
 _CELL = (
     "model",
@@ -75,6 +84,40 @@ def traffic(known: Sequence[dict[str, Any]], rows: int) -> Iterator[str]:
         yield f'{{"id": "{row}", {rest}\n'
 
 
+def stages(file: Path, policies: Sequence[str]) -> dict[str, float]:
+    """Seconds of the processor a question, by what they are spent on."""
+    contenders = open_contenders(policies, os.environ)
+    guides = [each.market.guides.get(each.policy_name) for each in contenders]
+    probes = {stage.model.samples for guide in guides if guide is not None for stage in guide.stages}
+    replayers, tally = [Replayer(each) for each in contenders], Tally()
+    spent = dict.fromkeys(("reading", "forecasts", "probes", "decisions", "sums"), 0.0)
+    questions, began = 0, time.process_time()
+
+    def spend(what: str) -> None:
+        nonlocal began
+        now = time.process_time()
+        spent[what] += (now - began) * (questions > 0)  # the first chunk gets things ready
+        began = now
+
+    for table in iter_outcomes(file, CHUNK_QUESTIONS):
+        spend("reading")
+        chunk = Chunk(table)
+        for each, guide in zip(contenders, guides, strict=True):
+            if guide is not None:
+                chunk.forecast(each.forecasts or "", guide.predictor)
+        spend("forecasts")
+        for samples in probes:
+            chunk.features(samples)
+        spend("probes")
+        decided = [each.decide(chunk) for each in replayers]
+        spend("decisions")
+        tally.add(table, decided)
+        spend("sums")
+        questions += len(table)
+    counted = max(1, questions - CHUNK_QUESTIONS)
+    return {what: seconds / counted for what, seconds in spent.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--outcomes", type=Path, required=True)
@@ -82,8 +125,9 @@ def main() -> None:
     parser.add_argument("--probes", choices=tuple(_SAMPLE), default="scores")
     parser.add_argument("--policy", action="append", metavar="FILE[:POLICY]")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--stages", action="store_true")
     asked = parser.parse_args()
-    policies = [part for each in asked.policy or ["abacus"] for part in ("--policy", each)]
+    policies = asked.policy or ["abacus"]
     with TemporaryDirectory() as folder:
         file = Path(folder) / "traffic.jsonl"
         with file.open("w", encoding="utf-8") as out:
@@ -92,15 +136,27 @@ def main() -> None:
         print(
             f"{asked.rows:,} questions, {size / 1e6:,.0f} MB, {size / asked.rows:,.0f} bytes each", flush=True
         )
-        command = [sys.executable, "-m", "gateway", "replay", str(file), "--processes", str(asked.processes)]
-        began = time.monotonic()
-        subprocess.run([*command, *policies], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        seconds = time.monotonic() - began
+        if asked.stages:
+            gc.disable()  # as `gradus replay` does in its processes
+            found = stages(file, policies)
+            print(", ".join(f"{what} {1e6 * seconds:.0f}" for what, seconds in found.items()), end="")
+            print(f": {1e6 * sum(found.values()):.0f} us a question")
+        else:
+            replay(file, policies, asked.rows, asked.processes)
+
+
+def replay(file: Path, policies: Sequence[str], rows: int, processes: int) -> None:
+    """The command, as it is."""
+    command = [sys.executable, "-m", "gateway", "replay", str(file), "--processes", str(processes)]
+    named = [part for each in policies for part in ("--policy", each)]
+    began = time.monotonic()
+    subprocess.run([*command, *named], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    seconds = time.monotonic() - began
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = used.ru_utime + used.ru_stime
     print(
-        f"{seconds:.1f} s in all, start included: {asked.rows / seconds:,.0f} questions a second; "
-        f"{cpu_s:.1f} s of processors, {1e6 * cpu_s / asked.rows:.0f} us a question; "
+        f"{seconds:.1f} s in all, start included: {rows / seconds:,.0f} questions a second; "
+        f"{cpu_s:.1f} s of processors, {1e6 * cpu_s / rows:.0f} us a question; "
         f"at most {used.ru_maxrss / 1024:,.0f} MiB a process"
     )
 
