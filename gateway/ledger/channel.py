@@ -105,7 +105,10 @@ class Channel:
         return len(self._queue)
 
     def ask(self, op: str, reservation: Reservation) -> asyncio.Future[Answer]:
-        """Resolves to 1 or to what refuses; raises :class:`LedgerUnavailable` when that takes too long."""
+        """Resolves to 1 or to what refuses.
+
+        Raises :class:`LedgerUnavailable` when that takes too long, :class:`OSError` where ``granted`` does.
+        """
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._queue.append(Ask(op, reservation, answer, self._loop.time()))
         self._wake.set()
@@ -156,7 +159,10 @@ class Channel:
                         await self._pump()
                     except Lost as lost:
                         log.warning("the ledger's counters are gone; building them anew")
-                        self.state, unusable = "rebuilding", self.generation if lost.unusable else ""
+                        self.state = "rebuilding"
+                        if lost.unusable:
+                            unusable = self.generation
+                            await asyncio.sleep(RECONNECT_INTERVAL_S)
             except (RedisError, OSError, TimeoutError) as error:
                 if self.state != "redis down":
                     log.warning("the ledger lost Redis (%r); trying again until it answers", error)
@@ -276,9 +282,7 @@ class Channel:
             self._granted([ask.reservation for ask in granted])
         except OSError as error:
             for ask in granted:
-                ask.answer.set_exception(
-                    LedgerUnavailable(f"The gateway's disk refuses its ledger: {error}.")
-                )
+                ask.answer.set_exception(error)
                 self.tell(ask.reservation.terms.cancelling(ask.reservation))
             return
         for ask in granted:

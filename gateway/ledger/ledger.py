@@ -167,6 +167,8 @@ class Ledger:
             answer = await self._channel.ask(terms.ask(reservation), reservation)
         except LedgerUnavailable:
             return self._without_redis(reservation)
+        except OSError as error:
+            raise _unwritable(error) from error
         except asyncio.CancelledError:
             self.cancel(reservation)  # it may have been granted just now
             raise
@@ -184,14 +186,15 @@ class Ledger:
         if self._open.pop(reservation.id, None) is None:
             return
         record, billed = reservation.record, picodollars(entry.billed_usd)
-        entry = replace(
-            entry,
-            id=record.id,
-            at=reservation.at,
-            billed_usd=usd(billed),
-            key_id=record.key_id,
-            team_id=record.team_id,
-        )
+        if _says(entry) != (record.id, reservation.at, usd(billed), record.key_id, record.team_id):
+            entry = replace(
+                entry,
+                id=record.id,
+                at=reservation.at,
+                billed_usd=usd(billed),
+                key_id=record.key_id,
+                team_id=record.team_id,
+            )
         if record.reserved is not None and billed > record.reserved:
             self._overruns += 1
             self._overrun += billed - record.reserved
@@ -217,7 +220,7 @@ class Ledger:
         try:
             self._granted([reservation])
         except OSError as error:
-            raise LedgerUnavailable(f"The gateway's disk refuses its ledger: {error}.") from error
+            raise _unwritable(error) from error
         return reservation
 
     def _granted(self, reservations: Sequence[Reservation]) -> None:
@@ -266,3 +269,11 @@ class Ledger:
     async def _in_thread_forget(self) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self._journal.forget, self._gateway_id)
+
+
+def _says(entry: Entry) -> tuple[object, ...]:
+    return entry.id, entry.at, entry.billed_usd, entry.key_id, entry.team_id
+
+
+def _unwritable(error: OSError) -> LedgerUnavailable:
+    return LedgerUnavailable(f"The gateway cannot write down what it is about to spend: {error}.")

@@ -6,22 +6,40 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.ledger.spool import Record
+
+Windows = tuple[str, str, str]
+"""As :func:`cost_model.budget.windows`."""
 
 Rates = Sequence[tuple[str, int]]
 """Buckets and how many microseconds of each: a minute's worth of requests or tokens is a minute."""
 
 
-def settling(number: int, record: Record, billed: int, difference: int, rates: Rates = ()) -> str:
+def reserving(record: Record, text: str, names: Windows, rooms: object, slots: object, rates: Rates) -> str:
+    """``rooms`` and ``slots`` are what is left free at most, by window and scope; "" and -1: no limit."""
+    limits = json.dumps([rooms, slots, rates])[1:]
+    where = _where(record.scopes, names)
+    return f'["r",{json.dumps(record.id)},{json.dumps(text)},"{record.reserved or 0}",{where},{limits}'
+
+
+def settling(
+    number: int, record: Record, names: Windows, billed: int, difference: int, rates: Rates = ()
+) -> str:
     """``difference`` counts where the reservation is still open, ``billed`` where none is."""
-    return json.dumps(
-        ["s", number, record.id, str(billed), str(difference), record.scopes, record.windows, rates]
-    )
+    where = _where(record.scopes, names)
+    return f'["s",{number},{json.dumps(record.id)},"{billed}","{difference}",{where},{json.dumps(rates)}]'
 
 
 def cancelling(record: Record, rates: Rates = ()) -> str:
-    return json.dumps(["c", record.id, str(-(record.reserved or 0)), record.scopes, record.windows, rates])
+    where = _where(record.scopes, record.windows)
+    return f'["c",{json.dumps(record.id)},"{-(record.reserved or 0)}",{where},{json.dumps(rates)}]'
+
+
+@lru_cache(maxsize=4096)
+def _where(scopes: tuple[str, ...], names: Windows) -> str:
+    return f"{json.dumps(scopes)},{json.dumps(names)}"
 
 
 @dataclass(eq=False, slots=True)

@@ -82,6 +82,7 @@ class Spool:
         if not self._lock.take() or self.path.exists():
             raise FileExistsError(f"{self.path} is another process's: a gateway id is used once")
         self._file = _append_to(self.path)
+        _entries()  # made here, which takes a while, and not when the first request is settled
         self.number = 0
         self.size = os.fstat(self._file).st_size
         self._owed = b""

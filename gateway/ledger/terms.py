@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
-from cost_model.budget import MAX_PICODOLLARS, resets_at, usd
+from cost_model.budget import MAX_PICODOLLARS, resets_at, usd, windows
 from gateway.accounts import Account, Limits
 from gateway.bill import decimal_text
 from gateway.errors import BudgetExceeded, GatewayError, RateLimited
-from gateway.ledger.operations import cancelling, settling
+from gateway.ledger.operations import cancelling, reserving, settling
 from gateway.ledger.spool import Record, encode
 
 MINUTE_US = 60_000_000
@@ -28,6 +28,7 @@ class Reservation:
 
     record: Record
     at: datetime
+    windows: tuple[str, str, str]
     text: str
     tokens: int
     terms: Terms
@@ -35,6 +36,10 @@ class Reservation:
     @property
     def id(self) -> str:
         return self.record.id
+
+    @property
+    def reserved_usd(self) -> Decimal | None:
+        return None if self.record.reserved is None else usd(self.record.reserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Terms:
 
     def reservation(self, id: str, at: datetime, reserved: int | None, tokens: int) -> Reservation:
         record = Record(id, at.isoformat(), reserved, self.key_id, self.team_id)
-        return Reservation(record, at, encode(record), tokens, self)
+        return Reservation(record, at, windows(at), encode(record), tokens, self)
 
     def settling(self, reservation: Reservation, number: int, billed: int, tokens: int) -> str:
         """The operation that turns what was reserved into what it came to (batch.lua)."""
@@ -62,7 +67,7 @@ class Terms:
         rates = [
             (name, _share(tokens, limit) - _share(reservation.tokens, limit)) for name, limit in self.tokens
         ]
-        return settling(number, record, billed, difference, rates)
+        return settling(number, record, reservation.windows, billed, difference, rates)
 
     def cancelling(self, reservation: Reservation) -> str:
         """The operation that gives all of it back but the request that was counted."""
@@ -76,12 +81,9 @@ class Terms:
             ["" if cap is None else str(cap - amount) for cap in caps] if any_cap else []
             for caps, any_cap in ((caps, any(cap is not None for cap in caps)) for caps in self.caps)
         ]
-        names = reservation.record.windows
         rates = [(name, _share(1, limit)) for name, limit in self.requests]
         rates += [(name, _share(reservation.tokens, limit)) for name, limit in self.tokens]
-        return json.dumps(
-            ["r", reservation.id, reservation.text, str(amount), self.scopes, names, rooms, self.slots, rates]
-        )
+        return reserving(reservation.record, reservation.text, reservation.windows, rooms, self.slots, rates)
 
     def refusal(self, reservation: Reservation, answer: Sequence[bytes | int], now: datetime) -> GatewayError:
         """What Redis answered, said to the client."""
@@ -100,7 +102,7 @@ class Terms:
         self, reservation: Reservation, scope: int, window: int, held: int, now: datetime
     ) -> BudgetExceeded:
         cap = self.caps[window][scope] or 0
-        name = reservation.record.windows[window]
+        name = reservation.windows[window]
         left, most = max(cap - held, 0), reservation.record.reserved or 0
         reset = resets_at(name)
         said = (

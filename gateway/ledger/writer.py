@@ -108,7 +108,7 @@ class Writer:
                 await asyncio.sleep(RETRY_S)
 
     async def _move(self) -> bool:
-        """Move some; whether there may be more."""
+        """Move some; whether there may be enough for another round at once."""
         most = MOST_AT_ONCE if self.hold is None else min(MOST_AT_ONCE, self.hold - self.journaled)
         start, end = self._offset, self._spool.size
         if most <= 0 or start == end:
@@ -116,10 +116,12 @@ class Writer:
         loop = asyncio.get_running_loop()
         number, self._offset = await loop.run_in_executor(self._executor, self._append, start, end, most)
         self.journaled = max(self.journaled, number)
+        if self.backlog:
+            self._wake.set()
         if self._offset > SHORTEN_BYTES and self.hold is None:
             self._spool.shorten(self._offset, self._open_records())
             self._offset = 0
-        return True
+        return self.backlog >= MOST_AT_ONCE
 
     def _append(self, start: int, end: int, most: int) -> tuple[int, int]:
         entries, offset = self._spool.read(start, end, most)

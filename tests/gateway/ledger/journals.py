@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -53,8 +54,9 @@ class SqliteJournal:
             sums = database.execute(
                 "select scope, window, sum(billed) from counts join entries using (id) group by scope, window"
             ).fetchall()
+            now_s = time.time()
             gateways = database.execute(
-                "select id, unixepoch('subsec') - beat_at, journaled from gateways"
+                "select id, ? - beat_at, journaled from gateways", (now_s,)
             ).fetchall()
         return Standing(
             {(scope, window): spent for scope, window, spent in sums if window in windows},
@@ -64,9 +66,9 @@ class SqliteJournal:
     def beat(self, gateway_id: str) -> None:
         with closing(self._connect()) as database, database:
             database.execute(
-                "insert into gateways values (?, unixepoch('subsec'), 0) on conflict (id) do update "
+                "insert into gateways values (?, ?, 0) on conflict (id) do update "
                 "set beat_at = excluded.beat_at",
-                (gateway_id,),
+                (gateway_id, time.time()),
             )
 
     def forget(self, gateway_id: str) -> None:
@@ -82,4 +84,6 @@ class SqliteJournal:
     def _connect(self) -> sqlite3.Connection:
         if self.away.is_set():
             raise ConnectionError("the journal is away")
-        return sqlite3.connect(self._path, timeout=10)
+        database = sqlite3.connect(self._path, timeout=10)
+        database.execute("pragma synchronous = off")
+        return database
