@@ -127,10 +127,12 @@ class Upstreams:
                     said = await anext(events, None)
                 if said is None:
                     raise Unreachable("it ended its stream without an answer")
-                listening.opens(reading.model)
                 while said is not None:
                     for each in said:
+                        is_first = not reading.opened
                         _see(reading, each)
+                        if is_first:
+                            listening.opens(reading.model)
                     await listening.hears(said)
                     said = await anext(events, None)
 

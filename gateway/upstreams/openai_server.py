@@ -168,6 +168,9 @@ def _object(text: bytes) -> Json:
         raise Unreachable(f"its answer is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise Unreachable("its answer is not a JSON object")
+    choices = value.get("choices")
+    if choices and not (isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)):
+        raise Unreachable("the choices of its answer are none")
     return value
 
 

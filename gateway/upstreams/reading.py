@@ -40,7 +40,6 @@ class Reading:
 
     def see(self, answer: Json) -> None:
         """Note an answer or a chunk of one."""
-        self.opened = True
         usage = answer.get("usage")
         choices = answer.get("choices")
         if choices:
@@ -54,6 +53,7 @@ class Reading:
                 self._written += _strings(answer["output"])
         if usage:
             self.reported = _as_chats_have_it(usage) or self.reported
+        self.opened = True
 
     @property
     def counted(self) -> bool:
