@@ -80,3 +80,7 @@ class Account:
     @property
     def caps_money(self) -> bool:
         return any(limits.caps_money for _, limits in self.scopes)
+
+    @property
+    def counts_tokens(self) -> bool:
+        return any(limits.tokens_per_minute is not None for _, limits in self.scopes)

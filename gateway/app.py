@@ -1,32 +1,26 @@
-"""Wiring: what a gateway process is made of, and when its parts start and stop."""
+"""The gateway as a web application: its endpoints, and what it says of them."""
 
 from __future__ import annotations
 
 import logging
-import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from gateway import errors
-from gateway.api import chat, explain, health, models
-from gateway.api.state import GatewayState
-from gateway.dispatch import Dispatcher
-from gateway.embeddings import load_embedder
-from gateway.records import Records
+from gateway.api import admin, chat, explain, health, models, usage
+from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
+from gateway.lifecycle import open_market, running
 from gateway.schemas import ChatRequest
-from gateway.service import Service
 from gateway.settings import Settings
-from gateway.upstreams import Upstreams
-from router.opening import open_configured
-from router.rules import warm_up
 
 log = logging.getLogger(__name__)
+
+BODIES: Final = (ChatRequest, KeyCreate, KeyChange, TeamCreate, TeamChange)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -34,35 +28,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises :class:`router.errors.ArtifactInvalid` for an artefact that is wrong.
     """
-    config = settings.config
-    opened = open_configured(config, load_embedder)
-    warm_up(config.policies.values())
-    for warning in opened.warnings:
-        log.warning("%s", warning)
+    opened = open_market(settings.config)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        dispatcher = Dispatcher(config.server.redis_url, uuid.uuid4().hex, lost_after_s=settings.lost_after_s)
-        upstreams = Upstreams(config, settings.environ)
-        records = Records(config.records)
-        records.open()
-        await dispatcher.start()
-        app.state.gateway = GatewayState(
-            config=config,
-            service=Service(opened.market, dispatcher, upstreams, opened.drift),
-            dispatcher=dispatcher,
-            upstreams=upstreams,
-            started_unix_s=int(time.time()),
-            warnings=opened.warnings,
-            records=records,
-            drift=opened.drift,
-        )
-        try:
+        async with running(app, settings, opened):
             yield
-        finally:
-            await dispatcher.stop()
-            await upstreams.close()
-            records.close()
 
     app = FastAPI(
         title="Gradus",
@@ -71,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (chat, models, explain, health):
+    for module in (chat, models, explain, usage, admin, health):
         app.include_router(module.router)
     errors.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -79,11 +50,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The schema, with the request body: its endpoints read it themselves, so FastAPI does not know it."""
+    """The schema, with the request bodies: endpoints read them themselves, so FastAPI does not know them."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        request = ChatRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"] |= request.pop("$defs", {}) | {"ChatRequest": request}
+        for body in BODIES:
+            described = body.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema["components"]["schemas"] |= described.pop("$defs", {}) | {body.__name__: described}
         app.openapi_schema = schema
     return app.openapi_schema
 

@@ -35,6 +35,13 @@ class Bill:
         self._lines: list[Usage] = []
         self._uncounted = False
         self._fees: tuple[str, ...] = ()
+        self.lost = False
+        """Whether a worker consumed something, and nobody will ever know how much."""
+        self.is_estimated = False
+        """Whether tokens of an answer were counted here, because its server did not."""
+
+    def lose(self) -> None:
+        self.lost = True
 
     def add(self, lines: Iterable[Usage]) -> None:
         self._lines += self._market.priced(lines)
@@ -67,6 +74,7 @@ class Bill:
         elif fees:
             self._fees = fees
             line = replace(line, cost_usd=None)
+        self.is_estimated |= call.estimated
         self._lines.append(line)
 
     @property

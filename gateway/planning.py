@@ -11,10 +11,13 @@ from router.config import CheckVerifier, Config
 from router.errors import CannotHonour, CannotSearch
 from router.market import Market
 from router.policy import direct_plan, plan, search_plan
+from router.prompts import prompt_size
 from router.types import Plan, Query, Task, TaskKind
 
 GRADUS: Final = "gradus"
 DEFAULT_POLICY: Final = "default"
+ASSUMED_TOKENS: Final = 4096
+"""Of one answer that neither the request nor the configuration bounds, for limits of tokens a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,14 @@ class Planner:
             raise BadRequest(f"{error}.", param=f"gradus.{error.parameter}") from error
         settled = by_name or (wish is not None and wish.strategy is not None)
         followed = self._config.policies[policy or DEFAULT_POLICY]
-        return Planned(decided, query, policy, followed.deadline_s, settled, followed.overflow == "wait")
+        return Planned(
+            decided,
+            query,
+            policy,
+            followed.deadline_s,
+            settled,
+            followed.overflow == "wait",
+        )
 
     def _policy(self, model: str) -> str | None:
         """The policy that a request's ``model`` means; ``None`` for a configured model's own name."""
@@ -124,3 +134,19 @@ def _refuse_unchecked(task: Task, checks: set[str], *, runs_code: bool) -> None:
             code="unsupported_feature",
             param="gradus.task.cases",
         )
+
+
+def most_tokens(planned: Planned, config: Config) -> int:
+    """How many tokens are read and written at most, but for what verifiers read: for limits a minute."""
+    decided, limit = planned.plan, planned.query.sampling.max_tokens
+    prompt, probe = prompt_size(planned.query, None).expected, 0
+    if decided.probe_samples and decided.small is not None:
+        turn = config.models[decided.small].completion_limit(limit) or ASSUMED_TOKENS
+        probe = prompt + decided.probe_samples * turn
+    answers = (
+        branch.chosen.token_cap
+        or config.models[branch.chosen.model].completion_limit(limit)
+        or ASSUMED_TOKENS
+        for branch in decided.branches
+    )
+    return probe + prompt + max(answers)

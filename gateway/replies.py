@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cost_model.usage import Usage
@@ -37,7 +37,7 @@ class Done:
 class Reply:
     """An answer. ``upstream`` is the whole completion of a server that answered without streaming.
 
-    ``done`` is what led there, for the records.
+    ``headers`` go with it; ``done`` is what led there, for the records.
     """
 
     text: str
@@ -46,4 +46,5 @@ class Reply:
     gradus: Mapping[str, Any]
     tool_calls: Sequence[Mapping[str, Any]] = ()
     upstream: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     done: Done | None = None

@@ -1,79 +1,40 @@
 """One request from plan to reply: the file to read first.
 
-Nothing is spent before the plan stands and its price is within the policy's cap. Whatever happens after, the
-bill holds every line that was consumed, and a deadline ends the wait.
+    plan      what to do in every case, and for how much (router.policy)
+    cache     an equal request's answer, if there is one
+    reserve   the most that it may cost, of every budget that it is held to; nothing is spent before
+    follow    the plan, by workers and upstream servers (gateway.running)
+    settle    what it came to, whatever ended it
+
+Whatever happens, the bill holds every line that was consumed, and a deadline ends the wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
 
-from cost_model.prices import add_usd
+from cost_model.usage import Usage
 from gateway.bill import Bill
-from gateway.dispatch import Dispatcher, LastWords
-from gateway.errors import GatewayError, JobFailed
-from gateway.fallback import OVERFLOWS, plan_after, plan_for_gave_up
+from gateway.cache.answers import AnswerCache, Visit
+from gateway.cache.entries import Entry, reply_of
+from gateway.cache.streaming import Collector, chunks_of
+from gateway.cache.tickets import Ticket
+from gateway.caller import Caller
+from gateway.errors import GatewayError
 from gateway.planning import Planned, Planner
 from gateway.replies import Done, Listener, Reply
-from gateway.translate import Asked, gradus_object, headers_of, known_headers
-from gateway.upstreams import Calls, Question, Said, Upstreams
+from gateway.running import Answer, Run, Runner
+from gateway.settling import Cashier
+from gateway.streams import event_of
+from gateway.translate import Asked, gradus_object, headers_of
+from gateway.upstreams import Said
 from router.drift import DriftMonitor
 from router.market import Market
-from router.pricing import fees_of
-from router.types import Alternative, Branch, Decision, Job, Outcome, Plan
-from router.wire import Event
+from router.types import Branch, Plan
 
-# A worker stops this much before the client's deadline, so that the best answer so far still arrives.
-REPLY_MARGIN_S = 1.0
-REPLY_MARGIN_SHARE = 0.05
-
-
-@dataclass(slots=True)
-class _Run:
-    """One request on its way. ``deadline_s`` is on the event loop's clock; ``stages_s`` fills up."""
-
-    asked: Asked
-    planned: Planned
-    deadline_s: float
-    bill: Bill
-    listener: Listener | None
-    began_s: float
-    stages_s: dict[str, float] = field(default_factory=dict)
-    decision: Decision | None = None
-    given_up: list[LastWords] = field(default_factory=list)
-    """What is still to be heard of jobs that were given up: it is on the bill all the same."""
-
-    @property
-    def plan(self) -> Plan:
-        return self.planned.plan
-
-    def took(self, stages_s: Mapping[str, float]) -> None:
-        for stage, seconds in stages_s.items():
-            self.stages_s[stage] = self.stages_s.get(stage, 0.0) + seconds
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a worker or a server said; ``upstream`` and ``reported`` (usage) are a server's own objects.
-
-    ``server`` is the model that answered, if a server did: the chosen one, or a fallback.
-    """
-
-    text: str = ""
-    finish_reason: str = "stop"
-    tool_calls: Sequence[Mapping[str, Any]] = ()
-    samples: int = 1
-    confidence: float | None = None
-    notice: str | None = None
-    upstream: Mapping[str, Any] | None = None
-    reported: Mapping[str, Any] = field(default_factory=dict)
-    estimated: bool = False
-    server: str | None = None
+ENDPOINT = "chat/completions"
 
 
 class Service:
@@ -82,15 +43,17 @@ class Service:
     def __init__(
         self,
         market: Market,
-        dispatcher: Dispatcher,
-        upstreams: Upstreams,
+        runner: Runner,
+        cashier: Cashier,
+        cache: AnswerCache,
         drift: DriftMonitor | None = None,
     ) -> None:
         self._market = market
-        self._drift = drift
         self._planner = Planner(market)
-        self._dispatcher = dispatcher
-        self._upstreams = upstreams
+        self._runner = runner
+        self._cashier = cashier
+        self._cache = cache
+        self._drift = drift
 
     def names(self) -> list[str]:
         """Every value of ``model`` that a request may have."""
@@ -103,138 +66,70 @@ class Service:
         """
         return self._planner.plan(asked).plan
 
-    async def answer(self, asked: Asked, listener: Listener | None = None) -> Reply:
-        """Plan, dispatch, escalate if need be, price, reply; ``listener`` hears of it meanwhile.
+    async def answer(self, asked: Asked, caller: Caller, listener: Listener | None = None) -> Reply:
+        """Plan, look it up, reserve, follow, settle, reply; ``listener`` hears of it meanwhile.
 
         Raises :class:`RouterError` or :class:`GatewayError`; ``account`` of the latter says what was spent.
         """
+        began_s = time.perf_counter()
         planned = self._planner.plan(asked)
         self._watch(planned.plan)
-        run = _Run(
-            asked=asked,
-            planned=planned,
-            deadline_s=asyncio.get_running_loop().time() + planned.deadline_after_s,
-            bill=Bill(self._market),
-            listener=listener,
-            began_s=time.perf_counter(),
-        )
+        deadline_s = asyncio.get_running_loop().time() + planned.deadline_after_s
+        ticket = self._ticket(asked, caller, planned)
+        run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
+        async with self._cache.visit(ticket, deadline_s) as visit:
+            run.headers = visit.headers
+            if visit.entry is not None:
+                return await self._again(run, visit.entry)
+            run.collector = Collector() if asked.stream and ticket.key else None
+            if planned.plan.probe_samples or planned.plan.small is not None:
+                run.cache_scope = await self._cache.candidate_scope(ticket, visit)
+            return await self._paid(run, visit)
+
+    async def _again(self, run: Run, entry: Entry) -> Reply:
+        """An answer that was given before. It costs nothing, and is on the books all the same."""
+        run.bill.add([Usage("cache", str(entry.gradus.get("model")), calls=1)])
+        await self._cashier.give(run)
+        if run.listener is not None:
+            run.open(headers_of(entry.gradus))
+            if entry.upstream is not None:
+                chunks = chunks_of(entry.upstream)
+                await run.listener.chunks([Said(event_of(chunk), chunk) for chunk in chunks])
+        seconds = time.perf_counter() - run.began_s
+        reply = reply_of(entry, run.bill.account(), run.bill.usage(), seconds)
+        return replace(reply, headers=run.headers)
+
+    async def _paid(self, run: Run, visit: Visit) -> Reply:
         try:
-            branch, answer = await self._follow(run)
+            async with self._cashier.billing(run) as slip:
+                branch, answer = await self._runner.follow(run)
+                if answer.server:
+                    branch = replace(branch, chosen=replace(branch.chosen, model=answer.server))
+                slip.branch, slip.upstream_id = branch, answer.upstream_id
         except GatewayError as error:
             error.account = run.bill.account() if run.bill.lines else None
             raise
-        return self._reply(run, branch, answer)
+        reply = self._reply(run, branch, answer)
+        if not answer.broken_off:
+            visit.keep(reply, answer.completion)
+        return reply
 
-    async def _follow(self, run: _Run) -> tuple[Branch, _Answer]:
-        """Do what the plan says; what the small model gives up, or cannot read, goes to the large model."""
-        branch = run.plan.branches[0]
-        try:
-            if not run.plan.probe_samples:
-                return branch, await self._ask(run, branch, run.plan, escalated=False)
-            outcome = await self._work(run, run.plan, escalated=False)
-        except (JobFailed, *OVERFLOWS) as error:
-            return await self._fall_back(run, error)
-        run.decision = outcome.decision
-        branch = branch if outcome.decision is None else outcome.decision.branch
-        if outcome.status == "answered":
-            return branch, _said(outcome)
-        return branch, await self._ask(run, branch, plan_for_gave_up(run.plan, branch), escalated=True)
-
-    async def _fall_back(self, run: _Run, error: GatewayError) -> tuple[Branch, _Answer]:
-        """Ask the large model, where no worker is there or can do it; else ``error``."""
-        policy = run.planned.policy
-        if policy is None or run.planned.settled:
-            raise error
-        failed = _first_model(run.plan)
-        spent_usd = add_usd(*(line.cost_usd for line in run.bill.lines))
-        second = plan_after(error.code, run.planned.query, policy, failed, spent_usd, self._market)
-        if second is None:
-            raise error
-        branch = replace(second.branches[0], notice=f"{second.branches[0].reason}: {error}")
-        return branch, await self._ask(run, branch, second, escalated=True)
-
-    async def _ask(self, run: _Run, branch: Branch, decided: Plan, *, escalated: bool) -> _Answer:
-        """An answer without a probe, of the model that ``branch`` chose: in a worker, or from its server."""
-        if self._in_worker(branch.chosen):
-            return _said(await self._work(run, decided, escalated=escalated))
-        return await self._upstream(run, branch.chosen.model, escalated=escalated)
-
-    async def _work(self, run: _Run, decided: Plan, *, escalated: bool) -> Outcome:
-        """Have a worker follow ``decided``. Raises :class:`JobFailed` where it gave up."""
-        if not run.planned.waits:
-            most = self._market.config.server.max_queued_jobs
-            await self._dispatcher.admit(_first_model(decided), most)
-        left_s = run.deadline_s - asyncio.get_running_loop().time()
-        job = Job(
-            id=uuid.uuid4().hex,
-            reply_to=self._dispatcher.reply_to,
-            query=run.planned.query,
-            plan=decided,
-            deadline_unix_s=time.time() + left_s - min(REPLY_MARGIN_S, REPLY_MARGIN_SHARE * left_s),
-            stream=run.asked.stream,
-            escalated=escalated,
+    def _ticket(self, asked: Asked, caller: Caller, planned: Planned) -> Ticket:
+        return self._cache.tickets.of(
+            endpoint=ENDPOINT,
+            body=asked.body,
+            options=asked.options,
+            policy=planned.policy,
+            account=caller.account,
+            control=caller.control,
         )
-
-        began_s = time.perf_counter()
-        queue_s = 0.0
-
-        def on_sent() -> None:
-            if run.listener is not None:
-                run.listener.open(known_headers(run.plan))
-                run.listener.start()
-
-        def on_event(event: Event) -> None:
-            nonlocal queue_s
-            if event.type == "started":
-                queue_s = time.perf_counter() - began_s  # of a job sent again: up to its second start
-            elif run.listener is not None:
-                _tell(run.listener, event)
-
-        outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event, run.given_up.append)
-        run.bill.add(outcome.usage)
-        run.took({"queue": queue_s})
-        run.took(_stages_s(decided, outcome, escalated))
-        if outcome.failure is not None:
-            raise JobFailed(outcome.failure.message, code=outcome.failure.code)
-        return outcome
-
-    async def _upstream(self, run: _Run, name: str, *, escalated: bool) -> _Answer:
-        """The named model's answer, from its server, or a fallback's; its calls are on the bill anyway."""
-        listener, purpose, body = run.listener, _purpose(escalated), None
-        question = Question(name, run.asked.body, run.deadline_s, Calls(once=self._pays_once(run)))
-        began_s = time.perf_counter()
-        try:
-            if listener is None:
-                body = (await self._upstreams.complete(question)).data
-            else:
-                await self._upstreams.stream(question, _Hearing(run.plan, listener))
-        finally:
-            run.took({purpose: time.perf_counter() - began_s})
-            for reading in question.calls.made:
-                run.bill.add_call(purpose, reading, fees_of(run.planned.query))
-        answer = question.calls.answer
-        assert answer is not None, "it answered"
-        return _Answer(
-            notice=question.calls.why_others,
-            upstream=body,
-            reported=answer.reported,
-            estimated=answer.estimated,
-            server=answer.model,
-        )
-
-    def _pays_once(self, run: _Run) -> bool:
-        """Whether somebody's cap holds: what was reserved is then the price of one answer."""
-        policy = run.planned.policy
-        return policy is not None and self._market.config.policies[policy].max_cost_usd is not None
 
     def _watch(self, plan: Plan) -> None:
         if self._drift is not None and plan.familiarity is not None and plan.p_right is not None:
             self._drift.observe(plan.familiarity, plan.p_right)
 
-    def _reply(self, run: _Run, branch: Branch, answer: _Answer) -> Reply:
+    def _reply(self, run: Run, branch: Branch, answer: Answer) -> Reply:
         left_out = () if answer.server else run.asked.not_honoured
-        if answer.server:
-            branch = replace(branch, chosen=replace(branch.chosen, model=answer.server))
         notices = (
             branch.notice,
             answer.notice,
@@ -260,59 +155,6 @@ class Service:
             gradus=gradus,
             tool_calls=answer.tool_calls,
             upstream=answer.upstream,
+            headers=run.headers,
             done=Done(run.planned, branch, run.decision, run.bill.lines, seconds),
         )
-
-    def _in_worker(self, chosen: Alternative) -> bool:
-        """Searches are for workers, whatever runs the model; a direct answer of a server needs none."""
-        engine = self._market.config.models[chosen.model].engine
-        return engine == "transformers" or chosen.strategy.name != "direct"
-
-
-@dataclass(frozen=True, slots=True)
-class _Hearing:
-    """Between a server's stream and who listens to the request."""
-
-    plan: Plan
-    listener: Listener
-
-    def opens(self, model: str) -> None:
-        known = known_headers(self.plan)
-        self.listener.open({**known, **headers_of({"model": model})} if known else known)
-
-    async def hears(self, said: Sequence[Said]) -> None:
-        await self.listener.chunks(said)
-
-
-def _said(outcome: Outcome) -> _Answer:
-    return _Answer(
-        outcome.text,
-        outcome.finish_reason,
-        outcome.tool_calls,
-        outcome.samples,
-        outcome.confidence,
-        outcome.notice,
-    )
-
-
-def _first_model(decided: Plan) -> str:
-    """The model that a worker asks first; a worker that runs it runs all that a search on it needs."""
-    return decided.small if decided.small and decided.probe_samples else decided.branches[0].chosen.model
-
-
-def _purpose(escalated: bool) -> Literal["direct", "escalation"]:
-    return "escalation" if escalated else "direct"
-
-
-def _stages_s(decided: Plan, outcome: Outcome, escalated: bool) -> Mapping[str, float]:
-    """Seconds by stage; what a worker calls its search is the whole answer where there was none."""
-    if decided.probe_samples or decided.branches[0].chosen.strategy.name != "direct":
-        return outcome.stages_s
-    return {_purpose(escalated): sum(outcome.stages_s.values())}
-
-
-def _tell(listener: Listener, event: Event) -> None:
-    if event.type == "text":
-        listener.text(str(event.data["text"]))
-    elif event.type == "progress":
-        listener.progress(str(event.data["stage"]), int(event.data["done"]), int(event.data["total"]))

@@ -123,7 +123,7 @@ class Feed:
         rest = {name: value for name, value in theirs.items() if name != "usage"}
         kept = [choice if self._is_theirs else _without_role(choice) for choice in choices or ()]
         chunk = {**rest, **self._envelope.chunk(kept)}
-        return Said(_event(chunk), chunk)
+        return Said(event_of(chunk), chunk)
 
     def finish(
         self,
@@ -143,7 +143,7 @@ class Feed:
                 self.text(line)
         last = self._held.data if self._held else self._envelope.chunk([_choice({}, finish_reason)])
         if self._include_usage:
-            self._queue.put_nowait(self._held.raw if self._held else _event(last))
+            self._queue.put_nowait(self._held.raw if self._held else event_of(last))
             last = self._envelope.chunk([], usage=usage)
         self._say({**last, "gradus": gradus})
         self._queue.put_nowait(DONE)
@@ -176,10 +176,11 @@ class Feed:
             self._say(self._envelope.chunk([_choice({"role": "assistant", "content": ""})]))
 
     def _say(self, data: Mapping[str, Any]) -> None:
-        self._queue.put_nowait(_event(data))
+        self._queue.put_nowait(event_of(data))
 
 
-def _event(data: Mapping[str, Any]) -> bytes:
+def event_of(data: Mapping[str, Any]) -> bytes:
+    """The event whose data is this JSON."""
     return b"data: " + to_json(data) + b"\n\n"
 
 

@@ -22,6 +22,14 @@ settings.register_profile("gradus", deadline=None)
 settings.load_profile("gradus")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is written to the state folder of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADUS_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """One redis-server process for the whole run, on a Unix socket; its redis-py URL."""

@@ -15,6 +15,9 @@ from starlette.responses import Response
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
 from gateway.api.state import GatewayState, state_of
+from gateway.auth import account_of, check_may_ask
+from gateway.cache.control import control_of
+from gateway.caller import Caller
 from gateway.errors import to_http
 from gateway.replies import Reply
 from gateway.schemas import ChatCompletion
@@ -44,12 +47,14 @@ CLIENT_CLOSED_REQUEST = 499  # nobody reads it
 )
 async def chat_completions(request: Request) -> Response:
     """Routes by difficulty for `gradus` and `gradus/<policy>`; asks a model directly for its own name."""
-    state = state_of(request)
+    state, account = state_of(request), account_of(request)
     asked = await read_asked(request, state.max_body_bytes)
+    check_may_ask(account, asked.model)
     envelope = Envelope(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), asked.model)
+    caller = Caller(envelope.id, account, control_of(request.headers.get("cache-control")))
     if asked.stream:
-        return await _stream(request, state, asked, envelope)
-    work = asyncio.create_task(state.service.answer(asked))
+        return await _stream(request, state, asked, caller, envelope)
+    work = asyncio.create_task(state.service.answer(asked, caller))
     try:
         if not await _before_disconnect(request, work):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
@@ -57,14 +62,16 @@ async def chat_completions(request: Request) -> Response:
         work.cancel()  # which frees its worker, or closes the connection to its server
     reply = work.result()
     state.records.write(envelope.id, reply.done)
-    headers = {"x-request-id": envelope.id, **headers_of(reply.gradus)}
+    headers = {"x-request-id": envelope.id, **headers_of(reply.gradus), **reply.headers}
     return Response(to_json(_completion(envelope, reply)), headers=headers, media_type="application/json")
 
 
-async def _stream(request: Request, state: GatewayState, asked: Asked, envelope: Envelope) -> Response:
+async def _stream(
+    request: Request, state: GatewayState, asked: Asked, caller: Caller, envelope: Envelope
+) -> Response:
     """Begins to answer once the request is under way; what fails before that is an error like any other."""
     feed = Feed(envelope, asked.include_usage)
-    work = asyncio.create_task(_feed(state, asked, feed, envelope))
+    work = asyncio.create_task(_feed(state, asked, caller, feed, envelope))
     under_way = False
     try:
         if not await _before_disconnect(request, feed.opened):
@@ -77,9 +84,9 @@ async def _stream(request: Request, state: GatewayState, asked: Asked, envelope:
     return EventStream(feed, work, {"x-request-id": envelope.id, **headers})
 
 
-async def _feed(state: GatewayState, asked: Asked, feed: Feed, envelope: Envelope) -> None:
+async def _feed(state: GatewayState, asked: Asked, caller: Caller, feed: Feed, envelope: Envelope) -> None:
     try:
-        reply = await state.service.answer(asked, feed)
+        reply = await state.service.answer(asked, caller, feed)
         state.records.write(envelope.id, reply.done)
         feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus, reply.tool_calls)
     except Exception as error:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
 from gateway.api.state import state_of
+from gateway.auth import account_of, check_may_ask
 from gateway.bill import decimal_text
 from gateway.schemas import Explanation
 
@@ -29,8 +30,9 @@ router = APIRouter(tags=["gradus"])
 )
 async def explain(request: Request) -> Response:
     """What would be done in each difficulty bin, compared with what, at what price, and why."""
-    state = state_of(request)
+    state, account = state_of(request), account_of(request)
     asked = await read_asked(request, state.max_body_bytes)
+    check_may_ask(account, asked.model)
     plan = _with_plain_money(asdict(state.service.explain(asked)))
     return Response(to_json({"object": "gradus.explanation", "plan": plan}), media_type="application/json")
 

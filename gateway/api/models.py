@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from gateway.api import examples
 from gateway.api.state import GatewayState, state_of
+from gateway.auth import account_of, may_ask
 from gateway.errors import ModelNotFound
 from gateway.schemas import ModelCard, ModelList
 
@@ -17,9 +18,13 @@ router = APIRouter(tags=["models"])
 
 @router.get("/v1/models", summary="List models and policies", response_model=ModelList)
 async def list_models(request: Request) -> dict[str, Any]:
-    """The default policy, every policy, and every configured model."""
+    """The default policy, every policy, and every configured model: those that the key may ask for."""
     state = state_of(request)
-    return {"object": "list", "data": [_card(state, name) for name in state.service.names()]}
+    account = account_of(request)
+    return {
+        "object": "list",
+        "data": [_card(state, name) for name in state.service.names() if may_ask(account, name)],
+    }
 
 
 # A path, because policies have a slash in their name.
@@ -31,9 +36,12 @@ async def list_models(request: Request) -> dict[str, Any]:
 )
 async def get_model(request: Request, name: str) -> dict[str, Any]:
     state = state_of(request)
-    if name not in state.service.names():
+    account = account_of(request)
+    if name not in state.service.names() or not may_ask(account, name):
         raise ModelNotFound(
-            f"There is no model '{name}'; there are {', '.join(state.service.names())}.", param="model"
+            f"There is no model '{name}'; there are "
+            f"{', '.join(each for each in state.service.names() if may_ask(account, each))}.",
+            param="model",
         )
     return _card(state, name)
 

@@ -1,4 +1,4 @@
-"""What the endpoints share: made by :func:`gateway.app.create_app`, kept on the application."""
+"""What the endpoints share: made by :mod:`gateway.lifecycle`, kept on the application."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import cast
 
 from starlette.requests import Request
 
+from gateway.cache.answers import AnswerCache
 from gateway.dispatch import Dispatcher
+from gateway.ledger.ledger import Ledger
 from gateway.records import Records
 from gateway.service import Service
+from gateway.settling import Cashier
 from gateway.upstreams import Upstreams
 from router.config import Config
 from router.drift import DriftMonitor
@@ -23,10 +26,19 @@ class GatewayState:
     service: Service
     dispatcher: Dispatcher
     upstreams: Upstreams
+    cache: AnswerCache
+    cashier: Cashier
+    ledger: Ledger
     started_unix_s: int
     warnings: tuple[str, ...]
     records: Records
     drift: DriftMonitor | None
+
+    async def close(self) -> None:
+        """Hear the last of jobs that were given up, and let go of servers and cache."""
+        await self.cashier.stop()
+        await self.upstreams.close()
+        await self.cache.stop()
 
     @property
     def max_body_bytes(self) -> int:

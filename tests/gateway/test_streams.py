@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from gateway.api.chat import _feed
 from gateway.api.state import GatewayState
+from gateway.caller import Caller
 from gateway.errors import WorkerLost, to_http
 from gateway.records import Records
 from gateway.replies import Reply
@@ -122,7 +123,7 @@ def test_an_error_is_the_last_event_and_no_done_follows() -> None:
 
 
 def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None:
-    async def answer(asked: object, feed: Feed) -> Reply:
+    async def answer(asked: object, caller: object, feed: Feed) -> Reply:
         feed.open({})
         return Reply("7", "stop", USAGE, {"difficulty": object()})
 
@@ -132,7 +133,7 @@ def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None
             GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer), records=Records(None))
         )
         async with asyncio.timeout(10):
-            work = asyncio.create_task(_feed(state, cast(Asked, None), feed, ENVELOPE))
+            work = asyncio.create_task(_feed(state, cast(Asked, None), cast(Caller, None), feed, ENVELOPE))
             events = await _events(feed)
             await asyncio.wait([work])
         return events

@@ -1,0 +1,165 @@
+"""What a gateway process is made of, when its parts start and stop, and how a configuration is read anew."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+
+from gateway.api.state import GatewayState
+from gateway.auth import Auth
+from gateway.cache.answers import AnswerCache
+from gateway.dispatch import Dispatcher
+from gateway.embeddings import load_embedder
+from gateway.ledger.ledger import Ledger
+from gateway.records import Records
+from gateway.running import Runner
+from gateway.service import Service
+from gateway.settings import Settings
+from gateway.settling import Cashier
+from gateway.store.database import Database
+from gateway.store.journal import StoredJournal
+from gateway.store.opening import open_database
+from gateway.up import state_home
+from gateway.upstreams import Upstreams
+from router.config import Config
+from router.errors import ConfigInvalid
+from router.opening import Opened, open_configured
+from router.rules import warm_up
+
+log = logging.getLogger(__name__)
+
+FIXED = ("redis_url", "host", "port", "auth")
+"""Of the section ``server``: what a running process cannot change."""
+
+
+def open_market(config: Config) -> Opened:
+    """What the configuration's files say, checked. Raises :class:`router.errors.ArtifactInvalid`."""
+    opened = open_configured(config, load_embedder)
+    warm_up(config.policies.values())
+    for warning in opened.warnings:
+        log.warning("%s", warning)
+    return opened
+
+
+@dataclass(slots=True)
+class Process:
+    """The parts that live as long as the process, between :meth:`start` and :meth:`stop`."""
+
+    settings: Settings
+    database: Database
+    auth: Auth
+    dispatcher: Dispatcher
+    ledger: Ledger
+    records: Records
+
+    @classmethod
+    def of(cls, settings: Settings) -> Process:
+        """Connects to nothing. Raises :class:`ConfigInvalid` or :class:`gateway.up.CannotStart`."""
+        config, gateway_id = settings.config, uuid.uuid4().hex
+        database = open_database(config.database)
+        return cls(
+            settings,
+            database,
+            Auth(config, settings.environ, database),
+            Dispatcher(config.server.redis_url, gateway_id, lost_after_s=settings.lost_after_s),
+            Ledger(config.server.redis_url, StoredJournal(database), state_home() / "spool", gateway_id),
+            Records(config.records),
+        )
+
+    async def start(self) -> None:
+        self.records.open()
+        await self.auth.start()
+        await self.dispatcher.start()
+        await self.ledger.start()
+
+    async def stop(self) -> None:
+        await self.dispatcher.stop()
+        await self.ledger.stop()
+        await self.auth.stop()
+        self.records.close()
+        self.database.close()
+
+    async def serve(self, config: Config, opened: Opened) -> GatewayState:
+        """What answers requests as this configuration says."""
+        upstreams = Upstreams(config, self.settings.environ)
+        cache = AnswerCache(config)
+        await cache.start()
+        cashier = Cashier(self.ledger, config)
+        runner = Runner(opened.market, self.dispatcher, upstreams)
+        return GatewayState(
+            config=config,
+            service=Service(opened.market, runner, cashier, cache, opened.drift),
+            dispatcher=self.dispatcher,
+            upstreams=upstreams,
+            cache=cache,
+            cashier=cashier,
+            ledger=self.ledger,
+            started_unix_s=int(time.time()),
+            warnings=opened.warnings,
+            records=self.records,
+            drift=opened.drift,
+        )
+
+
+@asynccontextmanager
+async def running(app: FastAPI, settings: Settings, opened: Opened) -> AsyncIterator[None]:
+    """The application, between its start and its end. ``app.state.reload`` reads the configuration anew."""
+    process = Process.of(settings)
+    await process.start()
+    app.state.gateway = await process.serve(settings.config, opened)
+    app.state.auth, app.state.database = process.auth, process.database
+    retired: set[asyncio.Task[None]] = set()
+
+    async def reload() -> list[str]:
+        """Serve what the configuration says now; requests that are under way end as they began.
+
+        Gives what was amiss. Raises :class:`RouterError`, and then nothing has changed.
+        """
+        config = await asyncio.to_thread(settings.read_again)
+        _refuse_fixed(settings.config, config)
+        fresh = await asyncio.to_thread(open_market, config)
+        old = app.state.gateway
+        app.state.gateway = await process.serve(config, fresh)
+        task = asyncio.create_task(_retire(old))
+        retired.add(task)
+        task.add_done_callback(retired.discard)
+        return list(fresh.warnings)
+
+    app.state.reload = reload
+    try:
+        yield
+    finally:
+        for task in retired:
+            task.cancel()
+        await asyncio.gather(*retired, return_exceptions=True)
+        await app.state.gateway.close()
+        await process.stop()
+
+
+async def _retire(old: GatewayState) -> None:
+    """Close what served the configuration before, once its last request has met its deadline."""
+    try:
+        await asyncio.sleep(max(policy.deadline_s for policy in old.config.policies.values()))
+    finally:
+        await old.close()
+
+
+def _refuse_fixed(now: Config, then: Config) -> None:
+    changed = [f"server.{name}" for name in FIXED if _of(now, name) != _of(then, name)]
+    changed += [name for name in ("database", "records") if getattr(now, name) != getattr(then, name)]
+    if changed:
+        raise ConfigInvalid(
+            f"{', '.join(changed)} cannot be changed while the gateway runs; start it again", source="reload"
+        )
+
+
+def _of(config: Config, name: str) -> Any:
+    return getattr(config.server, name)

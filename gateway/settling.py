@@ -1,0 +1,127 @@
+"""What a request is billed: reserved before it begins, settled when all that it consumed is known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+from cost_model.prices import add_usd
+from gateway.entries import Entry, Status
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.terms import Reservation
+from gateway.planning import most_tokens
+from gateway.running import Run
+from router.config import Config
+from router.types import Branch
+
+
+class Cashier:
+    """Reserves and settles for one gateway process."""
+
+    def __init__(self, ledger: Ledger, config: Config) -> None:
+        self._ledger, self._config = ledger, config
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Wait for what is still to be heard of jobs that were given up."""
+        await asyncio.gather(*self._late, return_exceptions=True)
+
+    @asynccontextmanager
+    async def billing(self, run: Run) -> AsyncIterator[Slip]:
+        """Reserve the most that the request may cost, and settle what it came to, whatever ends it.
+
+        Raises what :meth:`gateway.ledger.ledger.Ledger.reserve` does, before anything is spent.
+        """
+        caller = run.caller
+        most_usd = run.plan.worst_case_cost_usd
+        tokens = most_tokens(run.planned, self._config) if caller.account.counts_tokens else 0
+        held = await self._ledger.reserve(caller.request_id, caller.account, most_usd, tokens)
+        slip = Slip(run)
+        try:
+            yield slip
+        except asyncio.CancelledError:
+            slip.status = "cancelled"
+            raise
+        except BaseException as error:
+            slip.status, slip.error = "failed", getattr(error, "code", type(error).__name__)
+            raise
+        finally:
+            if run.given_up:
+                task = asyncio.create_task(self._settle_late(held, slip))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+            else:
+                self._settle(held, slip)
+
+    async def give(self, run: Run) -> None:
+        """Enter a request that the cache answered: it costs nothing, and counts as one all the same.
+
+        Raises as :meth:`billing`.
+        """
+        caller = run.caller
+        held = await self._ledger.reserve(caller.request_id, caller.account, Decimal(0), 0)
+        slip = Slip(run)
+        slip.cached = True
+        self._ledger.settle(held, slip.entry(held))
+
+    async def _settle_late(self, held: Reservation, slip: Slip) -> None:
+        for outcome in await asyncio.gather(*slip.run.given_up):
+            if outcome is None:
+                slip.run.bill.lose()
+            else:
+                slip.run.bill.add(outcome.usage)
+        self._settle(held, slip)
+
+    def _settle(self, held: Reservation, slip: Slip) -> None:
+        if slip.status != "answered" and not slip.run.bill.lines and not slip.run.bill.lost:
+            self._ledger.cancel(held)
+        else:
+            self._ledger.settle(held, slip.entry(held))
+
+
+class Slip:
+    """What is written of a request while it runs: its :class:`gateway.entries.Entry` in the making."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.status: Status = "answered"
+        self.error: str | None = None
+        self.branch: Branch | None = None
+        self.upstream_id: str | None = None
+        self.cached = False
+
+    def entry(self, held: Reservation) -> Entry:
+        """What is known of the cost; where a part is unknown, what was reserved for all of it."""
+        run, lines = self.run, self.run.bill.lines
+        known = None if run.bill.lost else add_usd(*(line.cost_usd for line in lines))
+        chosen = None if self.branch is None else self.branch.chosen
+        return Entry(
+            id=held.id,
+            at=held.at,
+            status=self.status,
+            billed_usd=most_likely_usd(known, held, run),
+            lines=lines,
+            estimated=known is None or run.bill.is_estimated,
+            asked=run.asked.model,
+            policy=run.planned.policy,
+            route=None if chosen is None else chosen.route,
+            answered=None if chosen is None else chosen.model,
+            strategy=None if chosen is None else chosen.strategy.name,
+            cached=self.cached,
+            error=self.error,
+            seconds=time.perf_counter() - run.began_s,
+            upstream_id=self.upstream_id,
+            tags={} if run.caller.account.key is None else run.caller.account.key.tags,
+        )
+
+
+def most_likely_usd(known: Decimal | None, held: Reservation, run: Run) -> Decimal:
+    """``known``; else what was reserved; else, of a request without any cap, the part that is known."""
+    if known is not None:
+        return known
+    if held.reserved_usd is not None:
+        return held.reserved_usd
+    return sum((line.cost_usd for line in run.bill.lines if line.cost_usd is not None), Decimal(0))
