@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 from cost_model.prices import add_usd
@@ -16,10 +17,11 @@ from gateway.caller import Caller
 from gateway.dispatch import Dispatcher, LastWords
 from gateway.errors import GatewayError, JobFailed
 from gateway.fallback import OVERFLOWS, plan_after, plan_for_gave_up
-from gateway.planning import Planned
+from gateway.planning import Planned, most_tokens
 from gateway.replies import Listener
 from gateway.translate import Asked, headers_of, known_headers
 from gateway.upstreams import Calls, Question, Said, Upstreams
+from router.config import Config
 from router.market import Market
 from router.pricing import fees_of
 from router.types import Alternative, Branch, Decision, Job, Outcome, Plan
@@ -56,6 +58,21 @@ class Run:
     @property
     def plan(self) -> Plan:
         return self.planned.plan
+
+    @property
+    def asked_for(self) -> str:
+        return self.asked.model
+
+    @property
+    def policy(self) -> str | None:
+        return self.planned.policy
+
+    @property
+    def most_usd(self) -> Decimal | None:
+        return self.plan.worst_case_cost_usd
+
+    def most_tokens(self, config: Config) -> int:
+        return most_tokens(self.planned, config)
 
     def open(self, headers: Mapping[str, str]) -> None:
         """Tell who listens that the answer is under way."""

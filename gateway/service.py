@@ -105,7 +105,8 @@ class Service:
                 branch, answer = await self._runner.follow(run)
                 if answer.server:
                     branch = replace(branch, chosen=replace(branch.chosen, model=answer.server))
-                slip.branch, slip.upstream_id = branch, answer.upstream_id
+                chosen = branch.chosen
+                slip.answer(chosen.route, chosen.model, chosen.strategy.name, answer.upstream_id)
         except GatewayError as error:
             error.account = run.bill.account() if run.bill.lines else None
             raise

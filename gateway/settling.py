@@ -7,15 +7,42 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Protocol
 
 from cost_model.prices import add_usd
+from gateway.bill import Bill
+from gateway.caller import Caller
+from gateway.dispatch import LastWords
 from gateway.entries import Entry, Status
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.terms import Reservation
-from gateway.planning import most_tokens
-from gateway.running import Run
 from router.config import Config
-from router.types import Branch
+from router.types import Route
+
+
+class Billed(Protocol):
+    """A request, as far as its bill is concerned: a chat, or what is passed through.
+
+    ``given_up`` is what is still to be heard of jobs that were given up.
+    """
+
+    caller: Caller
+    bill: Bill
+    began_s: float
+    given_up: list[LastWords]
+
+    @property
+    def asked_for(self) -> str:
+        """The request's ``model``."""
+        ...
+
+    @property
+    def policy(self) -> str | None: ...
+
+    @property
+    def most_usd(self) -> Decimal | None: ...
+
+    def most_tokens(self, config: Config) -> int: ...
 
 
 class Cashier:
@@ -30,15 +57,14 @@ class Cashier:
         await asyncio.gather(*self._late, return_exceptions=True)
 
     @asynccontextmanager
-    async def billing(self, run: Run) -> AsyncIterator[Slip]:
+    async def billing(self, run: Billed) -> AsyncIterator[Slip]:
         """Reserve the most that the request may cost, and settle what it came to, whatever ends it.
 
         Raises what :meth:`gateway.ledger.ledger.Ledger.reserve` does, before anything is spent.
         """
         caller = run.caller
-        most_usd = run.plan.worst_case_cost_usd
-        tokens = most_tokens(run.planned, self._config) if caller.account.counts_tokens else 0
-        held = await self._ledger.reserve(caller.request_id, caller.account, most_usd, tokens)
+        tokens = run.most_tokens(self._config) if caller.account.counts_tokens else 0
+        held = await self._ledger.reserve(caller.request_id, caller.account, run.most_usd, tokens)
         slip = Slip(run)
         try:
             yield slip
@@ -56,7 +82,7 @@ class Cashier:
             else:
                 self._settle(held, slip)
 
-    async def give(self, run: Run) -> None:
+    async def give(self, run: Billed) -> None:
         """Enter a request that the cache answered: it costs nothing, and counts as one all the same.
 
         Raises as :meth:`billing`.
@@ -85,19 +111,24 @@ class Cashier:
 class Slip:
     """What is written of a request while it runs: its :class:`gateway.entries.Entry` in the making."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Billed) -> None:
         self.run = run
         self.status: Status = "answered"
         self.error: str | None = None
-        self.branch: Branch | None = None
+        self.route: Route | None = None
+        self.answered: str | None = None
+        self.strategy: str | None = None
         self.upstream_id: str | None = None
         self.cached = False
+
+    def answer(self, route: Route, model: str, strategy: str, upstream_id: str | None) -> None:
+        """Write down whose answer it is; ``upstream_id`` is its id at the server."""
+        self.route, self.answered, self.strategy, self.upstream_id = route, model, strategy, upstream_id
 
     def entry(self, held: Reservation) -> Entry:
         """What is known of the cost; where a part is unknown, what was reserved for all of it."""
         run, lines = self.run, self.run.bill.lines
         known = None if run.bill.lost else add_usd(*(line.cost_usd for line in lines))
-        chosen = None if self.branch is None else self.branch.chosen
         return Entry(
             id=held.id,
             at=held.at,
@@ -105,11 +136,11 @@ class Slip:
             billed_usd=most_likely_usd(known, held, run),
             lines=lines,
             estimated=known is None or run.bill.is_estimated,
-            asked=run.asked.model,
-            policy=run.planned.policy,
-            route=None if chosen is None else chosen.route,
-            answered=None if chosen is None else chosen.model,
-            strategy=None if chosen is None else chosen.strategy.name,
+            asked=run.asked_for,
+            policy=run.policy,
+            route=self.route,
+            answered=self.answered,
+            strategy=self.strategy,
             cached=self.cached,
             error=self.error,
             seconds=time.perf_counter() - run.began_s,
@@ -118,7 +149,7 @@ class Slip:
         )
 
 
-def most_likely_usd(known: Decimal | None, held: Reservation, run: Run) -> Decimal:
+def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> Decimal:
     """``known``; else what was reserved; else, of a request without any cap, the part that is known."""
     if known is not None:
         return known
