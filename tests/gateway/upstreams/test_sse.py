@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ def test_every_cut_gives_the_same_events(texts: list[str], cuts: list[int], newl
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
     events = Events()
 
-    found = [event for a, b in zip(places, places[1:], strict=False) for event in events.feed(stream[a:b])]
+    found = [event for a, b in pairwise(places) for event in events.feed(stream[a:b])]
 
     assert [data for _, data in [*found, *events.end()]] == sent
     assert [raw for raw, _ in found] == [b"data: " + data + b"\n\n" for data in sent]
