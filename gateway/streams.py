@@ -15,6 +15,9 @@ from gateway.errors import HttpError
 from gateway.upstreams.port import Said
 
 DONE: Final = b"data: [DONE]\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+KEEP_ALIVE_S: Final = 10.0
+"""A comment is sent after so long a silence: proxies close connections that say nothing."""
 MOST_WAITING: Final = 64
 """Events that a slow client is behind before no more are read for it."""
 _FIELDS: Final = frozenset({"id", "object", "created", "model"})
@@ -48,7 +51,77 @@ class Envelope:
         }
 
 
-class Feed:
+class Outbox:
+    """Events on their way to one client."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._taken = asyncio.Event()
+        self.opened: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+
+    def open(self, headers: Mapping[str, str]) -> None:
+        """The request is under way: the response may begin, with what is known already in its headers."""
+        if not self.opened.done():
+            self.opened.set_result(headers)
+
+    def fail(self, error: HttpError) -> None:
+        """An error after the response began: the last event, in the shape that OpenAI's clients raise."""
+        self._put(event_of(error.body))
+        self._end()
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """What is to be sent: events, those together that came while the client was busy with others."""
+        ended = False
+        while not ended:
+            ready = [await self._queue.get()]
+            while not self._queue.empty():
+                ready.append(self._queue.get_nowait())
+            self._taken.set()
+            ended = ready[-1] is None
+            if events := b"".join(filter(None, ready)):
+                yield events
+
+    def _put(self, events: bytes) -> None:
+        self._queue.put_nowait(events)
+
+    def _end(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def _client_keeps_up(self) -> None:
+        while self._queue.qsize() > MOST_WAITING:
+            self._taken.clear()
+            await self._taken.wait()
+
+
+class RawFeed(Outbox):
+    """The events of a server as they came, but for usage that the client did not ask for.
+
+    ``says_done``: the stream ends with ``[DONE]``, as all do but those of responses.
+    """
+
+    def __init__(self, headers: Mapping[str, str], *, include_usage: bool, says_done: bool) -> None:
+        super().__init__()
+        self._headers, self._include_usage, self._says_done = headers, include_usage, says_done
+        self.upstream_id: str | None = None
+
+    def opens(self, model: str) -> None:
+        self.open({**self._headers, "x-gradus-model": model})
+
+    async def hears(self, said: Sequence[Said]) -> None:
+        if self.upstream_id is None:
+            first = said[0].data
+            self.upstream_id = first.get("id") or (first.get("response") or {}).get("id")
+        if events := b"".join(each.raw for each in said if self._include_usage or not _is_usage(each.data)):
+            self._put(events)
+        await self._client_keeps_up()
+
+    def finish(self) -> None:
+        if self._says_done:
+            self._put(DONE)
+        self._end()
+
+
+class Feed(Outbox):
     """Turns what happens to one request into the events of its stream.
 
     The chunk that ends the answer is held back until :meth:`finish`: when the client wants no usage chunk,
@@ -57,24 +130,17 @@ class Feed:
     """
 
     def __init__(self, envelope: Envelope, include_usage: bool) -> None:
+        super().__init__()
         self._envelope = envelope
         self._include_usage = include_usage
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._taken = asyncio.Event()
         self._said_role = False
         self._said_text = False
         self._is_theirs: bool | None = None
         self._held: Said | None = None
-        self.opened: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
-
-    def open(self, headers: Mapping[str, str]) -> None:
-        """The request is under way: the response may begin, with what is known already in its headers."""
-        if not self.opened.done():
-            self.opened.set_result(headers)
 
     def progress(self, stage: str, done: int, total: int) -> None:
         self._say_role()
-        self._queue.put_nowait(f": gradus {stage} {done}/{total}\n\n".encode())
+        self._put(f": gradus {stage} {done}/{total}\n\n".encode())
 
     def text(self, text: str) -> None:
         self._say_role()
@@ -85,14 +151,12 @@ class Feed:
         """Chunks of a server, those that came in at once. Returns when the client keeps up."""
         ready = [raw for each in said for raw in self._passed_on(each)]
         if ready:
-            self._queue.put_nowait(b"".join(ready))
-        while self._queue.qsize() > MOST_WAITING:
-            self._taken.clear()
-            await self._taken.wait()
+            self._put(b"".join(ready))
+        await self._client_keeps_up()
 
     def _passed_on(self, said: Said) -> Iterator[bytes]:
         """What can go out, once this chunk is here: itself, unless it may be the last."""
-        if not said.data.get("choices") and said.data.get("usage"):
+        if _is_usage(said.data):
             return  # it is in the bill
         chunk = self._ours(said)
         self._said_text = self._said_role = True
@@ -143,28 +207,11 @@ class Feed:
                 self.text(line)
         last = self._held.data if self._held else self._envelope.chunk([_choice({}, finish_reason)])
         if self._include_usage:
-            self._queue.put_nowait(self._held.raw if self._held else event_of(last))
+            self._put(self._held.raw if self._held else event_of(last))
             last = self._envelope.chunk([], usage=usage)
         self._say({**last, "gradus": gradus})
-        self._queue.put_nowait(DONE)
-        self._queue.put_nowait(None)
-
-    def fail(self, error: HttpError) -> None:
-        """An error after the response began: the last event, in the shape that OpenAI's clients raise."""
-        self._say(error.body)
-        self._queue.put_nowait(None)
-
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """What is to be sent: events, those together that came while the client was busy with others."""
-        ended = False
-        while not ended:
-            ready = [await self._queue.get()]
-            while not self._queue.empty():
-                ready.append(self._queue.get_nowait())
-            self._taken.set()
-            ended = ready[-1] is None
-            if events := b"".join(filter(None, ready)):
-                yield events
+        self._put(DONE)
+        self._end()
 
     def start(self) -> None:
         """The role, at once: what a person sees as "it is writing"."""
@@ -176,12 +223,17 @@ class Feed:
             self._say(self._envelope.chunk([_choice({"role": "assistant", "content": ""})]))
 
     def _say(self, data: Mapping[str, Any]) -> None:
-        self._queue.put_nowait(event_of(data))
+        self._put(event_of(data))
 
 
 def event_of(data: Mapping[str, Any]) -> bytes:
     """The event whose data is this JSON."""
     return b"data: " + to_json(data) + b"\n\n"
+
+
+def _is_usage(chunk: Mapping[str, Any]) -> bool:
+    """Whether it is the chunk that says nothing but usage."""
+    return not chunk.get("choices") and "choices" in chunk and bool(chunk.get("usage"))
 
 
 def _without_role(choice: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,7 +251,7 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, work: asyncio.Task[None], headers: Mapping[str, str]) -> None:
+    def __init__(self, feed: Outbox, work: asyncio.Task[None], headers: Mapping[str, str]) -> None:
         super().__init__(
             feed.events(), headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers}
         )
