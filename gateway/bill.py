@@ -81,6 +81,11 @@ class Bill:
     def lines(self) -> tuple[Usage, ...]:
         return merge(self._lines)
 
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Of all lines; ``None`` as soon as one's is unknown."""
+        return add_usd(*(line.cost_usd for line in self._lines))
+
     def usage(self, reported: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """OpenAI's usage object, over all lines, with what else a server ``reported``."""
         reported = reported or {}
@@ -108,7 +113,7 @@ class Bill:
         return {
             "tokens": tokens,
             "flops": sum(known_flops) if len(known_flops) == len(lines) else None,
-            "cost_usd": decimal_text(add_usd(*(line.cost_usd for line in lines))),
+            "cost_usd": decimal_text(self.cost_usd),
             "lines": [
                 {
                     "purpose": line.purpose,

@@ -19,6 +19,7 @@ from gateway.cache.answers import AnswerCache
 from gateway.dispatch import Dispatcher
 from gateway.embeddings import load_embedder
 from gateway.ledger.ledger import Ledger
+from gateway.passthrough import Passthrough
 from gateway.records import Records
 from gateway.running import Runner
 from gateway.service import Service
@@ -97,6 +98,7 @@ class Process:
         return GatewayState(
             config=config,
             service=Service(opened.market, runner, cashier, cache, opened.drift),
+            passthrough=Passthrough(opened.market, upstreams, cashier),
             dispatcher=self.dispatcher,
             upstreams=upstreams,
             cache=cache,

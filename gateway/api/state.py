@@ -10,6 +10,7 @@ from starlette.requests import Request
 from gateway.cache.answers import AnswerCache
 from gateway.dispatch import Dispatcher
 from gateway.ledger.ledger import Ledger
+from gateway.passthrough import Passthrough
 from gateway.records import Records
 from gateway.service import Service
 from gateway.settling import Cashier
@@ -24,6 +25,7 @@ class GatewayState:
 
     config: Config
     service: Service
+    passthrough: Passthrough
     dispatcher: Dispatcher
     upstreams: Upstreams
     cache: AnswerCache

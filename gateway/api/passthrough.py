@@ -1,0 +1,129 @@
+"""``POST /v1/completions``, ``/v1/embeddings`` and ``/v1/responses``: passed through to models by name."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api import examples
+from gateway.api.body import read_body
+from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
+from gateway.api.state import GatewayState, state_of
+from gateway.auth import account_of, check_may_ask
+from gateway.bill import decimal_text
+from gateway.cache.control import control_of
+from gateway.caller import Caller
+from gateway.errors import to_http
+from gateway.passthrough import Direct, Passed, read
+from gateway.streams import EventStream, RawFeed
+from gateway.translate import headers_of
+from router.config import Endpoint
+
+router = APIRouter(tags=["passed through"])
+
+_PREFIXES: Final[dict[Endpoint, str]] = {"completions": "cmpl", "embeddings": "embd", "responses": "resp"}
+
+
+def _described(required: str, example: dict[str, Any]) -> dict[str, Any]:
+    """How OpenAPI describes a body that is the server's own business."""
+    schema = {
+        "type": "object",
+        "properties": {"model": {"type": "string", "description": "A configured model that has it"}},
+        "required": ["model", required],
+        "additionalProperties": True,
+    }
+    content = {"application/json": {"schema": schema, "example": example}}
+    answer = {"description": "The server's answer, as it came", "content": {"application/json": {}}}
+    return {"requestBody": {"required": True, "content": content}, "responses": {"200": answer}}
+
+
+@router.post(
+    "/v1/completions",
+    summary="Continue a text",
+    responses=examples.ERRORS,
+    openapi_extra=_described("prompt", {"model": "large", "prompt": "Once upon a time", "max_tokens": 64}),
+)
+async def completions(request: Request) -> Response:
+    """As the model's server answers, streamed or not. Nothing is routed: `model` is a configured name."""
+    return await _pass(request, "completions")
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Embed texts",
+    responses=examples.ERRORS,
+    openapi_extra=_described("input", {"model": "embedder", "input": ["a text", "another"]}),
+)
+async def embeddings(request: Request) -> Response:
+    """As the model's server answers. `model` is a configured name."""
+    return await _pass(request, "embeddings")
+
+
+@router.post(
+    "/v1/responses",
+    summary="Answer with OpenAI's Responses API",
+    responses=examples.ERRORS,
+    openapi_extra=_described("input", {"model": "large", "input": "What is 3 + 4?"}),
+)
+async def responses(request: Request) -> Response:
+    """As the model's server answers, streamed or not. Nothing is routed: `model` is a configured name."""
+    return await _pass(request, "responses")
+
+
+async def _pass(request: Request, endpoint: Endpoint) -> Response:
+    state, account = state_of(request), account_of(request)
+    asked = read(await read_body(request, state.max_body_bytes), endpoint)
+    check_may_ask(account, asked.model)
+    request_id = f"{_PREFIXES[endpoint]}-{uuid.uuid4().hex}"
+    caller = Caller(request_id, account, control_of(request.headers.get("cache-control")))
+    if asked.stream:
+        return await _stream(request, state, asked, caller)
+    work = asyncio.create_task(state.passthrough.answer(asked, caller))
+    try:
+        if not await before_disconnect(request, work):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+    finally:
+        work.cancel()  # which closes the connection to its server
+    passed = work.result()
+    return Response(passed.raw, headers=_headers(request_id, passed), media_type="application/json")
+
+
+def _headers(request_id: str, passed: Passed) -> dict[str, str]:
+    said = {"route": "large", "model": passed.model, "cost_usd": decimal_text(passed.cost_usd)}
+    return {"x-request-id": request_id, **headers_of(said)}
+
+
+async def _stream(request: Request, state: GatewayState, asked: Direct, caller: Caller) -> Response:
+    """Begins with the first event of the server; what fails before that is an error like any other."""
+    feed = RawFeed(
+        {"x-request-id": caller.request_id, "x-gradus-route": "large"},
+        include_usage=asked.include_usage,
+        says_done=asked.endpoint != "responses",
+    )
+    work = asyncio.create_task(_feed(state, asked, caller, feed))
+    under_way = False
+    try:
+        if not await before_disconnect(request, feed.opened):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        headers = feed.opened.result()
+        under_way = True
+    finally:
+        if not under_way:
+            work.cancel()
+    return EventStream(feed, work, headers)
+
+
+async def _feed(state: GatewayState, asked: Direct, caller: Caller, feed: RawFeed) -> None:
+    try:
+        await state.passthrough.answer(asked, caller, feed)
+        feed.finish()
+    except Exception as error:
+        if feed.opened.done():
+            feed.fail(to_http(error))
+        else:
+            feed.opened.set_exception(error)
