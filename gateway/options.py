@@ -98,6 +98,10 @@ class GradusOptions(_Strict):
         default=None, description="Whether the answer may come out of the cache, and go into it"
     )
 
+    progress: bool | None = Field(
+        default=None, description="Whether a stream tells its progress in events named gradus.progress"
+    )
+
     @field_validator("budget")
     @classmethod
     def _one_answer_is_one(cls, budget: int | None, info: ValidationInfo) -> int | None:
@@ -107,7 +111,7 @@ class GradusOptions(_Strict):
 
     def wish(self) -> Wish | None:
         """``None`` where nothing is said of the search."""
-        if self.model_fields_set <= {"task", "cache"}:
+        if self.model_fields_set <= {"task", "cache", "progress"}:
             return None
         stopping = self.stopping
         return Wish(

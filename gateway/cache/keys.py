@@ -34,8 +34,8 @@ NEUTRAL: Final = frozenset(
 )
 """Fields that say who asks, how to file it and how to send it, and change no answer."""
 
-_OURS: Final = "cache"
-"""The option of ``gradus`` that is about this cache, and not about the answer."""
+_OURS: Final = frozenset({"cache", "progress"})
+"""Options of ``gradus`` that are about how the answer is had, and not about the answer."""
 
 
 def neutral_fields(config: Config) -> frozenset[str]:
@@ -70,7 +70,7 @@ def key_of(
             for name in sorted(body)
             if name not in neutral
         },
-        "gradus": {name: options[name] for name in sorted(options) if name != _OURS},
+        "gradus": {name: options[name] for name in sorted(options) if name not in _OURS},
         "policy": policy,
         "tenant": tenant,
         "may": None if key is None else [key.models, key.policies],

@@ -60,6 +60,14 @@ def test_progress_is_a_comment_that_clients_skip(url: str, worker: ScriptedWorke
     assert lines[-1] == "data: [DONE]"
 
 
+def test_progress_is_an_event_for_who_asks(url: str, worker: ScriptedWorker) -> None:
+    body = {"model": "gradus", "messages": MESSAGES, "stream": True, "gradus": {"progress": True}}
+    text = httpx.post(f"{url}/v1/chat/completions", json=body).text
+
+    assert 'event: gradus.progress\ndata: {"stage":"probe","done":4,"total":4}\n\n' in text
+    assert "\n: gradus" not in text
+
+
 def test_an_escalated_stream_passes_the_large_models_text_on_as_it_comes(
     client: openai.OpenAI, worker: ScriptedWorker
 ) -> None:

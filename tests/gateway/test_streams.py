@@ -17,7 +17,7 @@ from gateway.caller import Caller
 from gateway.errors import WorkerLost, to_http
 from gateway.records import Records
 from gateway.replies import Reply
-from gateway.streams import Envelope, Feed
+from gateway.streams import Envelope, Feed, Outbox
 from gateway.translate import Asked
 from gateway.upstreams.port import Said
 
@@ -141,3 +141,10 @@ def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None
     events = asyncio.run(run())
 
     assert json.loads(events[-1].removeprefix(b"data: "))["error"]["code"] == "internal_error"
+
+
+def test_a_silent_stream_is_kept_alive_by_comments() -> None:
+    async def run() -> bytes:
+        return await anext(Outbox(keep_alive_s=0.01).events())
+
+    assert asyncio.run(run()) == b": keep-alive\n\n"
