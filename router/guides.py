@@ -92,15 +92,33 @@ def is_allowed(policy: Policy, way: Way) -> bool:
     return bool(names & set(policy.allow))
 
 
-def way_named(name: str, policy: Policy) -> Way:
-    """The way that a rule names: "small", "large", a model, or a search ("majority@16")."""
+def ways_named(name: str, policy: Policy) -> list[Way]:
+    """What a rule names: "small", "large", a model, or a search ("majority@16").
+
+    "large" is the first large model, and where that cannot serve, the next that the policy allows.
+    """
     strategy, _, samples = name.partition("@")
     if samples:
         spec = replace(policy.budget(), name=cast(StrategyName, strategy), samples=int(samples))
-        return Way(name, "small", policy.small, spec)
+        return [Way(name, "small", policy.small, spec)]
     if name in (SMALL, policy.small):
-        return Way(SMALL, "small", policy.small, StrategySpec("direct"))
-    model = policy.large if name == LARGE and policy.large else name
+        return [Way(SMALL, "small", policy.small, StrategySpec("direct"))]
+    return large_ways(policy) if name == LARGE else [_answer_of(name)]
+
+
+def large_ways(policy: Policy) -> list[Way]:
+    """One answer of each large model that the policy allows, the first first."""
+    return [way for way in map(_answer_of, policy.larges) if is_allowed(policy, way)]
+
+
+def expectation_of(way: Way, policy: Policy, outlook: Outlook) -> Expectation:
+    """Of a way without a probe, for a query of unknown difficulty: of large models the first is measured."""
+    if way.route == "small":
+        return outlook.small
+    return outlook.large if way.model == policy.large else outlook.assumed_large
+
+
+def _answer_of(model: str) -> Way:
     return Way(model, "large", model, StrategySpec("direct"))
 
 

@@ -34,16 +34,16 @@ from router.config import Policy, Rule
 from router.decision import MOST_USD, NOTHING
 from router.errors import CannotHonour, RefusedByRule, UnknownPolicy
 from router.features.conversation import text_of
-from router.guides import way_named
+from router.guides import expectation_of, large_ways, ways_named
 from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Market
 from router.outlooks import Expectation
 from router.pricing import Ask, ask_of, direct_answer, priced, search
-from router.prospects import Guide
+from router.prospects import Guide, Way
 from router.reasons import in_doubt
 from router.rules import first_rule
 from router.table import Table, lay_out
-from router.types import Branch, Plan, ProbeStage, Query, Worth
+from router.types import Alternative, Branch, Plan, ProbeStage, Query, Worth
 from router.weighing import Weighed, weigh
 from router.wish import Wish, grant
 from router.words import listed, say, usd
@@ -210,49 +210,74 @@ def _in_every_bin(branches: Sequence[Branch]) -> str:
 
 def _ruled(query: Query, policy_name: str, market: Market, ask: Ask, rule: Rule) -> Plan:
     """One branch: what the rule says, whatever a predictor would."""
-    policy, average = market.config.policies[policy_name], market.average[policy_name]
+    policy = market.config.policies[policy_name]
     name = f"rule {rule.name!r}" if rule.name else "a rule"
     if rule.use is None:
         raise RefusedByRule(f"{name} of policy {policy_name!r} refuses this request: {rule.refuse}")
-    way = way_named(rule.use, policy)
-    model = market.config.models[way.model]
-    needs = unmet_needs(query, model)
-    if needs and (way.spec.name != "direct" or model.engine == "transformers"):
+    ways = ways_named(rule.use, policy)
+    able = [way for way in ways if _honours(query, market, way)]
+    if not able:
+        needs = unmet_needs(query, market.config.models[ways[0].model])
         raise CannotHonour(
-            f"{listed(needs)}: {way.model} cannot honour that, and {name} sends this there", needs
+            f"{listed(needs)}: {ways[0].model} cannot honour that, and {name} sends this there", needs
         )
-    if not readers_of(market, [way.model], ask):
-        too_long(market, ask, [way.model])
-    expectation = average.small if way.route == "small" else average.large
-    chosen = priced(market, policy_name, way, expectation, ask, probes=0)
-    if not allowed(chosen.worst_case_cost_usd, policy.max_cost_usd):
-        over_cap(policy_name, policy.max_cost_usd, [chosen])
-    return _one_branch(policy_name, Branch(None, chosen, (), f"{name} says so: {say(chosen)}"), policy)
+    chosen = _first_to_serve(policy_name, market, ask, able, [way.model for way in able])
+    reason = f"{name} says so: {say(chosen)}{_in_place_of(ways[0], chosen)}"
+    return _one_branch(policy_name, Branch(None, chosen, (), reason), policy)
 
 
 def _only_large(query: Query, policy_name: str, market: Market, ask: Ask, needs: Sequence[str]) -> Plan:
     """One branch, of a query that the small model cannot serve."""
     policy = market.config.policies[policy_name]
-    models = [name for name in (policy.small, policy.large) if name]
-    large = None if policy.large is None else market.config.models[policy.large]
-    in_worker = large is not None and large.engine == "transformers"
-    if needs and (large is None or (in_worker and unmet_needs(query, large))):
+    ways = large_ways(policy)
+    able = [way for way in ways if _honours(query, market, way)]
+    if ways and not able:
+        needs = needs or unmet_needs(query, market.config.models[ways[0].model])
+    if needs and not able:
+        has = "has" if policy.allow is None else "allows"
         raise CannotHonour(
-            f"{listed(needs)}: a search cannot honour that, and policy {policy_name!r} has no upstream "
+            f"{listed(needs)}: a search cannot honour that, and policy {policy_name!r} {has} no upstream "
             "model that could; leave it out, or configure a large model of engine openai or litellm",
             needs,
         )
-    if policy.large is None or not readers_of(market, [policy.large], ask):
-        too_long(market, ask, models)
-    answer = direct_answer(market, "large", policy.large, market.average[policy_name].large, ask)
-    if not allowed(answer.worst_case_cost_usd, policy.max_cost_usd):
-        over_cap(policy_name, policy.max_cost_usd, [answer])
+    answer = _first_to_serve(policy_name, market, ask, able, [policy.small, *(way.model for way in able)])
     reason = (
-        f"{listed(needs)}: a search cannot honour that, so {policy.large} answers"
+        f"{listed(needs)}: a search cannot honour that, so {answer.model} answers"
         if needs
         else f"the prompt of about {ask.prompt.expected} tokens is longer than {policy.small} reads"
     )
-    return _one_branch(policy_name, Branch(None, answer, (), reason), policy)
+    branch = Branch(None, answer, (), reason + _in_place_of(ways[0], answer))
+    return _one_branch(policy_name, branch, policy)
+
+
+def _honours(query: Query, market: Market, way: Way) -> bool:
+    """What an upstream model is asked it gets as it is; searches and workers honour what is known of them."""
+    model = market.config.models[way.model]
+    is_passed_on = way.spec.name == "direct" and model.engine != "transformers"
+    return is_passed_on or not unmet_needs(query, model)
+
+
+def _first_to_serve(
+    policy_name: str, market: Market, ask: Ask, ways: Sequence[Way], models: Sequence[str]
+) -> Alternative:
+    """The first of ``ways`` that reads the prompt and keeps to the cap; ``models`` might have read it."""
+    policy, average = market.config.policies[policy_name], market.average[policy_name]
+    readers = readers_of(market, [way.model for way in ways], ask)
+    if not readers:
+        too_long(market, ask, models)
+    offers = [
+        priced(market, policy_name, way, expectation_of(way, policy, average), ask, probes=0)
+        for way in ways
+        if way.model in readers
+    ]
+    kept = [offer for offer in offers if allowed(offer.worst_case_cost_usd, policy.max_cost_usd)]
+    if not kept:
+        over_cap(policy_name, policy.max_cost_usd, offers)
+    return kept[0]
+
+
+def _in_place_of(first: Way, chosen: Alternative) -> str:
+    return "" if chosen.model == first.model else f", in place of {first.model}, which cannot serve this"
 
 
 def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) -> Plan:

@@ -19,7 +19,7 @@ from router.cost_grid import ask_for
 from router.decision import NOTHING
 from router.features.evidence import FEATURES
 from router.forecast import Forecast
-from router.guides import way_named
+from router.guides import expectation_of, large_ways, ways_named
 from router.limits import allowed, readers_of
 from router.outcomes import SMALL
 from router.policy import readers_of_unseen
@@ -115,7 +115,7 @@ class Replayer:
         tokens = chunk.prompt_tokens[row]
         rule = first_rule(chunk.query(row), self._policy, round(tokens))
         if rule is not None and rule.use is not None:
-            self._answer(decided, chunk, np.array([row]), way_named(rule.use, self._policy), tokens)
+            self._answer(decided, chunk, np.array([row]), ways_named(rule.use, self._policy), tokens)
         return rule is not None
 
     def _alike(self, chunk: Chunk, unseen: Bools, rest: Bools) -> Iterator[tuple[_Kind, Indices]]:
@@ -136,9 +136,7 @@ class Replayer:
         ask = ask_for(tokens)
         readers = readers_of(self._market, self._models, ask)
         if self._policy.small not in readers:
-            large = self._policy.large
-            if large is not None:
-                self._answer(decided, chunk, rows, Way(large, "large", large, DIRECT), tokens)
+            self._answer(decided, chunk, rows, large_ways(self._policy), tokens)
             return
         guide, prospect = self._prospect(chunk, rows, unseen=unseen)
         if kind not in self._rehearsals:
@@ -183,29 +181,35 @@ class Replayer:
         stuck = rows[(played.way == NOTHING) & (played.samples == 0)]
         if len(stuck):
             small = self._policy.small
-            self._answer(decided, chunk, stuck, Way(SMALL, "small", small, DIRECT), kind[0])
+            self._answer(decided, chunk, stuck, [Way(SMALL, "small", small, DIRECT)], kind[0])
 
-    def _answer(self, decided: Decided, chunk: Chunk, rows: Indices, way: Way, tokens: float) -> None:
-        """One way without a probe, if contexts and the cap allow it; else these are refused."""
-        average = self._market.average[self._contender.policy_name]
-        expectation = average.small if way.route == "small" else average.large
-
-        def price(ask: Ask) -> Alternative:
-            return priced(self._market, self._contender.policy_name, way, expectation, ask, probes=0)
-
+    def _answer(
+        self, decided: Decided, chunk: Chunk, rows: Indices, ways: Sequence[Way], tokens: float
+    ) -> None:
+        """The first of these that contexts and the cap allow, without a probe; else these are refused."""
         most, usual = ask_for(tokens), ask_for(chunk.prompt_tokens[rows].mean())
-        readable = readers_of(self._market, [way.model], most)
-        if not readable or not allowed(price(most).worst_case_cost_usd, self._policy.max_cost_usd):
+        readers = readers_of(self._market, [way.model for way in ways], most)
+        for way in ways:
+            offer = self._priced(way, most)
+            if way.model in readers and allowed(offer.worst_case_cost_usd, self._policy.max_cost_usd):
+                break
+        else:
             decided.way[rows] = self._names[REFUSED]
             for came in (decided.right, decided.cost_usd, decided.expected_right, decided.expected_usd):
                 came[rows] = 0
             return
-        expected_usd = usd_or_nan(price(usual).expected_cost_usd)
+        expected = self._priced(way, usual)
         (column,) = chunk.columns([way])
         decided.way[rows] = self._place(way)
         decided.right[rows] = pick(chunk.table.right, [column])[rows, 0]
         decided.cost_usd[rows] = pick(chunk.table.cost_usd, [column])[rows, 0]
-        decided.expected_right[rows], decided.expected_usd[rows] = expectation.right, expected_usd
+        decided.expected_right[rows] = expected.accuracy
+        decided.expected_usd[rows] = usd_or_nan(expected.expected_cost_usd)
+
+    def _priced(self, way: Way, ask: Ask) -> Alternative:
+        name = self._contender.policy_name
+        expectation = expectation_of(way, self._policy, self._market.average[name])
+        return priced(self._market, name, way, expectation, ask, probes=0)
 
     def _place(self, way: Way) -> int:
         return self._names.setdefault(way.name, len(self._names))

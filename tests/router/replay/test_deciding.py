@@ -89,6 +89,17 @@ def test_every_row_goes_the_way_that_it_goes_online(
     assert len(differing) <= len(online) // 100
 
 
+def test_where_the_first_large_model_reads_too_little_the_next_answers_as_it_does_online(
+    folder: Path, outcomes: OutcomeTable
+) -> None:
+    contender = _contender(folder, "tabled.yaml", "several")
+    names = _names(_decide(contender, outcomes))
+    online = [_online(contender.market, "several", outcomes, row)[0] for row in range(len(outcomes))]
+    large = [row for row, name in enumerate(online) if name in ("near", "grand")]
+    assert [names[row] for row in large] == [online[row] for row in large]
+    assert {online[row] for row in large} == {"near", "grand"}
+
+
 def test_a_cap_allows_what_it_allows_a_prompt_up_to_a_tenth_longer(
     folder: Path, outcomes: OutcomeTable
 ) -> None:

@@ -33,6 +33,13 @@ models:
     context_tokens: 4096
     max_tokens: 200
     price: {usd_per_million_prompt_tokens: 1, usd_per_million_completion_tokens: 2}
+  near:
+    engine: openai
+    base_url: http://near.example/v1
+    upstream_model: near
+    context_tokens: 512
+    max_tokens: 200
+    price: {usd_per_million_prompt_tokens: 1, usd_per_million_completion_tokens: 2}
 verifiers:
   prm:
     kind: prm
@@ -59,6 +66,7 @@ policies:
     rules:
       - {when: {pattern: integral}, use: large}
       - {when: {pattern: apples}, refuse: no fruit}
+  several: {<<: *default, large: [near, grand], rules: [{when: {pattern: integral}, use: large}]}
 """
 
 
