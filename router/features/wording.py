@@ -89,8 +89,7 @@ def _features(text: str) -> list[float]:
     tokens = _TOKEN.findall(text)
     lowered = [token.lower() for token in tokens]
     groups = [0] * len(_LISTS)
-    for token in lowered:
-        at = _GROUP.get(token)
+    for at in map(_GROUP.get, lowered):
         if at is not None:
             groups[at] += 1
     numbers = [token for token in tokens if token[0].isdecimal()]
