@@ -18,11 +18,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from router.config import Config, OpenAIModel, TransformersModel
+from router.fingerprint import identity_of
 from router.types import Job, Outcome
 from workers import executor
 from workers.answers import Embed
 from workers.answers.embedding import load_embed
 from workers.app import make_app
+from workers.candidate_cache import CandidateCache
 from workers.engines import load_engine
 from workers.executor import Emit, Model
 from workers.protocols import Cancellation, Verifier
@@ -47,11 +49,12 @@ def serve(config: Config, concurrency: int, on_ready: Callable[[str], None]) -> 
         verifiers = load_verifiers(config, resources, embed)
         client = _connect(config.server.redis_url)
         resources.callback(client.close)
+        cache = _candidate_cache(config, client)
         presence = {"id": worker_id, "models": sorted(models), "pid": os.getpid(), "threads": concurrency}
         pulse = Pulse(client, worker_id, presence)
 
         app = make_app(config.server.redis_url)
-        register(app, Deliveries(client, worker_id, pulse, partial(_run, models, verifiers, embed)))
+        register(app, Deliveries(client, worker_id, pulse, partial(_run, models, verifiers, embed, cache)))
         worker = app.Worker(
             concurrency=concurrency,
             hostname=worker_id,
@@ -99,15 +102,27 @@ def load_verifiers(config: Config, resources: ExitStack, embed: Embed | None = N
     return verifiers
 
 
+def _candidate_cache(config: Config, client: redis.Redis) -> CandidateCache | None:
+    if not config.cache.candidates:
+        return None
+    models = {name: identity_of(model) for name, model in config.models.items()}
+    verifiers = {
+        name: identity_of(verifier, *config.members(name).values())
+        for name, verifier in config.verifiers.items()
+    }
+    return CandidateCache(client, config.cache, models, verifiers)
+
+
 def _run(
     models: Mapping[str, Model],
     verifiers: Mapping[str, Verifier],
     embed: Embed | None,
+    cache: CandidateCache | None,
     job: Job,
     emit: Emit,
     cancellation: Cancellation,
 ) -> Outcome:
-    return executor.run(job, models, verifiers, emit, cancellation, embed)
+    return executor.run(job, models, verifiers, emit, cancellation, embed, cache)
 
 
 def _silence_celery() -> None:

@@ -31,9 +31,11 @@ from router.types import (
 )
 from router.wire import Event
 from workers.answers import Answers, Embed, answers_for
+from workers.candidate_cache import NO_TAPE, CandidateCache, Tape, topped_up
 from workers.errors import ModelUnavailable, NoAnswer, SearchImpossible, WorkerError
 from workers.evidence import evidence_of
 from workers.meter import Meter, OnComplete
+from workers.notices import notice_of
 from workers.protocols import (
     Cancellation,
     Candidate,
@@ -44,13 +46,11 @@ from workers.protocols import (
     SamplingParams,
     Score,
     Scored,
-    SearchResult,
     Verifier,
 )
-from workers.replies import answered, streamed, thought_only
+from workers.replies import answered, streamed
 from workers.sampling_params import sampling_params
-from workers.search import STRATEGIES, UNJUDGED
-from workers.search.sampling import sample
+from workers.search import PARALLEL, UNJUDGED
 from workers.steps import Steps, steps_of
 
 log = logging.getLogger(__name__)
@@ -81,15 +81,16 @@ def run(
     emit: Emit,
     cancellation: Cancellation,
     embed: Embed | None = None,
+    cache: CandidateCache | None = None,
 ) -> Outcome:
-    """Do the job; ``embed`` tells which free texts mean the same.
+    """Do the job; ``embed`` tells which free texts mean the same, ``cache`` holds candidates of earlier jobs.
 
     Does not raise: what goes wrong is the outcome's failure, beside what was spent by then.
     """
     deadline_s = cancellation.deadline_monotonic_s
     compared_s = None if deadline_s is None else deadline_s + _LAST_COMPARISONS_S
     meter = Meter(job.query.messages, cancellation)
-    execution = _Execution(job, models, verifiers, emit, meter, embed, compared_s)
+    execution = _Execution(job, models, verifiers, emit, meter, embed, compared_s, cache)
     try:
         return execution.run()
     except NoAnswer as error:
@@ -100,6 +101,8 @@ def run(
     except Exception as error:
         log.exception("job %s failed by a defect", job.id)
         return execution.failed(WorkerError.code, f"a worker failed: {type(error).__name__}: {error}")
+    finally:
+        execution.tape.leave()
 
 
 @dataclass(slots=True)
@@ -112,6 +115,9 @@ class _Execution:
     embed: Embed | None
     compared_monotonic_s: float | None
     """When the last answers must have been compared."""
+    cache: CandidateCache | None
+    tape: Tape = NO_TAPE
+    """Where candidates of earlier jobs are, and those of this one go."""
     answers: Answers | None = None
     """Those of the query: the search remembers what the probe compared."""
     decision: Decision | None = None
@@ -144,9 +150,11 @@ class _Execution:
                 on_complete=self._progress("probe", plan.probe_samples),
             )
             score = self.meter.scorer(self._verifier(), self.job.query.task, model.steps)
+            self.tape = self._tape(model, self._params(model), self._verifier())
             probes: tuple[Candidate, ...] = ()
             for index, stage in enumerate(plan.stages):
-                probes += sample(self._problem(model), stage.samples - len(probes), generate, score)
+                lacks = stage.samples - len(probes)
+                probes += self.tape.draw(self._problem(model), lacks, generate, score, self.meter)
                 if self.meter.failure is not None:  # half a probe, or one that nobody judged, says nothing
                     raise self.meter.failure
                 if not probes:
@@ -162,18 +170,31 @@ class _Execution:
             model = self._model(chosen.model)
             problem = self._problem(model, probes, judged_together=self._compares_turns(spec))
             is_direct = spec.name == "direct"
+            params = self._params(model, direct=is_direct, votes=spec.name == "majority")
+            score = self._score(model, spec)
             generate = self.meter.generator(
                 self._engine(model, spec),
                 "candidate" if not is_direct else "escalation" if self.job.escalated else "direct",
-                self._params(model, direct=is_direct, votes=spec.name == "majority"),
+                params,
                 steps=model.steps,
                 token_cap=chosen.token_cap,
                 on_text=self._text(model.steps) if is_direct else None,
                 on_complete=None if is_direct else self._progress("search", spec.samples),
             )
-            result = STRATEGIES[spec.name](problem, spec, generate, self._score(model, spec))
+            if not probes and spec.name in PARALLEL:
+                self.tape = self._tape(model, params, None if spec.name in UNJUDGED else self._verifier())
+            result = topped_up(self.tape, problem, spec, generate, score, self.meter)
         outcome = answered(self._so_far(), self.job.query.task, model.steps, result)
-        return replace(outcome, notice=self._notice(spec, model, probes, result))
+        sampled = bool(probes) or not is_direct
+        asked = self.job.query.sampling
+        notice = notice_of(asked, self._params(model), spec, model.steps, result, self.meter, sampled=sampled)
+        return replace(outcome, notice=notice, broken_off=self.meter.broken_off)
+
+    def _tape(self, model: Model, params: SamplingParams, judge: Verifier | None) -> Tape:
+        scope, query = self.job.cache_scope, self.job.query
+        if self.cache is None or scope is None:
+            return NO_TAPE
+        return self.cache.tape(scope, model.engine.model, query.messages, params, judge, query.task)
 
     def _possible(self, decision: Decision) -> Decision:
         """The same, but best-of-N for steps where the engine continues no turns: only a worker knows that."""
@@ -202,28 +223,6 @@ class _Execution:
         return Outcome(
             self.job.id, "failed", self.decision, usage=self.meter.usage, stages_s=dict(self.stages_s)
         )
-
-    def _notice(
-        self, spec: StrategySpec, model: Model, probes: Sequence[Candidate], result: SearchResult
-    ) -> str | None:
-        """What the client would not expect: that its temperature did not hold, or something ended early."""
-        notices = thought_only(model.steps, result, self._params(model).max_tokens)
-        sampled = probes or spec.name != "direct"
-        if sampled and self.job.query.sampling.temperature == 0:
-            temperature = self._params(model).temperature
-            notices.append(
-                f"temperature 0 holds for direct answers only; the search sampled at {temperature:g}"
-            )
-        by_then = f"the answer is the best of {len(result.candidates)} by then"
-        if self.meter.failure is not None:
-            notices.append(f"the search broke off ({self.meter.failure}): {by_then}")
-        elif self.meter.deadline_reached:
-            notices.append(f"the deadline ended the search: {by_then}")
-        elif self.meter.token_cap_reached:
-            notices.append(f"the token cap ended the search: {by_then}")
-        elif result.stopped is not None and spec.stopping.rule != "leader":  # which changes no answer
-            notices.append(f"the search stopped early: {result.stopped}")
-        return "; ".join(notices) or None
 
     def _compares_turns(self, spec: StrategySpec) -> bool:
         return spec.name not in UNJUDGED and self._verifier().compares_turns

@@ -67,6 +67,17 @@ class Meter:
         return merge(self._lines)
 
     @property
+    def broken_off(self) -> bool:
+        """Whether anything ended before its time."""
+        return self.failure is not None or self.deadline_reached or self.token_cap_reached
+
+    def reuse(self, model: str, candidates: int) -> None:
+        """Note that so many candidates of ``model`` were drawn before: seeds go on after theirs."""
+        if candidates:
+            self._lines.append(Usage("cache", model, candidates))
+            self._sequences += candidates
+
+    @property
     def deadline_passed(self) -> bool:
         deadline_s = self._cancellation.deadline_monotonic_s
         return deadline_s is not None and time.monotonic() >= deadline_s

@@ -67,5 +67,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
 
 UNJUDGED: frozenset[StrategyName] = frozenset(["direct", "majority"])
 """Searches that need no verifier."""
+PARALLEL: frozenset[StrategyName] = frozenset(["majority", "best_of_n", "best_of_n_weighted"])
+"""Searches of whole turns that are sampled independently."""
 
-__all__ = ["STRATEGIES", "UNJUDGED", "Strategy"]
+__all__ = ["PARALLEL", "STRATEGIES", "UNJUDGED", "Strategy"]

@@ -20,9 +20,7 @@ def sample(problem: Problem, count: int, generate: Generate, score: Score) -> tu
     texts = complete(generate([problem.turn()] * count))
     judgements = score([problem.turn(one.text) for one in texts]) if texts else ()
     return tuple(
-        replace(
-            as_candidate(problem, one.text, one.ended, judgement), completion_tokens=one.completion_tokens
-        )
+        as_candidate(problem, one.text, one.ended, judgement, completion_tokens=one.completion_tokens)
         for one, judgement in zip(texts, judgements, strict=True)
     )
 
@@ -42,6 +40,7 @@ def as_candidate(
     ended: str,
     judgement: Scored = UNJUDGED,
     mean_logprob: float | None = None,
+    completion_tokens: int | None = None,
 ) -> Candidate:
     """A complete turn with its judgement and the answer that it ends in."""
     answer = problem.steps.answer(text)
@@ -52,6 +51,7 @@ def as_candidate(
         step_scores=judgement.step_scores,
         score=judgement.score,
         mean_logprob=mean_logprob,
+        completion_tokens=completion_tokens,
     )
 
 

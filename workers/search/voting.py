@@ -36,7 +36,7 @@ class Vote:
         self._arriving: list[Candidate | None] = []
         """Of the window that runs, in the order that they ended."""
         self._stopped: str | None = None
-        self._rule = _rule(problem, spec, score)
+        self._rule = rule_of(problem, spec, score)
         self._labels: dict[str, int] = {}
         """The class of each answer so far."""
 
@@ -66,8 +66,13 @@ class Vote:
     def _candidate(self, completion: Completion) -> Candidate | None:
         if not is_complete(completion.ended):
             return None
-        logprob = completion.mean_logprob
-        return as_candidate(self._problem, completion.text, completion.ended, mean_logprob=logprob)
+        return as_candidate(
+            self._problem,
+            completion.text,
+            completion.ended,
+            mean_logprob=completion.mean_logprob,
+            completion_tokens=completion.completion_tokens,
+        )
 
     def _is_decided(self) -> bool:
         to_come = self._spec.samples - len(self._samples) - len(self._arriving)
@@ -200,7 +205,7 @@ class Vote:
         return [judged(one, self._judgements[one.text]) for one in candidates]
 
 
-def _rule(problem: Problem, spec: StrategySpec, score: Score | None) -> StoppingRule:
+def rule_of(problem: Problem, spec: StrategySpec, score: Score | None) -> StoppingRule:
     """The rule that may stop this vote.
 
     Scores that compare the turns of a batch are known only at the end. "leader" promises the same answer:
