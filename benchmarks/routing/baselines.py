@@ -57,18 +57,18 @@ def gain(table: OutcomeTable) -> Floats:
 def regression(make: Make, read: Read = texts) -> Method:
     def fit(train: OutcomeTable, seed: int) -> Predict:
         fitted = make(seed).fit(read(train), gain(train))
-        return lambda test: _beside_zero(fitted.predict(read(test)))
+        return lambda test: beside_zero(fitted.predict(read(test)))
 
     return fit
 
 
 def random(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
     generator = np.random.default_rng(seed)
-    return lambda test: _beside_zero(generator.random(len(test)))
+    return lambda test: beside_zero(generator.random(len(test)))
 
 
 def length(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
-    return lambda test: _beside_zero(np.log1p([len(each) for each in test.prompts]))
+    return lambda test: beside_zero(np.log1p([len(each) for each in test.prompts]))
 
 
 def segment_mean(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is drawn)
@@ -77,7 +77,7 @@ def segment_mean(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (no
     for segment, each in zip(train.segments, gain(train), strict=True):
         gains[segment].append(each)
     usual = float(gain(train).mean())
-    return lambda test: _beside_zero(np.array([np.mean(gains.get(each, usual)) for each in test.segments]))
+    return lambda test: beside_zero(np.array([np.mean(gains.get(each, usual)) for each in test.segments]))
 
 
 def tfidf() -> TfidfVectorizer:
@@ -131,7 +131,7 @@ def matrix_factorisation(python: Path, embeddings: Embeddings) -> Method:
             [python, _PEER, str(seed)], input=sent.getvalue(), stdout=subprocess.PIPE, check=True
         )
         direction = np.array(json.loads(done.stdout))
-        return lambda test: _beside_zero(read(test) @ direction)
+        return lambda test: beside_zero(read(test) @ direction)
 
     return fit
 
@@ -164,5 +164,6 @@ def baselines(embeddings: Embeddings | None, routellm: Path | None) -> dict[str,
     return methods
 
 
-def _beside_zero(gains: Floats) -> Floats:
+def beside_zero(gains: Floats) -> Floats:
+    """[N, 2] as a method says them, from what strong gains [N]."""
     return np.column_stack([np.zeros(len(gains)), gains])

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.routing.baselines import beside_zero
 from router.evaluation.crossval import Method, Predict
 from router.evaluation.product import fit_and_forecast
 from router.features.evidence import FEATURES, evidence_matrix
@@ -61,17 +62,17 @@ def _column(name: str, table: OutcomeTable) -> Floats:
 
 def by_score(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
     """The lower the best score, the sooner the strong action."""
-    return lambda test: _beside_zero(-_column("score_max", test))
+    return lambda test: beside_zero(-_column("score_max", test))
 
 
 def by_rule(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
     """No final answer first, then the lowest score."""
-    return lambda test: _beside_zero(_column("best_unanswered", test) - _column("score_max", test))
+    return lambda test: beside_zero(_column("best_unanswered", test) - _column("score_max", test))
 
 
 def by_agreement(train: OutcomeTable, seed: int) -> Predict:  # noqa: ARG001 (nothing is learned)
     """The less the candidates agree, the sooner the strong action."""
-    return lambda test: _beside_zero(-_column("agreement", test))
+    return lambda test: beside_zero(-_column("agreement", test))
 
 
 def by_evidence(train: OutcomeTable, seed: int) -> Predict:
@@ -121,7 +122,3 @@ def _topics(table: OutcomeTable) -> Floats:
             [np.log1p(len(prompt)), len(prompt.split()) ** 0.5, np.log1p(max(numbers, default=0)), *counts]
         )
     return np.array(rows)
-
-
-def _beside_zero(gains: Floats) -> Floats:
-    return np.column_stack([np.zeros(len(gains)), gains])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.routing.sets import load
+from benchmarks.routing.sets import PROBED, load
 from router.evaluation.setting import Setting
 from router.outcome_table import OutcomeTable
 
@@ -88,8 +88,8 @@ TRANSFERS = (
 
 def outcomes(folder: Path, pair: Pair) -> OutcomeTable:
     """The questions with outcomes of both, weak first; the weak action is the small model's."""
-    probed = pair.probe and pair.set not in ("rm8", "reflexion", "game24")
-    table = load(folder, pair.set, pair.weak if probed else None).only((pair.weak, pair.strong))
+    probe = pair.weak if pair.probe and pair.set in PROBED else None
+    table = load(folder, pair.set, probe).only((pair.weak, pair.strong))
     if not pair.probe:
         table = replace(table, evidence=(None,) * len(table))
     return table.take(np.flatnonzero(np.isfinite(table.right).all(axis=1)))

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.routing.rows import (
-    CHARACTERS_PER_TOKEN,
     PROBE_TRIES,
     UNKNOWN,
     Row,
@@ -24,7 +23,7 @@ from router.types import Evidence
 
 def _known(actions: Sequence[str], probe: str | None) -> str:
     """The probed action: ``probe``, or the first."""
-    if probe is not None and probe not in actions:
+    if probe not in (None, *actions):
         raise KeyError(
             f"nothing is known of the candidates of {probe!r}; of these it is: {', '.join(actions)}"
         )
@@ -48,14 +47,16 @@ def openai(folder: Path, probe: str | None) -> OutcomeTable:
     )
 
 
+_USUAL = "llama3.2-1b|beam|n2"
+
+
 def math(file: str) -> Callable[[Path, str | None], OutcomeTable]:
     """Runs of search guided by a process reward model: the answer with the highest score is the action's."""
 
     def read(folder: Path, probe: str | None) -> OutcomeTable:
         rows = rows_of(folder, f"math500_prm_search/{file}.jsonl.gz")
         actions = tuple(rows[0]["runs"])
-        seen = probe or ("llama3.2-1b|beam|n2" if "llama3.2-1b|beam|n2" in actions else actions[0])
-        _known(actions, seen)
+        seen = _known(actions, probe or (_USUAL if _USUAL in actions else None))
 
         def right(row: Row, action: str) -> float:
             run = row["runs"][action]
@@ -118,7 +119,7 @@ def anytime(folder: Path, probe: str | None) -> OutcomeTable:
         tuple(place),
         lambda row, action: of(row, action, "correct"),
         prompt=lambda row: row["question"],
-        tokens=lambda row, action: of(row, action, "chars") / CHARACTERS_PER_TOKEN,
+        tokens=lambda row, action: tokens_of([of(row, action, "chars")]),
         evidence=evidence,
         small=seen,
     )

@@ -18,7 +18,7 @@ from router.types import Evidence
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
 
-CHARACTERS_PER_TOKEN = 3.0
+_CHARACTERS_PER_TOKEN = 3.0
 UNKNOWN = float("nan")
 PROBE_TRIES = 4
 """Where an exact check tells right from wrong, a probe is so many tries; the other tries are the outcome."""
@@ -72,11 +72,13 @@ def table(
 
 
 def tokens_of(counts: Sequence[float]) -> float:
-    return sum(counts) / CHARACTERS_PER_TOKEN
+    """Of answers of so many characters, together."""
+    return sum(counts) / _CHARACTERS_PER_TOKEN
 
 
 def lengths(counts: Sequence[float]) -> tuple[int, ...]:
-    return tuple(round(count / CHARACTERS_PER_TOKEN) for count in counts)
+    """The same one by one, in whole tokens."""
+    return tuple(round(count / _CHARACTERS_PER_TOKEN) for count in counts)
 
 
 def checked(tries: Sequence[int]) -> Evidence:

@@ -13,7 +13,6 @@ import numpy as np
 
 from benchmarks.routing import probed
 from benchmarks.routing.rows import (
-    CHARACTERS_PER_TOKEN,
     PROBE_TRIES,
     UNKNOWN,
     Row,
@@ -34,8 +33,8 @@ def load(folder: Path, name: str, probe: str | None = None) -> OutcomeTable:
     it is the first (of "math500" the 1B beam of two). Raises :class:`KeyError` if there is no such set, or
     no such action to probe.
     """
-    if name in _PROBED:
-        return _PROBED[name](folder, probe)
+    if name in PROBED:
+        return PROBED[name](folder, probe)
     if name not in _READERS:
         raise KeyError(f"no set {name!r}; there are {', '.join(NAMES)}")
     if probe is not None:
@@ -43,24 +42,30 @@ def load(folder: Path, name: str, probe: str | None = None) -> OutcomeTable:
     return _READERS[name](folder)
 
 
+_ROUTELLM = {"mixtral-8x7b": "weak", "gpt-4": "strong"}
+
+
+def _clean(folder: Path, file: str) -> list[Row]:
+    """RouteLLM's questions but those that it found in its training data."""
+    return [row for row in rows_of(folder, f"routellm/{file}.jsonl.gz") if not row["contaminated"]]
+
+
 def _routellm_gsm8k(folder: Path) -> OutcomeTable:
-    names = {"mixtral-8x7b": "weak", "gpt-4": "strong"}
     return table(
-        [row for row in rows_of(folder, "routellm/gsm8k.jsonl.gz") if not row["contaminated"]],
-        tuple(names),
-        lambda row, action: row[names[action]],
+        _clean(folder, "gsm8k"),
+        tuple(_ROUTELLM),
+        lambda row, action: row[_ROUTELLM[action]],
         prompt=lambda row: row["prompt"],
-        tokens=lambda row, action: tokens_of([row[f"{names[action]}_chars"]]),
+        tokens=lambda row, action: tokens_of([row[f"{_ROUTELLM[action]}_chars"]]),
         small="mixtral-8x7b",
     )
 
 
 def _routellm_mmlu(folder: Path) -> OutcomeTable:
-    names = {"mixtral-8x7b": "weak", "gpt-4": "strong"}
     return table(
-        [row for row in rows_of(folder, "routellm/mmlu.jsonl.gz") if not row["contaminated"]],
-        tuple(names),
-        lambda row, action: row[names[action]],
+        _clean(folder, "mmlu"),
+        tuple(_ROUTELLM),
+        lambda row, action: row[_ROUTELLM[action]],
         prompt=lambda row: row["prompt"],
         segment=lambda row: row["subject"],
         small="mixtral-8x7b",
@@ -71,7 +76,7 @@ def _routellm_mt_bench(folder: Path) -> OutcomeTable:
     """Routed on the first turn; the quality is the mean score of both turns, of 10."""
     names = {"mixtral-8x7b": "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4": "gpt-4-1106-preview"}
     return table(
-        [row for row in rows_of(folder, "routellm/mt_bench.jsonl.gz") if not row["contaminated"]],
+        _clean(folder, "mt_bench"),
         tuple(names),
         lambda row, action: float(np.mean(row["scores"][names[action]])) / 10,
         prompt=lambda row: row["turns"][0],
@@ -129,7 +134,7 @@ def _reflexion(folder: Path) -> OutcomeTable:
         lambda row, action: of(row, action, "correct"),
         prompt=lambda row: row["prompt"],
         segment=lambda row: row["task"],
-        tokens=lambda row, action: of(row, action, "chars") / CHARACTERS_PER_TOKEN,
+        tokens=lambda row, action: tokens_of([of(row, action, "chars")]),
         evidence=lambda row: Evidence(
             scores=(float(row["runs"]["gpt-4|reflexion5"]["n_reflections"] == 0),),
             answers=("code",),
@@ -143,16 +148,21 @@ def _game24(folder: Path) -> OutcomeTable:
     """Samples are checked exactly: a hundred of them are right if one is. The first four are the probe."""
     rows = rows_of(folder, "tot_game24/rows.jsonl.gz")
 
+    def one_of_all(action: str) -> bool:
+        return action in ("cot100", "io100")
+
+    def run(row: Row, action: str) -> Row:
+        found: Row = row["runs"][action.partition("@")[0]]
+        return found
+
     def right(row: Row, action: str) -> float:
-        run, _, samples = action.partition("@")
-        tries = row["runs"][run]["correct"]
-        if run == "tot_b5":
+        tries = run(row, action)["correct"]
+        if action == "tot_b5":
             return float(tries[0])
-        return float(max(tries) if samples else np.mean(tries[PROBE_TRIES:]))
+        return float(np.mean(tries[PROBE_TRIES:]) if one_of_all(action) else max(tries))
 
     def share(row: Row, action: str, name: str) -> float:
-        run, _, samples = action.partition("@")
-        return float(row["runs"][run][name]) / (1 if samples or run == "tot_b5" else 100)
+        return float(run(row, action)[name]) / (100 if one_of_all(action) else 1)
 
     return table(
         rows,
@@ -178,7 +188,7 @@ _READERS: Mapping[str, Callable[[Path], OutcomeTable]] = {
     "reflexion": _reflexion,
     "game24": _game24,
 }
-_PROBED: Mapping[str, Callable[[Path, str | None], OutcomeTable]] = {
+PROBED: Mapping[str, Callable[[Path, str | None], OutcomeTable]] = {
     "openai": probed.openai,
     "math500": probed.math("math500"),
     "math100_wide": probed.math("math100_wide"),
@@ -186,5 +196,6 @@ _PROBED: Mapping[str, Callable[[Path, str | None], OutcomeTable]] = {
     "self-consistency": probed.self_consistency,
     "minif2f": probed.minif2f,
 }
+"""Those that may tell what each of several actions saw."""
 
-NAMES = (*_READERS, *_PROBED)
+NAMES = (*_READERS, *PROBED)

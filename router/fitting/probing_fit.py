@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from router.evaluation.crossval import folds
-from router.features.evidence import evidence_matrix
+from router.features.evidence import FEATURES, evidence_matrix
 from router.fitting.calibrating import log_loss, shares_as_labels
 from router.outcome_table import OutcomeTable
 from router.outcomes import SMALL
 from router.probing import Probing, StageModel, log_odds
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 MIN_PROBES = 50
 """Fewer probes than these teach nothing."""
@@ -22,6 +24,7 @@ MIN_PROBES = 50
 _PENALTIES = (0.003, 0.03, 0.3, 3.0)
 """Inverse strengths of L2, as scikit-learn's C; features are standardised."""
 _FOLDS = 5
+_SCORE = FEATURES.index("score_mean")
 
 
 def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing | None:
@@ -71,37 +74,34 @@ def fit_probing(table: OutcomeTable, prior_right: Floats, seed: int) -> Probing 
 def posteriors(probing: Probing, table: OutcomeTable, prior: Floats) -> Floats:
     """[N, S] log-odds after each stage, for prior log-odds [N]; NaN where there was no such probe."""
     found = np.full((len(table), len(probing.stages)), np.nan)
-    for column, stage in enumerate(probing.stages):
-        rows = _sizes(table) >= stage.samples
-        if rows.any():
-            features = _features(table.take(rows), stage.samples)
-            found[rows, column] = stage.posterior(prior[rows], features)
+    for column, (stage, rows, features) in enumerate(_by_stage(probing, table)):
+        found[rows, column] = stage.posterior(prior[rows], features)
     return found
 
 
 def mean_scores(probing: Probing, table: OutcomeTable) -> Floats:
-    """[N, S] mean score of the samples up to each stage; NaN where there was no such probe."""
-    sizes = [stage.samples for stage in probing.stages]
-    return np.array(
-        [
-            [
-                float("nan") if seen is None or len(seen.scores) < size else np.mean(seen.scores[:size])
-                for size in sizes
-            ]
-            for seen in table.evidence
-        ]
-    )
+    """[N, S] mean score of the samples up to each stage; NaN where no such probe was scored."""
+    scored = np.array([seen is not None and len(seen.scores) > 0 for seen in table.evidence])
+    found = np.full((len(table), len(probing.stages)), np.nan)
+    for column, (_, rows, features) in enumerate(_by_stage(probing, table)):
+        found[rows, column] = np.where(scored[rows], features[:, _SCORE], np.nan)
+    return found
 
 
 def seen_right(probing: Probing, table: OutcomeTable, priors: Floats) -> Floats:
     """[N, S, A] P(right) of the actions after each stage, for their prior log-odds [N, A]; NaN as above."""
     found = np.full((len(table), len(probing.stages), priors.shape[1]), np.nan)
-    for column, stage in enumerate(probing.stages):
-        rows = _sizes(table) >= stage.samples
-        if rows.any():
-            features = _features(table.take(rows), stage.samples)
-            found[rows, column] = stage.actions_seen(priors[rows], features)
+    for column, (stage, rows, features) in enumerate(_by_stage(probing, table)):
+        found[rows, column] = stage.actions_seen(priors[rows], features)
     return found
+
+
+def _by_stage(probing: Probing, table: OutcomeTable) -> Iterator[tuple[StageModel, Bools, Floats]]:
+    """Each stage, whose probes [N] reached it, and what those saw by then."""
+    sizes = _sizes(table)
+    for stage in probing.stages:
+        rows = sizes >= stage.samples
+        yield stage, rows, _features(table.take(rows), stage.samples)
 
 
 def _sizes(table: OutcomeTable) -> NDArray[np.int64]:
@@ -129,7 +129,7 @@ def _best_penalty(prior: Floats, features: Floats, right: Floats, groups: Sequen
     for training, test in _folds(groups, seed):
         for penalty in _PENALTIES:
             weights = _posterior(prior[training], features[training], right[training], penalty)
-            predicted = 1 / (1 + np.exp(-_apply(weights, prior[test], features[test])))
+            predicted = expit(_apply(weights, prior[test], features[test]))
             loss[penalty] += log_loss(np.clip(predicted, 1e-4, 1 - 1e-4), right[test]) * len(test)
     return min(loss, key=loss.__getitem__)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from router.fitting.probing_fit import fit_probing, posteriors
+from router.fitting.probing_fit import fit_probing, mean_scores, posteriors
 from router.outcome_table import OutcomeTable
 from router.probing import Probing
 from router.types import Evidence
@@ -80,3 +80,17 @@ def test_probes_that_were_cut_short_are_left_out_and_have_no_late_posterior() ->
     assert [stage.samples for stage in found.stages] == [4, 8]
     after = posteriors(found, short, np.zeros(200))
     np.testing.assert_array_equal(np.isfinite(after[:3]), [[True, False], [False, False], [True, True]])
+
+
+def test_the_mean_score_of_a_stage_is_of_its_samples_and_unknown_where_nothing_was_scored(
+    probing: Probing,
+) -> None:
+    outcomes = table(3)
+    scored, cut, other = outcomes.evidence
+    assert isinstance(scored, Evidence)
+    assert isinstance(cut, Evidence)
+    assert isinstance(other, Evidence)
+    seen = (scored, cut.first(4), replace(other, scores=(), step_scores=()))
+    found = mean_scores(probing, replace(outcomes, evidence=seen))
+    np.testing.assert_allclose(found[0], [np.mean(scored.scores[:4]), np.mean(scored.scores[:8])])
+    np.testing.assert_array_equal(np.isfinite(found), [[True, True], [True, False], [False, False]])
