@@ -2,6 +2,9 @@
 
 The last turn of the user is what has to be answered, but "why?", "go on" or "and for 12 of them?" mean
 nothing without what they follow. Such turns bring the earlier ones along, back to one that stands by itself.
+In any language they are told by being short, and shorter than what was answered before them; in English also
+by their words. To bring along too much makes an easy turn look hard, which costs money; too little makes a
+hard one look easy, which costs the answer.
 """
 
 from __future__ import annotations
@@ -15,11 +18,19 @@ MAX_CHARACTERS = 8000
 
 _SHORT_WORDS = 6
 """A turn of so few words is read with those before it, unless it has numbers to work with."""
+_BRIEF_WORDS = 12
+_BRIEF_SHARE = 0.5
+"""So is one of up to so many words and this share of the turn before it, if that was answered in between."""
 _FOLLOWING_WORDS = 25
-"""So is one of up to so many words that begins as one goes on, or soon leans on "it" or "that"."""
+"""So is, in English, one of up to so many words that begins as one goes on, or soon leans on "it"."""
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|\d+")
-"""Scripts without spaces count by character."""
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese put no spaces between words: two characters are one."""
+_READ = 400
+"""Characters of a turn that are looked at: a longer one stands by itself."""
+_LONG_WORD = 12
+"""Characters; what has no space for longer is no single word."""
 _GOES_ON = re.compile(
     "and|but|or|so|then|also|now|again|yes|no|ok|okay|sure|right|why|instead|continue|go|please|thanks"
 )
@@ -33,12 +44,22 @@ def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
     others than the user said: system prompts say the same of every query, answers are not questions. Empty
     without a turn of the user. At most :data:`MAX_CHARACTERS` long.
     """
-    turns = [_content(message.get("content")) for message in messages if message.get("role") == "user"]
-    turns = [turn for turn in turns if turn]
+    turns: list[str] = []
+    follows_answer: list[bool] = []
+    answered = False
+    for message in messages:
+        answered |= message.get("role") == "assistant"
+        turn = _content(message.get("content")) if message.get("role") == "user" else ""
+        if turn:
+            turns.append(turn)
+            follows_answer.append(answered)
+            answered = False
     if not turns:
         return ""
     first = len(turns) - 1
-    while first > 0 and _leans(turns[first]):
+    while first > 0 and (
+        _leans(turns[first]) or (follows_answer[first] and _is_brief(turns[first], turns[first - 1]))
+    ):
         first -= 1
     return bounded("\n\n".join(turns[first:]))
 
@@ -61,15 +82,30 @@ def _content(content: Any) -> str:
 
 
 def _leans(turn: str) -> bool:
-    """Whether the turn means little without the one before it."""
-    words: list[str] = [word.lower() for word in _WORD.findall(turn[:400])]
-    if len(words) <= _SHORT_WORDS:
-        return sum(word.isdecimal() for word in words) < 2
+    """Whether the turn by itself says that it means little without the one before it."""
+    if _length(turn) <= _SHORT_WORDS:
+        return not _has_numbers(turn)
+    words: list[str] = [word.lower() for word in _WORD.findall(turn[:_READ])]
     if len(words) > _FOLLOWING_WORDS:
         return False
-    # "that" only at the end: "prove that ..." leans on nothing.
-    # "that" only at the end: "prove that ..." leans on nothing.
     # "that" only at the end: "prove that ..." leans on nothing.
     if _GOES_ON.fullmatch(words[0]) or words[-1] == "that":
         return True
     return any(_LEANS.fullmatch(word) for word in words[:6])
+
+
+def _is_brief(turn: str, before: str) -> bool:
+    length = _length(turn)
+    return length <= _BRIEF_WORDS and length <= _BRIEF_SHARE * _length(before) and not _has_numbers(turn)
+
+
+def _has_numbers(turn: str) -> bool:
+    """Two or more: something to work with."""
+    return sum(word.isdecimal() for word in _WORD.findall(turn[:_READ])) >= 2
+
+
+def _length(turn: str) -> float:
+    """About how many words its beginning has, in any script."""
+    beginning = turn[:_READ]
+    words = [word for word in _UNSPACED.sub(" ", beginning).split() if any(map(str.isalnum, word))]
+    return sum(1 + len(word) // _LONG_WORD for word in words) + len(_UNSPACED.findall(beginning)) / 2

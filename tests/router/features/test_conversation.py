@@ -47,6 +47,68 @@ def test_a_turn_that_stands_by_itself_is_read_alone(turn: str) -> None:
     assert text_of(said(HARD, turn)) == turn
 
 
+GERMAN = (
+    "Beweise, dass die Summe der Kehrwerte aller Primzahlen divergiert, und schätze ihre Teilsummen von unten "
+    "ab, ohne den Primzahlsatz zu verwenden."
+)
+CHINESE = "证明所有素数的倒数之和发散，并且在不使用素数定理的情况下，从下方估计它的部分和的增长速度。"
+SPANISH = (
+    "Demuestra que la suma de los recíprocos de todos los números primos diverge y acota sus sumas parciales "
+    "por debajo sin usar el teorema de los números primos."
+)
+HINDI = "सिद्ध कीजिए कि सभी अभाज्य संख्याओं के व्युत्क्रमों का योग अपसारी है और उसके आंशिक योगों का नीचे से अनुमान लगाइए।"
+
+
+@pytest.mark.parametrize(
+    ("question", "turn"),
+    [
+        (GERMAN, "Ja"),
+        (GERMAN, "Kannst du das bitte noch einmal erklären?"),
+        (GERMAN, "Und was ändert sich für die Quadrate der Primzahlen?"),
+        (CHINESE, "为什么？"),
+        (CHINESE, "你能再详细解释一下第二步吗？"),
+        (CHINESE, "如果换成素数的平方会怎么样呢？"),
+        (SPANISH, "Sí, por favor"),
+        (SPANISH, "¿Puedes explicarme otra vez el segundo paso?"),
+        (SPANISH, "¿Y qué pasa si tomamos los cuadrados?"),
+        (HINDI, "क्या आप इसे फिर से समझा सकते हैं?"),
+    ],
+)
+def test_in_any_language_a_short_turn_after_an_answer_brings_a_longer_question_along(
+    question: str, turn: str
+) -> None:
+    assert text_of(said(question, turn)) == f"{question}\n\n{turn}"
+
+
+@pytest.mark.parametrize(
+    ("question", "turn"),
+    [
+        (GERMAN, "Schreibe bitte ein Gedicht in vier Zeilen über das Meer im Winter und die Möwen."),
+        (GERMAN, "Was ist 17 mal 23?"),
+        (CHINESE, "请写一首关于冬天大海的四行诗，要求押韵，并且每一行都要提到一种不同的海鸟。"),
+        (CHINESE, "17乘以23等于多少？"),
+        (SPANISH, "Escribe por favor un poema de cuatro versos sobre el mar en invierno y las gaviotas."),
+        (SPANISH, "¿Cuánto es 17 por 23?"),
+    ],
+)
+def test_in_any_language_a_turn_that_says_enough_or_has_its_own_numbers_is_read_alone(
+    question: str, turn: str
+) -> None:
+    assert text_of(said(question, turn)) == turn
+
+
+def test_what_nobody_answered_is_no_reason_to_read_a_turn_of_some_words_with_it() -> None:
+    turn = "Kannst du das bitte noch einmal erklären?"
+    unanswered = [{"role": "user", "content": GERMAN}, {"role": "user", "content": turn}]
+    assert text_of(unanswered) == turn
+
+
+@given(st.text(max_size=400))
+def test_a_single_turn_is_read_as_it_stands(turn: str) -> None:
+    """So predictors that were fitted to single turns read what they were fitted to."""
+    assert text_of(said(turn)) == turn.strip()
+
+
 def test_turns_are_followed_back_to_one_that_stands_by_itself() -> None:
     assert text_of(
         said("Hello there, who are you and what can you do for me today?", HARD, "why?", "yes")
