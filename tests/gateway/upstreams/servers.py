@@ -15,6 +15,7 @@ from tests.gateway.doubles import chunk, completion
 
 Script = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 DONE = b"data: [DONE]\n\n"
+THEIRS = {"engine": "openai", "upstream_model": "theirs"}
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -144,7 +145,7 @@ def config(**models: Mapping[str, Any]) -> Config:
             "models": {
                 "small": small,
                 **{
-                    name: {"engine": "openai", "upstream_model": "theirs", **model}
+                    name: model if "engine" in model else {**THEIRS, **model}
                     for name, model in models.items()
                 },
             },

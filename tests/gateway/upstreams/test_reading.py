@@ -1,0 +1,100 @@
+"""Usage in every form that servers give it, and what stands in for it where they give none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.upstreams.reading import Calls, Reading
+from gateway.upstreams.tokens import by_bytes
+
+CHAT = {"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 2}}
+RESPONSE = {
+    "input_tokens": 5,
+    "output_tokens": 7,
+    "input_tokens_details": {"cached_tokens": 2},
+    "output_tokens_details": {"reasoning_tokens": 3},
+}
+
+
+def reading(**body: Any) -> Reading:
+    return Reading("big", body, len)
+
+
+@pytest.mark.parametrize(
+    ("answer", "counts"),
+    [
+        ({"choices": [{}], "usage": CHAT}, (5, 7, 2, 0)),
+        ({"choices": [], "usage": CHAT}, (5, 7, 2, 0)),
+        ({"output": [], "usage": RESPONSE}, (5, 7, 2, 3)),
+        ({"type": "response.completed", "response": {"usage": RESPONSE}}, (5, 7, 2, 3)),
+        ({"object": "list", "data": [], "usage": {"prompt_tokens": 5, "total_tokens": 5}}, (5, 0, 0, 0)),
+    ],
+)
+def test_what_a_server_reports_is_what_counts(answer: dict[str, Any], counts: tuple[int, ...]) -> None:
+    call = reading()
+    call.see(answer)
+    found = (call.prompt_tokens, call.completion_tokens, call.cached_prompt_tokens, call.reasoning_tokens)
+    assert (found, call.estimated, call.counted) == (counts, False, True)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, [], 3, {}, {"prompt_tokens": -1}, {"prompt_tokens": "5"}, {"prompt_tokens": True}]
+    + [{"prompt_tokens": 5, "completion_tokens": -7}, {"input_tokens": 5}],
+)
+def test_usage_that_is_none_is_not_taken_for_it(usage: object) -> None:
+    call = reading(prompt="12345")
+    call.see({"choices": [{"text": "abc"}], "usage": usage})
+    assert (call.estimated, call.prompt_tokens, call.completion_tokens) == (True, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"messages": [{"content": "abc"}, {"content": [{"type": "text", "text": "d"}, {"x": 1}]}]}, "abcd"),
+        ({"messages": [{"content": None, "tool_calls": [1]}], "tools": [{}]}, "[1][{}]"),
+        ({"prompt": ["ab", "c"]}, '["ab","c"]'),
+        ({"input": "abc", "instructions": "d"}, "abcd"),
+    ],
+)
+def test_what_is_read_is_counted_where_nothing_is_reported(body: dict[str, Any], text: str) -> None:
+    assert reading(**body).prompt_tokens == len(text)
+
+
+@pytest.mark.parametrize(
+    ("answers", "text"),
+    [
+        ([{"choices": [{"delta": {"content": "ab", "reasoning_content": "c"}}]}, {"choices": []}], "abc"),
+        ([{"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]}], "ab"),
+        ([{"choices": [{"delta": {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}]}], "f{}"),
+        ([{"choices": [{"delta": {"function_call": {"name": "f"}}}]}], "f"),
+        ([{"choices": [{"text": "a"}]}, {"choices": [{"text": "b"}]}], "ab"),
+        ([{"type": "response.output_text.delta", "delta": "ab"}, {"type": "response.created"}], "ab"),
+        ([{"output": [{"content": [{"text": "ab"}]}]}], "ab"),
+    ],
+)
+def test_what_is_written_is_counted_where_nothing_is_reported(
+    answers: list[dict[str, Any]], text: str
+) -> None:
+    call = reading()
+    for answer in answers:
+        call.see(answer)
+    assert call.completion_tokens == len(text)
+
+
+def test_bytes_stand_in_for_tokens_in_every_script() -> None:
+    assert (by_bytes(""), by_bytes("four"), by_bytes("fives"), by_bytes("三加四")) == (0, 1, 2, 3)
+
+
+def test_under_a_cap_a_call_that_went_out_and_was_not_refused_is_the_last() -> None:
+    first, second = reading(), reading()
+    first.send()
+    first.refuse()
+    calls = Calls(once=True, made=[first])
+    assert calls.may_go_on
+    second.send()
+    calls.made.append(second)
+    assert not calls.may_go_on
+    assert Calls(once=False, made=[second]).may_go_on
