@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from gateway import client
-from gateway.commands import evaluate, fit, plan, policy, replay
+from gateway.commands import db, evaluate, fit, keys, plan, policy, replay, teams, usage
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.config import load_config
@@ -188,6 +188,10 @@ policy_app = typer.Typer(no_args_is_help=True, help="Look at the policies of a c
 policy_app.callback()(lambda: None)  # or typer would drop the name of a group's only command
 policy_app.command("check", epilog=policy.EPILOG)(policy.command)
 app.add_typer(policy_app, name="policy")
+app.add_typer(keys.app, name="keys")
+app.add_typer(teams.app, name="teams")
+app.add_typer(usage.app, name="usage")
+app.add_typer(db.app, name="db")
 
 
 def _options(

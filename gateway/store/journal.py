@@ -65,6 +65,13 @@ class StoredJournal:
             session.execute(delete(GatewayRow).where(GatewayRow.id == gateway_id))
 
 
+def spent_by(database: Database, scope: str, at: datetime) -> dict[str, Decimal]:
+    """USD of one scope in the windows of that moment; what is missing is 0."""
+    asked = select(SpentRow).where(SpentRow.scope == scope, SpentRow.window.in_(windows(at)))
+    with database.read() as session:
+        return {row.window: row.usd for row in session.scalars(asked)}
+
+
 def append(database: Database, entries: Iterable[Entry]) -> int:
     """Write down those that are not known by their id yet, all or none; how many these were.
 

@@ -1,0 +1,168 @@
+"""The journal does what the ledger asks of it, to the picodollar, and nothing keeps an entry out of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.exc import StatementError
+
+from cost_model.budget import picodollars, windows
+from cost_model.usage import Usage
+from gateway.entries import Entry
+from gateway.ledger.journal import Journal, Numbered
+from gateway.store.database import Database
+from gateway.store.journal import StoredJournal, append, shares
+from gateway.store.models import EntryRow, LineRow
+from gateway.store.usage import Wanted, used
+from tests.gateway.ledger.journal_conformance import JournalConformance
+
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+
+_usd = st.decimals("0", "1", places=15, allow_nan=False)
+_lines = st.lists(
+    st.builds(
+        Usage,
+        st.sampled_from(["probe", "direct", "verifier"]),
+        st.sampled_from(["small", "large"]),
+        prompt_tokens=st.integers(0, 10**6),
+        cost_usd=st.none() | _usd,
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def _entries(draw: st.DrawFn) -> Entry:
+    lines = tuple(draw(_lines))
+    known = all(line.cost_usd is not None for line in lines)
+    costs = sum((line.cost_usd or Decimal(0) for line in lines), Decimal(0))
+    billed = costs if known and lines else draw(_usd)
+    return Entry(
+        id=f"{draw(st.integers(0, 10**12))}",
+        at=AT + timedelta(hours=draw(st.integers(-24 * 40, 24 * 40))),
+        status=draw(st.sampled_from(["answered", "failed", "lost"])),
+        billed_usd=Decimal(picodollars(billed)).scaleb(-12),
+        lines=lines,
+        estimated=not known,
+        key_id=draw(st.none() | st.sampled_from(["key_1", "key_2"])),
+        team_id=draw(st.none() | st.just("team_1")),
+    )
+
+
+class TestStoredJournal(JournalConformance):
+    @pytest.fixture
+    def journal(self, database: Database) -> Journal:
+        return StoredJournal(database)
+
+
+@given(_entries())
+def test_the_shares_of_lines_add_up_to_the_bill(entry: Entry) -> None:
+    found = shares(entry)
+
+    assert sum(found) == (entry.billed_usd if entry.lines else 0)
+    for line, share in zip(entry.lines, found, strict=True):
+        if line.cost_usd is not None and not entry.estimated:
+            assert abs(share - line.cost_usd) < Decimal("1e-12")
+
+
+@SHARED
+@given(st.lists(_entries(), max_size=8, unique_by=lambda each: each.id))
+def test_every_sum_is_that_of_the_entries(database: Database, entries: list[Entry]) -> None:
+    journal = StoredJournal(database)
+    entries = [*_fresh(database, entries)]
+    asked = ["total", *windows(AT)[1:]]
+    before, all_before = journal.standing(asked).spent, used(database, (), Wanted())[0].usd
+
+    journal.append("g", [Numbered(number, each) for number, each in enumerate([*entries, *entries], 1)])
+
+    after = journal.standing(asked).spent
+    for scope, of in (("all", None), ("key:key_1", "key_1"), ("key:key_2", "key_2")):
+        for window in asked:
+            expected = sum(
+                picodollars(each.billed_usd)
+                for each in entries
+                if of in (None, each.key_id) and window in windows(each.at)
+            )
+            assert after.get((scope, window), 0) - before.get((scope, window), 0) == expected
+    billed = sum((each.billed_usd for each in entries), Decimal(0))
+    assert used(database, (), Wanted())[0].usd - all_before == billed
+    for by in (("model", "purpose"), ("day",), ("key", "team", "policy", "route")):
+        assert sum(row.usd for row in used(database, by, Wanted())) == all_before + billed
+
+
+def _fresh(database: Database, entries: list[Entry]) -> list[Entry]:
+    """Those whose ids an earlier example did not use."""
+    with database.read() as session:
+        known = set(session.scalars(select(EntryRow.id)))
+    return [each for each in entries if each.id not in known]
+
+
+def test_a_servers_words_keep_no_entry_out(database: Database) -> None:
+    line = Usage("direct", "m\0odel", prompt_tokens=10**30, cost_usd=Decimal(1))
+    entry = Entry(
+        "a", AT, "answered", Decimal(1), (line,), upstream_id="\0\ud800", error="é\0", tags={"\0": "\udfff"}
+    )
+
+    assert append(database, [entry]) == 1
+
+    with database.read() as session:
+        row = session.scalars(select(EntryRow)).one()
+        assert (row.upstream_id, row.error, row.tags) == ("?", "é", {"": "?"})
+    assert [row.group for row in used(database, ["model"], Wanted())] == [{"model": "model"}]
+
+
+def test_an_entry_that_fails_is_not_written_by_halves(database: Database) -> None:
+    absurd = Entry("b", AT, "answered", Decimal(10**9))
+
+    with pytest.raises(StatementError, match="more than one amount may be"):
+        append(database, [Entry("a", AT, "answered", Decimal(1)), absurd])
+
+    with database.read() as session:
+        assert session.scalars(select(func.count()).select_from(EntryRow)).one() == 0
+
+
+def test_lines_are_kept_as_they_came(database: Database) -> None:
+    line = Usage("escalation", "gpt", 2, 800, 300, 20, 10, 1.5, 2e12, Decimal("0.0041"))
+    append(database, [Entry("a", AT, "answered", Decimal("0.0041"), (line, Usage("cache", "gpt", 1)))])
+
+    with database.read() as session:
+        first, second = session.scalars(select(LineRow).order_by(LineRow.position))
+    assert (first.calls, first.cached_prompt_tokens, first.reasoning_tokens, first.flops) == (2, 20, 10, 2e12)
+    assert (first.billed_usd, first.estimated) == (Decimal("0.0041"), False)
+    assert (second.purpose, second.billed_usd, second.estimated) == ("cache", Decimal(0), True)
+
+
+def test_usage_is_of_the_days_that_are_asked_for(database: Database) -> None:
+    days = [date(2026, 11, 21), date(2026, 11, 22), date(2026, 11, 23)]
+    for day in days:
+        at = datetime(day.year, day.month, day.day, 23, 59, tzinfo=UTC)
+        append(database, [Entry(str(day), at, "answered", Decimal(1))])
+
+    found = used(database, ["day"], Wanted(since=days[1], until=days[1]))
+
+    assert [(row.group["day"], row.usd) for row in found] == [(days[1], Decimal(1))]
+
+
+def test_estimates_are_told_apart_and_corrections_are_no_requests(database: Database) -> None:
+    lost = Entry("a", AT, "lost", Decimal("0.5"), estimated=True)
+    guessed = Entry("b", AT, "failed", Decimal(2), (Usage("direct", "gpt"),), estimated=True)
+    known = Entry("c", AT, "answered", Decimal(3), (Usage("direct", "gpt", cost_usd=Decimal(3)),))
+    correction = Entry("d", AT, "adjusted", Decimal(-1), (Usage("direct", "gpt", cost_usd=Decimal(-1)),))
+    append(database, [lost, guessed, known, correction])
+
+    (everything,) = used(database, [], Wanted())
+    by_model = {row.group["model"]: row for row in used(database, ["model"], Wanted())}
+
+    assert (everything.requests, everything.usd, everything.estimated_usd) == (
+        3,
+        Decimal("4.5"),
+        Decimal("2.5"),
+    )
+    assert (by_model["gpt"].requests, by_model["gpt"].usd) == (2, Decimal(4))
+    assert by_model[None].usd == Decimal("0.5")
