@@ -36,7 +36,7 @@ Read = Callable[[OutcomeTable], Any]
 """What a regressor sees of a table's questions."""
 
 _PARTS = 100
-_PEER = Path(__file__).parents[1] / "peers" / "routellm_mf.py"
+_PEERS = Path(__file__).parents[1] / "peers"
 _PENALTIES = (0.1, 1.0, 10.0, 100.0)
 
 
@@ -125,21 +125,56 @@ def matrix_factorisation(python: Path, embeddings: Embeddings) -> Method:
     def fit(train: OutcomeTable, seed: int) -> Predict:
         won = gain(train)
         decided = np.flatnonzero(won)
-        sent = BytesIO()
-        np.savez(sent, vectors=read(train)[decided], strong_won=won[decided] > 0)
-        done = subprocess.run(
-            [python, _PEER, str(seed)], input=sent.getvalue(), stdout=subprocess.PIPE, check=True
+        direction = np.array(
+            _trained(
+                python,
+                "routellm_mf.py",
+                seed,
+                vectors=read(train)[decided],
+                strong_won=won[decided] > 0,
+            )
         )
-        direction = np.array(json.loads(done.stdout))
         return lambda test: beside_zero(read(test) @ direction)
 
     return fit
 
 
-def baselines(embeddings: Embeddings | None, routellm: Path | None) -> dict[str, Method]:
+def perceptron(python: Path, embeddings: Embeddings) -> Method:
+    """LLMRouter's own (llmrouter-lib), trained to say which model is best."""
+    read = vectors(embeddings)
+
+    def fit(train: OutcomeTable, seed: int) -> Predict:
+        found = _trained(python, "llmrouter_mlp.py", seed, vectors=read(train), strong_best=gain(train) > 0)
+        *layers, (weights, biases) = [(np.array(slopes), np.array(shifts)) for slopes, shifts in found]
+
+        def predict(test: OutcomeTable) -> Floats:
+            values = read(test)
+            for slopes, shifts in layers:
+                values = np.maximum(values @ slopes.T + shifts, 0.0)
+            scores = values @ weights.T + biases
+            return beside_zero(scores[:, 1] - scores[:, 0])
+
+        return predict
+
+    return fit
+
+
+def _trained(python: Path, script: str, seed: int, **arrays: Any) -> Any:
+    """What a peer's script prints, as JSON, of arrays that it is sent."""
+    sent = BytesIO()
+    np.savez(sent, **arrays)
+    done = subprocess.run(
+        [python, _PEERS / script, str(seed)], input=sent.getvalue(), stdout=subprocess.PIPE, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def baselines(
+    embeddings: Embeddings | None, routellm: Path | None = None, llmrouter: Path | None = None
+) -> dict[str, Method]:
     """By name; those on ``embeddings`` only where there are any.
 
-    ``routellm`` is the Python of an environment that has routellm.
+    ``routellm`` and ``llmrouter`` are the Pythons of environments that have routellm and llmrouter-lib.
     """
     methods: dict[str, Method] = {
         "random": random,
@@ -161,6 +196,8 @@ def baselines(embeddings: Embeddings | None, routellm: Path | None) -> dict[str,
         }
         if routellm is not None:
             methods["embeddings, RouteLLM's matrix"] = matrix_factorisation(routellm, embeddings)
+        if llmrouter is not None:
+            methods["embeddings, LLMRouter's perceptron"] = perceptron(llmrouter, embeddings)
     return methods
 
 

@@ -46,7 +46,7 @@ def methods(table: OutcomeTable, embeddings: Embeddings | None, mathematics: boo
         large = len(table) >= LARGE
         found |= {
             name: method
-            for name, method in baselines(embeddings, None).items()
+            for name, method in baselines(embeddings).items()
             if name not in ("random", "length", "tf-idf ridge, alpha 10") and not (large and name in _SLOW)
         }
         if len(set(table.segments)) < 2:
@@ -86,7 +86,7 @@ def transfer_row(
     folder: Path, transfer: Transfer, seeds: int, resamples: int, on_method: Callable[[str], None]
 ) -> dict[str, Any]:
     source, target = (outcomes(folder, each) for each in (transfer.source, transfer.target))
-    wanted = baselines(None, None)
+    wanted = baselines(None)
     chosen = {LENGTH: by_length, TFIDF: wanted[TFIDF], PRODUCT: candidate(_TEXT_MODEL)}
     on_method("fitting to the other set")
     predicted = across(source, target, chosen, range(seeds))

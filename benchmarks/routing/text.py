@@ -1,11 +1,12 @@
 """What the prompt alone says about which model to ask: the product's text models against baselines.
 
     python -m benchmarks.routing.text DATA [--set routellm/gsm8k] [--seeds 5] [--embeddings FOLDER]
-        [--routellm PYTHON] [--only METHOD ...] [--json FILE]
+        [--routellm PYTHON] [--llmrouter PYTHON] [--only METHOD ...] [--json FILE]
 
 For every pair: APGR and CPT(50, 80) as RouteLLM computes them, five folds that split no story, the mean over
 the seeds, each with its 95% interval; and paired differences to tf-idf ridge and to the length of the prompt.
-PYTHON is that of an environment with routellm; its matrix factorisation is trained on the embeddings.
+PYTHON is that of an environment with routellm, or llmrouter-lib: RouteLLM's matrix factorisation, LLMRouter's
+perceptron are trained on the embeddings.
 FOLDER has one <set, "/" as "_">.npz a set: ``ids`` of its questions, and their ``vectors``.
 """
 
@@ -88,8 +89,10 @@ def refined(name: str, embeddings: Embeddings) -> Method:
     return fit
 
 
-def methods(embeddings: Embeddings | None, routellm: Path | None) -> dict[str, Method]:
-    found = baselines(embeddings, routellm)
+def methods(
+    embeddings: Embeddings | None, routellm: Path | None, llmrouter: Path | None
+) -> dict[str, Method]:
+    found = baselines(embeddings, routellm, llmrouter)
     found |= {f"gradus {name}": candidate(name) for name in text_models.candidates(0)}
     found["gradus chosen"] = chosen
     if embeddings is not None:
@@ -156,12 +159,13 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--embeddings", type=Path)
     parser.add_argument("--routellm", type=Path, metavar="PYTHON")
+    parser.add_argument("--llmrouter", type=Path, metavar="PYTHON")
     parser.add_argument("--only", nargs="+", metavar="METHOD")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     console, written = Console(width=200), {}
     for name in given.sets or PAIRS:
-        found = methods(read_embeddings(given.embeddings, name), given.routellm)
+        found = methods(read_embeddings(given.embeddings, name), given.routellm, given.llmrouter)
         found = {each: method for each, method in found.items() if not given.only or each in given.only}
         for pair in PAIRS[name]:
             table = load(given.data, name).only(pair)
