@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from gateway.errors import DeadlineExceeded, GatewayError, UpstreamFailed, UpstreamRejected
-from gateway.upstreams import Question, Upstreams
-from tests.gateway.doubles import chunk
+from gateway.errors import UpstreamFailed, UpstreamRejected
+from tests.gateway.upstreams.faults import BEGUN, FAULTS, NOWHERE, fails
 from tests.gateway.upstreams.servers import (
     ANSWER,
-    DONE,
     EVENTS,
     Heard,
-    Script,
     Time,
     asking,
     config,
-    cuts,
-    event,
     hangs,
     question,
     refuses,
@@ -28,34 +22,6 @@ from tests.gateway.upstreams.servers import (
     serving,
     streams,
 )
-
-NOWHERE = "http://127.0.0.1:9/v1"
-
-
-async def fails(upstreams: Upstreams, asked: Question, heard: Heard | None = None) -> GatewayError:
-    with pytest.raises(GatewayError) as caught:
-        await (upstreams.complete(asked) if heard is None else upstreams.stream(asked, heard))
-    return caught.value
-
-
-async def closes(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-
-
-FAULTS: dict[str, Script] = {
-    "408": refuses(408),
-    "409": refuses(409),
-    "429": refuses(429),
-    "500": refuses(500),
-    "503": refuses(503),
-    "closes": closes,
-    "cuts": cuts,
-    "nonsense": says(b"<html>"),
-    "a list": says([1]),
-    "no choices": says({"choices": []}),
-    "choices that are none": says({"choices": [7]}),
-    "cuts in mid-answer": says(b'{"choices": [', content_length="99"),
-}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -259,114 +225,6 @@ def test_under_a_cap_what_cost_nothing_is_asked_again(fault: str) -> None:
     asyncio.run(run())
 
 
-BEGUN = EVENTS[:2]
-
-
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        (streams(*BEGUN, then=cuts), "cannot be used"),
-        (streams(*BEGUN), "broke off"),
-        (streams(*BEGUN, event({"error": {"message": "overloaded", "code": 503}})), "overloaded"),
-        (streams(*BEGUN, b"data: {nonsense\n\n"), "not JSON"),
-        (streams(*BEGUN, b'data: {"choices": [7]}\n\n'), "choices of its answer"),
-        (streams(*BEGUN, b'data: {"choices": [{"delta": 7}]}\n\n'), "not what OpenAI's API says"),
-    ],
-)
-def test_once_text_was_sent_nothing_is_asked_again(script: Script, message: str) -> None:
-    async def run() -> None:
-        async with serving(script) as server, serving(streams(*EVENTS)) as other:
-            models = config(big={"base_url": server.url, "fallbacks": ["o"]}, o={"base_url": other.url})
-            async with asking(models) as upstreams:
-                asked, heard = question(), Heard()
-                error = await fails(upstreams, asked, heard)
-        assert message in str(error)
-        assert heard.text == "The answer is 7."
-        assert (len(server.bodies), other.bodies) == (1, [])
-        (reading,) = asked.calls.made
-        assert (reading.sent, reading.counted, reading.completion_tokens > 0) == (True, False, True)
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        streams(then=cuts),
-        streams(),
-        streams(DONE),
-        streams(event({"error": {"message": "overloaded"}})),
-        streams(b"data: <html>\n\n"),
-    ],
-)
-def test_a_stream_that_fails_before_its_first_chunk_is_asked_again(script: Script) -> None:
-    async def run() -> None:
-        time = Time()
-        async with (
-            serving(script, streams(*EVENTS)) as server,
-            asking(config(big={"base_url": server.url}), time) as upstreams,
-        ):
-            asked, heard = question(), Heard()
-            await upstreams.stream(asked, heard)
-        assert (heard.text, heard.models, time.waits) == ("The answer is 7.", ["big"], [0.25])
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    ("script", "timeouts", "stream"),
-    [
-        (hangs, {"total_s": 0.05}, False),
-        (hangs, {"first_token_s": 0.05}, True),
-        (streams(b": waiting\n\n", then=hangs), {"first_token_s": 0.05}, True),
-        (hangs, {"total_s": 0.05}, True),
-    ],
-)
-def test_a_server_that_takes_too_long_is_given_up_for_another(
-    script: Script, timeouts: dict[str, float], stream: bool
-) -> None:
-    async def run() -> None:
-        async with serving(script) as slow, serving(streams(*EVENTS) if stream else says(ANSWER)) as good:
-            places = [{"base_url": slow.url}, {"base_url": good.url}]
-            async with asking(config(big={"deployments": places, "timeouts": timeouts})) as upstreams:
-                asked, heard = question(), Heard()
-                await (upstreams.stream(asked, heard) if stream else upstreams.complete(asked))
-                first, second = asked.calls.made
-                assert (first.sent, first.counted, second.counted) == (True, False, True)
-                await slow.closed.wait()
-
-    asyncio.run(run())
-
-
-def test_a_stream_that_hangs_in_mid_answer_meets_its_total_and_says_so() -> None:
-    async def run() -> None:
-        async with (
-            serving(streams(*BEGUN, then=hangs)) as server,
-            asking(config(big={"base_url": server.url, "timeouts": {"total_s": 0.1}})) as upstreams,
-        ):
-            heard = Heard()
-            error = await fails(upstreams, question(), heard)
-        assert "timeouts.total_s" in str(error)
-        assert heard.text == "The answer is 7."
-
-    asyncio.run(run())
-
-
-def test_the_deadline_ends_it_without_another_call() -> None:
-    async def run() -> None:
-        async with (
-            serving(hangs) as server,
-            asking(config(big={"base_url": server.url})) as upstreams,
-        ):
-            asked = question(patience_s=0.05)
-            error = await fails(upstreams, asked)
-        assert isinstance(error, DeadlineExceeded)
-        assert len(server.bodies) == 1
-        assert asked.calls.made[0].sent
-
-    asyncio.run(run())
-
-
 def test_no_more_are_asked_at_once_than_a_deployment_takes() -> None:
     async def run() -> None:
         async with serving(streams(*BEGUN, then=hangs)) as server:
@@ -395,24 +253,5 @@ def test_a_redirect_is_not_followed() -> None:
                 error = await fails(upstreams, question())
             assert "(307)" in str(error)
             assert other.bodies == []
-
-    asyncio.run(run())
-
-
-def test_answers_without_usage_are_counted_and_marked() -> None:
-    async def run() -> None:
-        silent: dict[str, Any] = {name: value for name, value in ANSWER.items() if name != "usage"}
-        stream = streams(event(chunk({"content": "The answer is 7."})), event(chunk({}, "stop")))
-        async with (
-            serving(says(silent), stream) as server,
-            asking(config(big={"base_url": server.url})) as upstreams,
-        ):
-            whole, streamed = question(), question()
-            await upstreams.complete(whole)
-            await upstreams.stream(streamed, Heard())
-        for asked in (whole, streamed):
-            reading = asked.calls.answer
-            assert reading is not None
-            assert (reading.estimated, reading.counted, reading.completion_tokens) == (True, True, 6)
 
     asyncio.run(run())

@@ -41,8 +41,17 @@ def test_what_a_server_reports_is_what_counts(answer: dict[str, Any], counts: tu
 
 @pytest.mark.parametrize(
     "usage",
-    [None, [], 3, {}, {"prompt_tokens": -1}, {"prompt_tokens": "5"}, {"prompt_tokens": True}]
-    + [{"prompt_tokens": 5, "completion_tokens": -7}, {"input_tokens": 5}],
+    [
+        None,
+        [],
+        3,
+        {},
+        {"prompt_tokens": -1},
+        {"prompt_tokens": "5"},
+        {"prompt_tokens": True},
+        {"prompt_tokens": 5, "completion_tokens": -7},
+        {"input_tokens": 5},
+    ],
 )
 def test_usage_that_is_none_is_not_taken_for_it(usage: object) -> None:
     call = reading(prompt="12345")
@@ -89,12 +98,10 @@ def test_bytes_stand_in_for_tokens_in_every_script() -> None:
 
 
 def test_under_a_cap_a_call_that_went_out_and_was_not_refused_is_the_last() -> None:
-    first, second = reading(), reading()
-    first.send()
-    first.refuse()
-    calls = Calls(once=True, made=[first])
-    assert calls.may_go_on
-    second.send()
-    calls.made.append(second)
-    assert not calls.may_go_on
-    assert Calls(once=False, made=[second]).may_go_on
+    refused, open_ = reading(), reading()
+    refused.send()
+    refused.refuse()
+    open_.send()
+    assert Calls(once=True, made=[refused]).may_go_on
+    assert not Calls(once=True, made=[refused, open_]).may_go_on
+    assert Calls(once=False, made=[refused, open_]).may_go_on
