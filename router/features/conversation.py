@@ -95,13 +95,14 @@ def _leans(turn: str) -> bool:
 
 
 def _is_brief(turn: str, before: str) -> bool:
-    length = _length(turn)
-    return length <= _BRIEF_WORDS and length <= _BRIEF_SHARE * _length(before) and not _has_numbers(turn)
+    most = min(_BRIEF_WORDS, _BRIEF_SHARE * _length(before))
+    return _length(turn) <= most and not _has_numbers(turn)
 
 
 def _has_numbers(turn: str) -> bool:
     """Two or more: something to work with."""
-    return sum(word.isdecimal() for word in _WORD.findall(turn[:_READ])) >= 2
+    words: list[str] = _WORD.findall(turn[:_READ])
+    return sum(word.isdecimal() for word in words) >= 2
 
 
 def _length(turn: str) -> float:

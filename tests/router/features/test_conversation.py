@@ -48,8 +48,8 @@ def test_a_turn_that_stands_by_itself_is_read_alone(turn: str) -> None:
 
 
 GERMAN = (
-    "Beweise, dass die Summe der Kehrwerte aller Primzahlen divergiert, und schätze ihre Teilsummen von unten "
-    "ab, ohne den Primzahlsatz zu verwenden."
+    "Beweise, dass die Summe der Kehrwerte aller Primzahlen divergiert, und schätze ihre Teilsummen von "
+    "unten ab, ohne den Primzahlsatz zu verwenden."
 )
 CHINESE = "证明所有素数的倒数之和发散，并且在不使用素数定理的情况下，从下方估计它的部分和的增长速度。"
 SPANISH = (
