@@ -6,6 +6,7 @@ docs/planning.md describes every field; keep the two in step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,6 +23,7 @@ from router.config.source import read_yaml
 from router.errors import ConfigInvalid
 from router.price_list import price_map
 from router.traffic_outcomes import MeasuredTraffic, read_outcomes
+from router.traffic_records import RecordedMix, read_mix
 
 Share = Annotated[Rate, Field(le=1)]
 Right = Annotated[Usd, Field(le=1)]
@@ -111,14 +113,17 @@ class WaySection(Section):
 
 
 class BinSection(Section):
-    share: Share
+    share: Share | None = None
     right: Mapping[Name, Right]
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
 
 
 class Traffic(Section):
-    """A deployment question: with ``ways`` and ``bins`` by hand, or with ``outcomes`` that were measured."""
+    """A deployment question: with ``ways`` and ``bins`` by hand, or with ``outcomes`` that were measured.
+
+    ``records`` say which share of the queries is in which bin.
+    """
 
     queries_per_day: Rate
     usd_per_right_answer: Usd
@@ -127,6 +132,7 @@ class Traffic(Section):
     models: Mapping[Name, PricedModel] = Field(min_length=1)
     verifier: VerifierSection | None = None
     outcomes: Name | None = None
+    records: Name | None = None
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     ways: Mapping[Name, WaySection] | None = None
@@ -145,7 +151,7 @@ class Traffic(Section):
             raise ValueError(f"needs outcomes, or by hand {', '.join(missing)}")
         return self
 
-    def situation(self, measured: MeasuredTraffic | None) -> Situation:
+    def situation(self, measured: MeasuredTraffic | None, recorded: RecordedMix | None) -> Situation:
         """What is to be planned, by hand or as ``measured``; it was checked that the names fit together."""
         models = {
             name: Model(
@@ -165,12 +171,14 @@ class Traffic(Section):
                 None if speed is None else float(speed),
             )
         bins = self._bins() if measured is None else measured.bins
+        if recorded is not None:
+            bins = {str(name): replace(bins[name], share=share) for name, share in recorded.shares.items()}
         return Situation(self.queries_per_day, self.usd_per_right_answer, models, bins, verifier, self.years)
 
     def _bins(self) -> dict[str, Bin]:
         return {
             name: Bin(
-                each.share,
+                each.share or Decimal(0),
                 each.right,
                 {way: self._work(section, each) for way, section in (self.ways or {}).items()},
                 None if self.probe is None else self._work(self.probe, each),
@@ -186,8 +194,10 @@ class Traffic(Section):
         return Work(way.model, way.samples, prompt, way.samples * completion, judged)
 
 
-def load_traffic(file: Path) -> tuple[Traffic, Situation]:
-    """Read and validate a file, and the outcomes that it names (a path from the file's folder).
+def load_traffic(file: Path) -> tuple[Traffic, Situation, str]:
+    """Read and validate a file, and the outcomes and records that it names (paths from the file's folder).
+
+    The last says where the difficulty mix is from.
 
     Raises :class:`router.errors.ConfigInvalid` for the first thing that is wrong, with its file and line.
     """
@@ -201,12 +211,25 @@ def load_traffic(file: Path) -> tuple[Traffic, Situation]:
     except ValidationError as error:
         raise first_problem(document, error, Traffic) from None
     measured = None if traffic.outcomes is None else read_outcomes(file.parent / traffic.outcomes)
-    for path, problem in _inconsistencies(traffic, measured):
+    recorded = None if traffic.records is None else read_mix(file.parent / traffic.records)
+    for path, problem in _inconsistencies(traffic, measured, recorded):
         raise document.error(path, problem)
-    return traffic, traffic.situation(measured)
+    return traffic, traffic.situation(measured, recorded), _source(file, traffic, measured, recorded)
 
 
-def _inconsistencies(traffic: Traffic, measured: MeasuredTraffic | None) -> Iterator[tuple[KeyPath, str]]:
+def _source(
+    file: Path, traffic: Traffic, measured: MeasuredTraffic | None, recorded: RecordedMix | None
+) -> str:
+    if recorded is not None:
+        return recorded.source
+    if measured is not None:
+        return f"{traffic.outcomes}: {sum(measured.questions.values()):,} questions by their probes"
+    return f"{file.name}: shares as given"
+
+
+def _inconsistencies(
+    traffic: Traffic, measured: MeasuredTraffic | None, recorded: RecordedMix | None
+) -> Iterator[tuple[KeyPath, str]]:
     for key in ("ways", "bins"):
         if getattr(traffic, key) == {}:
             yield (key,), "is empty; give at least one"
@@ -228,6 +251,13 @@ def _inconsistencies(traffic: Traffic, measured: MeasuredTraffic | None) -> Iter
         yield from _by_hand(traffic)
     ways = list(traffic.ways or {}) if measured is None else measured.ways
     bins = list(traffic.bins or {}) if measured is None else list(measured.bins)
+    if recorded is not None:
+        for unknown in [each for each in recorded.shares if each not in bins]:
+            yield (
+                ("records",),
+                f"have queries that are {unknown}, and there is no such bin",
+            )
+        bins = [str(each) for each in recorded.shares]
     for name, mix in traffic.mixes.items():
         yield from _names(("mixes", name), mix, bins, "a way for each bin")
         for each, way in mix.items():
@@ -246,8 +276,13 @@ def _by_hand(traffic: Traffic) -> Iterator[tuple[KeyPath, str]]:
             yield (*path, "model"), f"there is no model {way.model!r}; there are {known}"
         if way.judged and traffic.verifier is None:
             yield (*path, "judged"), "needs a verifier; say what it costs"
-    total = sum(each.share for each in bins.values())
-    if total != 1:
+    for name, each in bins.items():
+        if traffic.records is not None and each.share is not None:
+            yield ("bins", name, "share"), "is what records say; leave out one or the other"
+        if traffic.records is None and each.share is None:
+            yield ("bins", name), "has no share; give it, or records"
+    total = sum(each.share or 0 for each in bins.values())
+    if traffic.records is None and total != 1:
         yield ("bins",), f"the shares add up to {total}, not 1"
     for name, each in bins.items():
         yield from _names(("bins", name, "right"), each.right, list(ways), "how often each way is right")

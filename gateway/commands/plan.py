@@ -48,12 +48,13 @@ def command(file: File, plot: Plot = None, json_file: Json = None) -> None:
     """Answer the deployment question: what every option costs a year, how often it is right, what tips it."""
     console = Console()
     with console.status(f"reading {file}"):
-        traffic, situation = load_traffic(file)
+        traffic, situation, mix_source = load_traffic(file)
     found = options(situation, traffic.mixes)
     at_volumes, at_worths = volumes(found), list(worths(situation, found))
     tokens = traffic.pretraining_tokens
     exchanged = None if tokens is None else exchange(situation, float(tokens))
     console.print(_bins(situation))
+    console.print(f"difficulty mix from {mix_source}", soft_wrap=True, highlight=False, markup=False)
     console.print(_options(situation, found))
     for line in _said(found):
         console.print(line, soft_wrap=True, highlight=False)
@@ -64,7 +65,7 @@ def command(file: File, plot: Plot = None, json_file: Json = None) -> None:
     if exchanged:
         console.print(_ratio(exchanged), soft_wrap=True, highlight=False)
     if json_file:
-        told = _as_json(found, at_volumes, at_worths, exchanged)
+        told = {"mix_from": mix_source, **_as_json(found, at_volumes, at_worths, exchanged)}
         json_file.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     if plot:
         from gateway.commands.plan_figure import draw  # matplotlib, only where something is drawn
