@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from starlette.requests import Request
 
-from gateway.accounts import Account, Key, Limits
+from gateway.accounts import Account, Limits
 from gateway.errors import KeyRefused, KeysUnavailable, NotAllowed
 from gateway.planning import DEFAULT_POLICY, GRADUS
 from gateway.store.database import Database
@@ -33,10 +33,11 @@ _LOOKUP_DIGITS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Keys by the first digits of their hash: looking them up says nothing of the rest, which is compared."""
+    """Who is who, by the first digits of a key's hash: looking them up says nothing of the rest, which is
+    compared. An account is the same object until something about it changes."""
 
     version: int
-    keys: Mapping[str, tuple[str, Key]]
+    accounts: Mapping[str, tuple[str, Account]]
 
 
 class Auth:
@@ -47,7 +48,7 @@ class Auth:
     """
 
     def __init__(self, config: Config, environ: Mapping[str, str], database: Database) -> None:
-        self.everybody = limits_of_everybody(config)
+        self._anybody = Account(None, limits_of_everybody(config))
         self._mode: Literal["none", "keys"] = config.server.auth
         self._database = database
         self._admin = _admin_sha256(environ)
@@ -84,14 +85,14 @@ class Auth:
     def account(self, request: Request) -> Account:
         """Who the request is billed to. Raises :class:`KeyRefused` or :class:`KeysUnavailable`."""
         if self._mode == "none":
-            return Account(None, self.everybody)
+            return self._anybody
         secret = _bearer(request)
         if secret is None:
             raise KeyRefused(
                 "There is no API key: send one in the header 'Authorization: Bearer gk-...'. "
                 "`gradus keys create` makes keys."
             )
-        return Account(self._key(secret), self.everybody)
+        return self._account(secret)
 
     def check_admin(self, request: Request) -> None:
         """Raises :class:`KeyRefused` or :class:`NotAllowed` unless it is the admin who asks."""
@@ -107,7 +108,7 @@ class Auth:
         if self.is_admin(request):
             return
         if self._mode == "keys":
-            self._key(secret)
+            self._account(secret)
             raise NotAllowed("This key is not the admin's.", code="admin_only")
         raise _unknown(secret)
 
@@ -119,16 +120,17 @@ class Auth:
             and hmac.compare_digest(sha256_of(secret), self._admin)
         )
 
-    def _key(self, secret: str) -> Key:
+    def _account(self, secret: str) -> Account:
         if self._known is None:
             raise KeysUnavailable("The keys cannot be looked up yet; ask again in a moment.")
         sha256 = sha256_of(secret)
-        kept, key = self._known.keys.get(sha256[:_LOOKUP_DIGITS], ("", None))
+        kept, account = self._known.accounts.get(sha256[:_LOOKUP_DIGITS], ("", self._anybody))
+        key = account.key
         if key is None or not hmac.compare_digest(kept, sha256):
             raise _unknown(secret)
         if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
             raise KeyRefused(f"The API key {key.hint} expired on {key.expires_at:%Y-%m-%d %H:%M} UTC.")
-        return key
+        return account
 
     async def _watch(self) -> None:
         """Who is known stays known while the database is away."""
@@ -148,8 +150,13 @@ class Auth:
         if self._known is not None and keys_version(self._database) == self._known.version:
             return None
         found = load_keys(self._database)
+        everybody = self._anybody.everybody
         return _Known(
-            found.version, {sha256[:_LOOKUP_DIGITS]: (sha256, key) for sha256, key in found.keys.items()}
+            found.version,
+            {
+                sha256[:_LOOKUP_DIGITS]: (sha256, Account(key, everybody))
+                for sha256, key in found.keys.items()
+            },
         )
 
 

@@ -54,7 +54,8 @@ class Envelope:
 class Outbox:
     """Events on their way to one client."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+        self._keep_alive_s = keep_alive_s
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._taken = asyncio.Event()
         self.opened: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
@@ -73,7 +74,12 @@ class Outbox:
         """What is to be sent: events, those together that came while the client was busy with others."""
         ended = False
         while not ended:
-            ready = [await self._queue.get()]
+            try:
+                async with asyncio.timeout(self._keep_alive_s):
+                    ready = [await self._queue.get()]
+            except TimeoutError:
+                yield KEEP_ALIVE
+                continue
             while not self._queue.empty():
                 ready.append(self._queue.get_nowait())
             self._taken.set()
@@ -129,18 +135,24 @@ class Feed(Outbox):
     takes on their id; unless something was said before them: then they take on ours, so that all have one.
     """
 
-    def __init__(self, envelope: Envelope, include_usage: bool) -> None:
+    def __init__(self, envelope: Envelope, include_usage: bool, *, progress_events: bool = False) -> None:
         super().__init__()
         self._envelope = envelope
         self._include_usage = include_usage
+        self._progress_events = progress_events
         self._said_role = False
         self._said_text = False
         self._is_theirs: bool | None = None
         self._held: Said | None = None
 
     def progress(self, stage: str, done: int, total: int) -> None:
+        """A comment, which clients skip; an event of its own name for who asked for that."""
         self._say_role()
-        self._put(f": gradus {stage} {done}/{total}\n\n".encode())
+        if self._progress_events:
+            data = event_of({"stage": stage, "done": done, "total": total})
+            self._put(b"event: gradus.progress\n" + data)
+        else:
+            self._put(f": gradus {stage} {done}/{total}\n\n".encode())
 
     def text(self, text: str) -> None:
         self._say_role()

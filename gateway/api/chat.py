@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
+from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
 from gateway.cache.control import control_of
@@ -25,8 +26,6 @@ from gateway.streams import Envelope, EventStream, Feed
 from gateway.translate import Asked, headers_of
 
 router = APIRouter(tags=["chat"])
-
-CLIENT_CLOSED_REQUEST = 499  # nobody reads it
 
 
 @router.post(
@@ -56,7 +55,7 @@ async def chat_completions(request: Request) -> Response:
         return await _stream(request, state, asked, caller, envelope)
     work = asyncio.create_task(state.service.answer(asked, caller))
     try:
-        if not await _before_disconnect(request, work):
+        if not await before_disconnect(request, work):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
     finally:
         work.cancel()  # which frees its worker, or closes the connection to its server
@@ -70,11 +69,12 @@ async def _stream(
     request: Request, state: GatewayState, asked: Asked, caller: Caller, envelope: Envelope
 ) -> Response:
     """Begins to answer once the request is under way; what fails before that is an error like any other."""
-    feed = Feed(envelope, asked.include_usage)
+    progress_events = bool(asked.options.get("progress"))
+    feed = Feed(envelope, asked.include_usage, progress_events=progress_events)
     work = asyncio.create_task(_feed(state, asked, caller, feed, envelope))
     under_way = False
     try:
-        if not await _before_disconnect(request, feed.opened):
+        if not await before_disconnect(request, feed.opened):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         headers = feed.opened.result()
         under_way = True
@@ -94,21 +94,6 @@ async def _feed(state: GatewayState, asked: Asked, caller: Caller, feed: Feed, e
             feed.fail(to_http(error))
         else:
             feed.opened.set_exception(error)
-
-
-async def _before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> bool:
-    """Wait until something is done, or until the client goes away; whether it was done."""
-    gone = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({awaited, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return awaited.done()
-    finally:
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _completion(envelope: Envelope, reply: Reply) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from gateway.accounts import Account, Key
-from gateway.auth import Auth, may_ask
+from gateway.auth import Auth, limits_of_everybody, may_ask
 from gateway.store import keys, teams
 from gateway.store.database import Database
 from gateway.store.errors import DatabaseUnavailable
@@ -201,7 +201,7 @@ def test_an_admin_key_that_is_easily_guessed_is_refused_at_the_start(tmp_path: P
     assert secret not in str(caught.value)
 
 
-def test_limits_of_everybody_come_from_the_configuration(tmp_path: Path) -> None:
+def test_limits_of_everybody_come_from_the_configuration() -> None:
     config = load_config("abacus", {"GRADUS__LIMITS__USD_PER_DAY": "12.5"})
 
-    assert Auth(config, {}, Database(sqlite_url(tmp_path))).everybody.usd_per_day == Decimal("12.5")
+    assert limits_of_everybody(config).usd_per_day == Decimal("12.5")
