@@ -156,7 +156,8 @@ async def _retire(old: GatewayState) -> None:
 
 def _refuse_fixed(now: Config, then: Config) -> None:
     changed = [f"server.{name}" for name in FIXED if _of(now, name) != _of(then, name)]
-    changed += [name for name in ("database", "records", "limits") if getattr(now, name) != getattr(then, name)]
+    fixed = ("database", "records", "limits")
+    changed += [name for name in fixed if getattr(now, name) != getattr(then, name)]
     if changed:
         raise ConfigInvalid(
             f"{', '.join(changed)} cannot be changed while the gateway runs; start it again", source="reload"
