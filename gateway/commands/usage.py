@@ -118,7 +118,8 @@ def reconcile(
     from gateway.store.reconcile import reconcile as compare
     from router.config import load_config
 
-    names = ProviderNames(load_config(config, os.environ), dict(_renamed(each) for each in model or []))
+    configured = load_config(config, os.environ)
+    names = ProviderNames(configured, dict(_renamed(each) for each in model or []))
     lines = read_invoice(invoice)
     with opened(config) as database:
         found = compare(database, lines, names.ours)
@@ -126,8 +127,26 @@ def reconcile(
     _show_compared(found)
     if adjust:
         typer.echo(f"booked: {booked} adjustment{'' if booked == 1 else 's'}")
+        if booked:
+            _count_again(configured.server.redis_url)
     if json_file:
         json_file.write_text(json.dumps(_plain(found), indent=1) + "\n", "utf-8")
+
+
+def _count_again(redis_url: str) -> None:
+    """Budgets are counted in Redis, which does not see what is booked here."""
+    from redis import RedisError
+
+    from gateway.ledger.recount import recount
+
+    try:
+        recount(redis_url)
+    except (RedisError, OSError) as error:
+        typer.echo(
+            f"gradus: budgets do not count it yet: {redis_url} cannot be reached ({error}); they will when "
+            "the gateways' Redis is restarted, or run this where it can be reached (GRADUS_REDIS_URL)",
+            err=True,
+        )
 
 
 def _groups(by: str) -> list[Dimension]:

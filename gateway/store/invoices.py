@@ -77,7 +77,7 @@ def read_invoice(file: Path) -> list[InvoiceLine]:
     """Raises :class:`InvoiceInvalid` with file and line, :class:`OSError`."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            rows = csv.reader(text)
+            rows = csv.reader(text, strict=True)
             header = next(rows, [])
             places = _places(file, header)
             lines = [
