@@ -1,0 +1,259 @@
+"""Gateway processes that share a Redis, a database and a folder of spools, and what is on their books."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httpx
+from sqlalchemy import select
+
+from cost_model.budget import picodollars
+from gateway.entries import Entry
+from gateway.store.database import Database
+from gateway.store.models import EntryRow
+from tests.e2e.money.upstream import Upstream
+from tests.e2e.product import free_port
+from tests.gateway.ledger.servers import OwnRedis, held, running
+from tests.workers.engines.openai_server import until
+
+PATIENCE_S = 30.0
+"""For processes: machines may be busy."""
+ADMIN = "the-admin-of-the-tests"
+PROMPT_USD, COMPLETION_USD = Decimal("0.000003"), Decimal("0.000007")
+"""Of a token of the model "remote"."""
+
+CONFIG = """
+models:
+  small:
+    engine: transformers
+    path: nowhere
+    context_tokens: 512
+    max_tokens: 100
+    price: {{usd_per_million_prompt_tokens: 1, usd_per_million_completion_tokens: 2}}
+  remote:
+    engine: openai
+    base_url: {upstream}/v1
+    upstream_model: double
+    max_tokens: 1000
+    max_retries: 0
+    price: {{usd_per_million_prompt_tokens: 3, usd_per_million_completion_tokens: 7}}
+verifiers:
+  prm: {{kind: prm, path: nowhere, context_tokens: 512, price: {{usd_per_million_tokens: 0.3}}}}
+policies:
+  default:
+    small: small
+    verifier: prm
+    large: remote
+    probe: always
+    probe_samples: 4
+    search_samples: 8
+    usd_per_right_answer: 1
+    deadline_s: 30
+server:
+  auth: keys
+"""
+
+
+@dataclass
+class Gateway:
+    """One ``gradus serve``."""
+
+    port: int
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, **more: str) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "gateway", "serve", "--port", str(self.port)],
+                env={**os.environ, **self.environment, **more},
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait(self) -> None:
+        until(lambda: self.is_up, PATIENCE_S)
+
+    @property
+    def is_up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self.ended()
+
+    def ended(self) -> int:
+        assert self.process is not None
+        return self.process.wait(PATIENCE_S)
+
+    def ready(self) -> httpx.Response:
+        return httpx.get(f"{self.url}/readyz", timeout=PATIENCE_S)
+
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"authorization": f"Bearer {ADMIN}"}
+        answer = httpx.request(method, f"{self.url}/v1/gradus/admin/{path}", json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    id: str
+    secret: str
+
+    @property
+    def scope(self) -> str:
+        return f"key:{self.id}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.secret}"}
+
+
+@dataclass
+class Fleet:
+    """``gateways`` on one machine."""
+
+    folder: Path
+    redis: OwnRedis
+    upstream: Upstream
+    count: int
+    gateways: list[Gateway] = field(default_factory=list)
+
+    def start(self, **more: str) -> None:
+        config = self.folder / "gradus.yaml"
+        config.write_text(CONFIG.format(upstream=self.upstream.url))
+        environment = {
+            "GRADUS_CONFIG": str(config),
+            "GRADUS_HOME": str(self.folder),
+            "GRADUS_REDIS_URL": self.redis.url,
+            "GRADUS_ADMIN_KEY": ADMIN,
+            "PYTHONUNBUFFERED": "1",
+            **more,
+        }
+        for index in range(self.count):
+            gateway = Gateway(free_port(), environment, self.folder / f"gateway-{index}.log")
+            gateway.start()
+            self.gateways.append(gateway)
+        for gateway in self.gateways:
+            gateway.wait()
+        self.database = Database(f"sqlite:///{self.folder}/gradus.db")
+
+    def stop(self) -> None:
+        for gateway in self.gateways:
+            if gateway.process is not None and gateway.process.poll() is None:
+                gateway.kill()
+        self.database.close()
+
+    def key(self, usd_total: Decimal | None = None, **fields: Any) -> MadeKey:
+        """A new key that all gateways know of."""
+        limits = {} if usd_total is None else {"usd_total": str(usd_total)}
+        body = {"name": os.urandom(4).hex(), "limits": limits, **fields}
+        made = self.gateways[0].admin("POST", "keys", body)
+        key = MadeKey(made["id"], made["secret"])
+        for gateway in self.gateways:
+            until(lambda url=gateway.url: _knows(url, key), PATIENCE_S)  # type: ignore[misc]
+        return key
+
+    def entries(self, key: MadeKey) -> list[EntryRow]:
+        with self.database.read() as session:
+            return list(session.scalars(select(EntryRow).where(EntryRow.key_id == key.id)))
+
+    def billed(self, key: MadeKey) -> int:
+        """Picodollars in the journal."""
+        return sum(picodollars(each.billed_usd) for each in self.entries(key))
+
+    def held(self, key: MadeKey) -> int:
+        """Picodollars spent and reserved, as the counters have it."""
+        return held(self.redis.client).get(key.scope, 0)
+
+    def running(self, key: MadeKey) -> int:
+        return running(self.redis.client).get(key.scope, 0)
+
+    def settles(self, key: MadeKey, entries: int) -> None:
+        """Wait until so many entries are in the journal, nothing is reserved, and Redis says the same."""
+        until(lambda: len(self.entries(key)) >= entries, PATIENCE_S)
+        until(lambda: self.held(key) == self.billed(key) and self.running(key) == 0, PATIENCE_S)
+        assert len(self.entries(key)) == entries
+
+    def worst_usd(self, key: MadeKey, text: str, model: str = "remote", **more: Any) -> Decimal:
+        answer = httpx.post(
+            f"{self.gateways[0].url}/v1/gradus/explain", json=body_of(text, model, **more), headers=key.headers
+        )
+        return Decimal(answer.json()["plan"]["worst_case_cost_usd"])
+
+
+def body_of(text: str, model: str = "remote", **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+def price(tokens: tuple[int, int]) -> Decimal:
+    """Of prompt and completion tokens of the model "remote", in USD."""
+    return tokens[0] * PROMPT_USD + tokens[1] * COMPLETION_USD
+
+
+def ask(gateway: Gateway, key: MadeKey, text: str, model: str = "remote", **more: Any) -> httpx.Response:
+    return httpx.post(
+        f"{gateway.url}/v1/chat/completions",
+        json=body_of(text, model, **more),
+        headers=key.headers,
+        timeout=PATIENCE_S,
+    )
+
+
+Answered = tuple[int, dict[str, Any]]
+
+
+async def ask_all(
+    session: aiohttp.ClientSession, gateways: Sequence[Gateway], key: MadeKey, texts: Sequence[str]
+) -> list[asyncio.Task[Answered]]:
+    """All at once, spread over the gateways."""
+
+    async def one(gateway: Gateway, text: str) -> Answered:
+        url = f"{gateway.url}/v1/chat/completions"
+        async with session.post(url, json=body_of(text), headers=key.headers) as answer:
+            return answer.status, await answer.json()
+
+    return [
+        asyncio.create_task(one(gateways[index % len(gateways)], text)) for index, text in enumerate(texts)
+    ]
+
+
+def browser() -> aiohttp.ClientSession:
+    """A client with as many connections as it needs."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=2 * PATIENCE_S)
+    )
+
+
+def code_of(answer: httpx.Response) -> str:
+    code: str = answer.json()["error"]["code"]
+    return code
+
+
+def _knows(url: str, key: MadeKey) -> bool:
+    return httpx.get(f"{url}/v1/models", headers=key.headers).is_success
