@@ -16,6 +16,8 @@
     ├── BudgetExceeded        a budget has no room for the most that the request may cost
     ├── CostUnknown           a budget holds the request, and the most that it may cost is not known
     ├── RateLimited           too many requests or tokens a minute, or requests at once
+    ├── Overloaded            the process works on as many requests as it may
+    ├── Stopping              the process is being stopped
     ├── LedgerUnavailable     a budget holds the request, and nobody can tell what is left of it now
     └── UpstreamError
         ├── UpstreamRejected  a large model's server refused the request
@@ -132,6 +134,14 @@ class LedgerUnavailable(GatewayError):
     code = "ledger_unavailable"
 
 
+class Overloaded(GatewayError):
+    code = "overloaded"
+
+
+class Stopping(GatewayError):
+    code = "stopping"
+
+
 class UpstreamError(GatewayError):
     code = "upstream_failed"
 
@@ -203,12 +213,15 @@ TABLE: dict[str, Row] = {
     "rate_limit_exceeded": Row(429, "rate_limit_error", retry=True),
     "request_over_rate_limit": Row(429, "rate_limit_error"),  # alone more than a minute's worth
     "ledger_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
+    "overloaded": Row(503, "server_error", retry=True, retry_after_s=1),
+    "stopping": Row(503, "server_error", retry=True, retry_after_s=1),
     # Queue and workers
     "queue_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
     "no_worker": Row(503, "server_error", retry=True, retry_after_s=5),
     "queue_full": Row(503, "server_error", retry=True, retry_after_s=5),
     "worker_lost": Row(503, "server_error", retry=True, retry_after_s=2),
     "model_unavailable": Row(503, "server_error", retry=True, retry_after_s=5),
+    "not_cached": Row(504, "invalid_request_error"),
     "deadline_exceeded": Row(504, "server_error"),  # a retry would spend the same again
     "cancelled": Row(499, "server_error"),
     "schema_not_met": Row(422, "invalid_request_error"),

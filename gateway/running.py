@@ -90,7 +90,8 @@ class Answer:
 
     ``server`` is the model that answered, if a server did: the chosen one, or a fallback; ``upstream_id`` is
     its name for the answer, ``completion`` the whole of it if that is known, of a stream too.
-    ``broken_off``: the search ended before it was done.
+    ``broken_off``: the search ended before it was done. ``stopgap``: somebody else answered, because who
+    should have was not there.
     """
 
     text: str = ""
@@ -106,6 +107,7 @@ class Answer:
     upstream_id: str | None = None
     completion: Mapping[str, Any] | None = None
     broken_off: bool = False
+    stopgap: bool = False
 
 
 class Runner:
@@ -142,7 +144,8 @@ class Runner:
         if second is None:
             raise error
         branch = replace(second.branches[0], notice=f"{second.branches[0].reason}: {error}")
-        return branch, await self._ask(run, branch, second, escalated=True)
+        answer = await self._ask(run, branch, second, escalated=True)
+        return branch, replace(answer, stopgap=answer.stopgap or isinstance(error, OVERFLOWS))
 
     async def _ask(self, run: Run, branch: Branch, decided: Plan, *, escalated: bool) -> Answer:
         """An answer without a probe, of the model that ``branch`` chose: in a worker, or from its server."""
@@ -214,6 +217,7 @@ class Runner:
             estimated=answer.estimated,
             server=answer.model,
             upstream_id=body.get("id") if body is not None else hearing.id if hearing else None,
+            stopgap=question.calls.why_others is not None,
             completion=body or (run.collector.completion() if run.collector else None),
         )
 

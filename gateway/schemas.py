@@ -206,6 +206,7 @@ class GradusObject(BaseModel):
     cost_usd: str | None = Field(description="US dollars, a decimal in text; null while a price is unknown")
     lines: list[UsageLine]
     latency_s: dict[str, float]
+    cached: bool = Field(default=False, description="Whether it came out of the cache, and cost nothing")
     notice: str | None = None
 
 
@@ -247,6 +248,6 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    status: Literal["ready", "unready"]
+    status: Literal["ready", "unready", "stopping"]
     reasons: list[str]
     warnings: list[str]

@@ -111,7 +111,7 @@ class Service:
             error.account = run.bill.account() if run.bill.lines else None
             raise
         reply = self._reply(run, branch, answer)
-        if not answer.broken_off:
+        if not (answer.broken_off or answer.stopgap):
             visit.keep(reply, answer.completion)
         return reply
 

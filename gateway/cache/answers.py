@@ -151,7 +151,6 @@ class AnswerCache:
                 "The cache does not have the answer, and the request wants it from nowhere else "
                 "(Cache-Control: only-if-cached).",
                 code="not_cached",
-                status=504,
             )
         return visit
 

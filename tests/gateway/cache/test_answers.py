@@ -140,7 +140,7 @@ def test_the_cache_control_of_a_request_is_honoured(redis_url: str) -> None:
         assert await ask(cache, ticket(cache, header="no-store"), "6") == ("bypass", "6")
         with pytest.raises(GatewayError) as caught:
             await ask(cache, ticket(cache, header="only-if-cached"))
-        assert (caught.value.code, caught.value.status) == ("not_cached", 504)
+        assert caught.value.code == "not_cached"
         await _twice(cache, ticket(cache))
         assert await ask(cache, ticket(cache, header="only-if-cached")) == ("hit", "7")
         assert await ask(cache, ticket(cache, header="max-age=60")) == ("hit", "7")
