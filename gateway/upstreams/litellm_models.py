@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from gateway.upstreams.port import Call, Json, Refusal, Said, Unreachable
+from gateway.upstreams.port import Call, Refusal, Said, Unreachable
 from gateway.upstreams.retrying import retry_after_s
 from router.config import Endpoint
 
@@ -19,7 +19,6 @@ FUNCTIONS: Final[Mapping[Endpoint, str]] = {
     "chat": "acompletion",
     "completions": "atext_completion",
     "embeddings": "aembedding",
-    "responses": "aresponses",
 }
 # What litellm translates between providers. Any other field goes into the body of the request and nowhere
 # else: litellm's own arguments (api_base, api_key, ...) must never come from a client.
@@ -76,29 +75,6 @@ TRANSLATED: Final[Mapping[Endpoint, frozenset[str]]] = {
         ]
     ),
     "embeddings": frozenset(["input", "dimensions", "encoding_format", "user"]),
-    "responses": frozenset(
-        [
-            "input",
-            "include",
-            "instructions",
-            "max_output_tokens",
-            "prompt",
-            "metadata",
-            "parallel_tool_calls",
-            "previous_response_id",
-            "reasoning",
-            "store",
-            "temperature",
-            "text",
-            "tool_choice",
-            "tools",
-            "top_p",
-            "truncation",
-            "user",
-            "service_tier",
-            "safety_identifier",
-        ]
-    ),
 }
 _ENVELOPE: Final = frozenset({"model", "stream", "stream_options"})
 _NEVER_SENT: Final = frozenset(
@@ -117,13 +93,14 @@ class LiteLLMModels:
         return Said(to_json(answer), answer)
 
     async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
-        more: dict[str, Any] = {"stream": True}
-        if call.endpoint != "responses":
-            more["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
-        answer = await self._ask(call, more)
+        options = {**(call.body.get("stream_options") or {}), "include_usage": True}
+        answer = await self._ask(call, {"stream": True, "stream_options": options})
         try:
             async for chunk in answer:
-                yield [_event(chunk.model_dump(exclude_none=True, mode="json"))]
+                data = chunk.model_dump(exclude_none=True, mode="json")
+                if call.endpoint == "completions":
+                    data["choices"] = [{"text": "", **each} for each in data["choices"] if len(each) > 1]
+                yield [Said(b"data: " + to_json(data) + b"\n\n", data)]
         except Exception as error:
             raise _failure(error) from error
         finally:
@@ -164,20 +141,13 @@ def _litellm() -> Any:
     return litellm
 
 
-def _event(chunk: Json) -> Said:
-    """As the provider's own API would have sent it; events of responses say their type twice."""
-    kind = chunk.get("type")
-    head = f"event: {kind}\n".encode() if isinstance(kind, str) and "choices" not in chunk else b""
-    return Said(head + b"data: " + to_json(chunk) + b"\n\n", chunk)
-
-
 def _failure(error: Exception) -> Exception:
     """litellm's errors are OpenAI's, with a status; what has none broke on the way."""
     status = getattr(error, "status_code", None)
     message = str(getattr(error, "message", None) or error)[:500]
     if not isinstance(status, int) or type(error).__name__ in ("APIConnectionError", "Timeout"):
         return Unreachable(message, unsent=_never_sent(error))
-    headers = getattr(getattr(error, "response", None), "headers", None)
+    headers = getattr(error, "litellm_response_headers", None)  # those of its ``response`` are made up
     return Refusal(
         message,
         status,

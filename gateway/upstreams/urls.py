@@ -20,15 +20,11 @@ def media_url(body: Mapping[str, Any], model: LiteLLMModel) -> str | None:
     """
     providers = {place.model.partition("/")[0] if "/" in place.model else "" for place in model.deployed}
     passed_on = {"image_url"} if providers <= _TAKE_IMAGE_URLS else set()
-    for field in ("messages", "input"):
-        turns = body.get(field)
-        if not isinstance(turns, list):
-            continue
-        for turn, message in enumerate(turns):
-            parts = message.get("content") if isinstance(message, dict) else None
-            for index, part in enumerate(parts if isinstance(parts, list) else ()):
-                if isinstance(part, dict) and part.get("type") not in passed_on and _has_url(part):
-                    return f"{field}[{turn}].content[{index}]"
+    for turn, message in enumerate(body.get("messages") or ()):
+        content = message.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            if part.get("type") not in passed_on and _has_url(part):
+                return f"messages[{turn}].content[{index}]"
     return None
 
 

@@ -179,6 +179,8 @@ class LiteLLMModel(_Upstream, _AnyModel):
             raise ValueError("must give either litellm_model, or deployments with a litellm_model each")
         if self.deployments and (self.api_key_env is not None or self.base_url is not None):
             raise ValueError("must give api_key_env and base_url with each of its deployments")
+        if "responses" in self.endpoints:  # litellm's need a package of its proxy
+            raise ValueError("cannot have responses, which engine openai passes through; leave that out")
         return self
 
     @property

@@ -87,6 +87,7 @@ def test_a_model_without_a_list_is_one_deployment(tmp_path: Path) -> None:
             "policies.default.large: names 'big', whose endpoints have no",
         ),
         ("other", {"litellm_model": None}, "models.other: must give either litellm_model, or deployments"),
+        ("other", {"endpoints": ["chat", "responses"]}, "models.other: cannot have responses, which engine"),
         ("other", {"max_retries": -1}, "models.other.max_retries: must be greater than or equal to 0"),
     ],
 )

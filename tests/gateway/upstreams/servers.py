@@ -95,8 +95,8 @@ class Server:
                 await writer.drain()
                 if await self._is_left(left, reader):
                     return
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client left
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client left, or the test is over
         finally:
             self.closed.set()
             writer.close()

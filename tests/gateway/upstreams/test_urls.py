@@ -54,12 +54,6 @@ def test_a_url_is_refused_where_litellm_would_fetch_it(
     assert where == ("messages[1].content[1]" if refused else None)
 
 
-def test_responses_are_looked_through_as_well() -> None:
-    part = {"type": "input_image", "image_url": "https://x/a.png"}
-    assert media_url({"input": [{"content": [part]}]}, model(CLAUDE)) == "input[0].content[0]"
-    assert media_url({"input": "https://x/"}, model(CLAUDE)) is None
-
-
 def test_a_refused_url_costs_nothing() -> None:
     given = config(big={"engine": "litellm", "litellm_model": CLAUDE})
 
