@@ -33,10 +33,9 @@ _EXAMPLES: Final = (
 _DAYS: Final = re.compile(r"(\d{1,4})d")
 _SHOWN: Final = {
     "requests": "requests",
-    "prompt_tokens": "prompt tokens",
-    "completion_tokens": "completion tokens",
+    "prompt_tokens": "prompt",
+    "completion_tokens": "completion",
     "usd": "USD",
-    "estimated_usd": "of it estimated",
 }
 
 By = Annotated[
@@ -183,14 +182,15 @@ def _show(
     groups: Sequence[Dimension], rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], wanted: Wanted
 ) -> None:
     days = f"{wanted.since or 'the beginning'} to {wanted.until or 'now'} (UTC)"
-    table = Table(
-        *groups, title=f"Usage, {days}", title_justify="left", box=box.SIMPLE_HEAD, show_footer=True
-    )
-    for name, head in _SHOWN.items():
-        table.add_column(head, justify="right", footer=_number(total[name]))
+    table = Table(title=f"Usage, {days}", title_justify="left", box=box.SIMPLE_HEAD, show_footer=True)
+    for group in groups:
+        table.add_column(group, overflow="fold")
+    # Money is not cut short, and of estimates nothing is said where there are none.
+    shown = {**_SHOWN, "estimated_usd": "estimated"} if total["estimated_usd"] != "0" else _SHOWN
+    for name, head in shown.items():
+        table.add_column(head, justify="right", footer=_number(total[name]), no_wrap=True)
     for row in rows:
-        named = [_named(row, name) for name in groups]
-        table.add_row(*named, *(_number(row[name]) for name in _SHOWN))
+        table.add_row(*(_named(row, group) for group in groups), *(_number(row[name]) for name in shown))
     Console().print(table)
 
 
@@ -205,9 +205,11 @@ def _number(value: int | str) -> str:
 
 
 def _show_compared(found: Reconciled) -> None:
-    table = Table("line", "of", "", box=box.SIMPLE_HEAD)
-    for head in ("prompt tokens", "completion tokens", "USD", "theirs - ours"):
-        table.add_column(head, justify="right")
+    table = Table(title="The invoice / the journal", title_justify="left", box=box.SIMPLE_HEAD)
+    for head in ("line", "of", ""):
+        table.add_column(head, overflow="fold")
+    for head in ("prompt", "completion", "USD", "higher by"):
+        table.add_column(head, justify="right", overflow="fold")
     for each in found.differences:
         table.add_row(*_compared_row(each))
     same = len(found.compared) - len(found.differences)
