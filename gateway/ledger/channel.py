@@ -29,8 +29,10 @@ log = logging.getLogger(__name__)
 ROOT = "gradus:ledger"
 TIMEOUT_S = 2.0
 RECONNECT_INTERVAL_S = 0.2
+CANCEL_AGAIN_S = 0.1
 MOST_IN_BATCH = 200  # a script stops all others: these take Redis about 5 ms
 MOST_QUEUED = 50_000
+SILENCE_S = 0.5  # then Redis is asked whether the counters are still those we know
 LINGER_S = 0.002  # what nobody waits for goes with what somebody does, if that comes soon
 
 State = Literal["ready", "rebuilding", "redis down"]
@@ -40,7 +42,8 @@ Answer = Sequence[bytes | int] | int
 class Lost(Exception):
     """The counters are gone, or do not know us: they have to be joined or built anew."""
 
-    def __init__(self, *, unusable: bool) -> None:
+    def __init__(self, why: str, *, unusable: bool) -> None:
+        super().__init__(why)
         self.unusable = unusable
 
 
@@ -77,6 +80,7 @@ class Channel:
         self.overflowed = False
         self.run_id = ""
         self.generation = ""
+        self._heard_s = 0.0
         self._redis_url, self._join, self._granted = redis_url, join, granted
         self._patience_s = patience_s
         self._queue: deque[Ask | Tell | Orphans] = deque()
@@ -92,9 +96,10 @@ class Channel:
         self._gives_up = asyncio.create_task(self._give_up(), name="gradus-ledger-patience")
 
     async def stop(self) -> None:
-        self._runs.cancel()
-        self._gives_up.cancel()
-        await asyncio.gather(self._runs, self._gives_up, return_exceptions=True)
+        for task in (self._runs, self._gives_up):
+            while not task.done():  # Python 3.11's asyncio.wait_for, in redis-py, may swallow it
+                task.cancel()
+                await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
         for waiting in self._queue:
             if isinstance(waiting, Ask) and not waiting.answer.done():
                 waiting.answer.set_exception(LedgerUnavailable("The gateway is shutting down."))
@@ -158,7 +163,7 @@ class Channel:
                     try:
                         await self._pump()
                     except Lost as lost:
-                        log.warning("the ledger's counters are gone; building them anew")
+                        log.warning("the ledger's counters %s; building them anew", lost)
                         self.state = "rebuilding"
                         if lost.unusable:
                             unusable = self.generation
@@ -201,11 +206,11 @@ class Channel:
         """Send batch after batch. Raises :class:`Lost`, or what redis-py raises; the queue keeps all then."""
         while True:
             if self.overflowed:
-                raise Lost(unusable=True)
-            if not self._queue:
+                raise Lost("miss what could not be told in time", unusable=True)
+            if not self._queue and self._loop.time() - self._heard_s < SILENCE_S:
                 self._wake.clear()
                 await self._wake.wait()
-            elif isinstance(self._queue[0], Orphans):
+            elif self._queue and isinstance(self._queue[0], Orphans):
                 await self._send_orphans(self._queue[0])
             else:
                 await self._send_batch()
@@ -238,10 +243,11 @@ class Channel:
         settled = [number for number in numbers if number]
         first, last = (settled[0], settled[-1]) if settled else (0, 0)
         answer = await self.script("batch", self.generation, gateway_id, first, last, f"[{','.join(ops)}]")
+        self._heard_s = self._loop.time()
         if answer == b"lost":
-            raise Lost(unusable=False)
+            raise Lost("are gone", unusable=False)
         if answer == b"unknown":
-            raise Lost(unusable=True)
+            raise Lost(f"do not know how far {gateway_id} had come", unusable=True)
         return list(answer)
 
     async def _send_orphans(self, orphans: Orphans) -> None:
@@ -264,7 +270,9 @@ class Channel:
         if not orphans.answer.done():
             orphans.answer.set_result(known)
         if not known:
-            raise Lost(unusable=True)
+            raise Lost(f"do not know how far {orphans.gateway_id} had come", unusable=True)
+        if orphans.gateway_id == self.gateway_id:  # that was the last word
+            await self._loop.create_future()
 
     def _deliver(self, asks: Sequence[Ask], answers: Sequence[Any]) -> None:
         granted: list[Ask] = []
@@ -289,8 +297,10 @@ class Channel:
             ask.answer.set_result(1)
 
     async def _give_up(self) -> None:
+        """Refuse what is not answered in time; and have who asks nothing hear of a rebuild all the same."""
         while True:
-            await asyncio.sleep(self._patience_s / 8)
+            await asyncio.sleep(SILENCE_S / 2)
+            self._wake.set()
             late_s = self._loop.time() - (0 if self.state == "redis down" else self._patience_s)
             for each in self._queue:
                 if isinstance(each, Ask) and each.asked_s < late_s and not each.answer.done():

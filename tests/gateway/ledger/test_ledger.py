@@ -15,7 +15,8 @@ from gateway.accounts import Account, Limits
 from gateway.errors import BudgetExceeded, CostUnknown, GatewayError, LedgerUnavailable, RateLimited
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.terms import Reservation
-from tests.gateway.ledger.conftest import Open, account, entry, eventually
+from tests.gateway.ledger.accounts import account, entry, eventually
+from tests.gateway.ledger.conftest import Open
 from tests.gateway.ledger.journals import SqliteJournal
 from tests.gateway.ledger.servers import held, running
 

@@ -1,0 +1,209 @@
+"""Redis or the journal away: what has no budget goes on, what has one waits or has a lease; then all is told."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.accounts import Limits
+from gateway.errors import BudgetExceeded, LedgerUnavailable
+from gateway.ledger import writer
+from gateway.ledger.journal import Numbered
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.spool import Spool, dead_spools
+from tests.gateway.ledger.accounts import account, entry, eventually
+from tests.gateway.ledger.conftest import Open
+from tests.gateway.ledger.journals import SqliteJournal
+from tests.gateway.ledger.servers import OwnRedis, held
+
+DOLLAR = 10**12
+CAPPED = account(Limits(usd_total=Decimal(10)))
+
+
+async def spend(ledger: Ledger, id: str, billed_usd: str = "1", **options: object) -> None:
+    one = await ledger.reserve(id, account(**options) if options else CAPPED, Decimal(2), 0)
+    ledger.settle(one, entry(one, billed_usd))
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "RETRY_S", 0.01)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_journal_that_is_away_stops_nobody_and_hears_everything_when_it_is_back(
+    opened: Open, journal: SqliteJournal
+) -> None:
+    async def run() -> None:
+        async with opened() as ledger:
+            await spend(ledger, "before")
+            await eventually(lambda: journal.entries())
+            journal.away.set()
+            for i in range(5):
+                await spend(ledger, str(i))
+            await eventually(lambda: not ledger.numbers().journal_is_up)
+            with pytest.raises(BudgetExceeded):
+                await ledger.reserve("over", CAPPED, Decimal("4.000000000001"), 0)
+            assert ledger.numbers().unjournaled == 5
+            journal.away.clear()
+            await eventually(lambda: ledger.numbers().journal_is_up and not ledger.numbers().unjournaled)
+        assert len(journal.entries()) == 6
+
+    asyncio.run(run())
+
+
+def test_what_a_stopped_gateway_could_not_tell_the_next_one_tells(
+    opened: Open, journal: SqliteJournal, tmp_path: Path, redis_url: str
+) -> None:
+    async def run() -> None:
+        async with opened("first") as ledger:
+            await spend(ledger, "a")
+            await eventually(lambda: journal.entries())
+            journal.away.set()
+            await spend(ledger, "b")
+            await ledger.reserve("c", CAPPED, Decimal(2), 0)
+            await eventually(lambda: not ledger.numbers().journal_is_up)
+        assert [path.name for path in (tmp_path / "spool").glob("*.spool")] == ["first.spool"]
+        journal.away.clear()
+        async with opened("second") as ledger:
+            await eventually(lambda: len(journal.entries()) == 3)
+            await eventually(lambda: ledger.state == "ready")
+            await eventually(lambda: not list((tmp_path / "spool").glob("first.*")))
+            with pytest.raises(BudgetExceeded):
+                await ledger.reserve("over", CAPPED, Decimal("6.000000000001"), 0)
+            await ledger.reserve("last", CAPPED, Decimal(6), 0)
+        assert journal.entries()["c"] == (2 * DOLLAR, "lost")
+
+    asyncio.run(run())
+
+
+@pytest.mark.process
+def test_without_redis_budgets_are_refused_and_what_has_none_goes_on(
+    opened: Open, own_redis: OwnRedis, journal: SqliteJournal
+) -> None:
+    async def run() -> None:
+        async with opened(url=own_redis.url) as ledger:  # it is not there yet
+            await eventually(lambda: ledger.state == "redis down")
+            with pytest.raises(LedgerUnavailable, match="Redis cannot be reached"):
+                await ledger.reserve("capped", CAPPED, Decimal(1), 0)
+            await spend(ledger, "free", limits=Limits())
+            await spend(ledger, "rated", limits=Limits(requests_per_minute=1))
+            await eventually(lambda: len(journal.entries()) == 2)
+            own_redis.start()
+            await eventually(lambda: ledger.state == "ready")
+            await spend(ledger, "again")
+            own_redis.kill()
+            await eventually(lambda: ledger.state == "redis down")
+            own_redis.start()
+            await eventually(lambda: ledger.state == "ready")
+            with pytest.raises(BudgetExceeded):
+                await ledger.reserve("over", CAPPED, Decimal("7.000000000001"), 0)
+            await ledger.reserve("last", CAPPED, Decimal(7), 0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.process
+def test_without_redis_a_key_may_spend_its_lease_and_no_more_and_it_counts_afterwards(
+    opened: Open, own_redis: OwnRedis
+) -> None:
+    leased = account(Limits(usd_total=Decimal(10)), without_redis="lease", lease_usd=Decimal(3))
+
+    async def run() -> None:
+        async with opened(url=own_redis.url) as ledger:
+            for time in "12":  # it holds for each time without Redis
+                await eventually(lambda: ledger.state == "redis down")
+                first = await ledger.reserve(f"a{time}", leased, Decimal(2), 0)
+                with pytest.raises(LedgerUnavailable):
+                    await ledger.reserve(f"b{time}", leased, Decimal("1.000000000001"), 0)
+                ledger.settle(first, entry(first, "0.5"))
+                second = await ledger.reserve(f"c{time}", leased, Decimal("2.5"), 0)
+                with pytest.raises(LedgerUnavailable):
+                    await ledger.reserve(f"d{time}", leased, Decimal("0.000000000001"), 0)
+                ledger.settle(second, entry(second, "0.5"))
+                own_redis.start()
+                await eventually(lambda: ledger.state == "ready")
+                ledger.cancel(await ledger.reserve(f"e{time}", leased, Decimal(1), 0))
+                own_redis.kill()
+            own_redis.start()
+            await eventually(lambda: ledger.state == "ready")
+            await eventually(lambda: held(own_redis.client).get("key:k") == 2 * DOLLAR)
+
+    asyncio.run(run())
+
+
+def test_counters_are_built_anew_only_when_all_gateways_that_live_have_announced(
+    opened: Open, journal: SqliteJournal, redis_url: str
+) -> None:
+    async def run() -> None:
+        journal.beat("somebody")  # lives, and may hold money
+        async with opened(patience_s=0.3) as ledger:
+            with pytest.raises(LedgerUnavailable, match="counted anew"):
+                await ledger.reserve("a", CAPPED, Decimal(1), 0)
+            journal.forget("somebody")
+            await eventually(lambda: ledger.state == "ready")
+            await ledger.reserve("a", CAPPED, Decimal(1), 0)
+
+    asyncio.run(run())
+
+
+def test_a_file_is_shortened_when_the_journal_has_it_and_keeps_what_is_open(
+    opened: Open, journal: SqliteJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SHORTEN_BYTES", 1000)
+
+    async def run() -> None:
+        async with opened("gateway") as ledger:
+            await ledger.reserve("open", account(), Decimal(1), 0)
+            for i in range(40):
+                await spend(ledger, str(i), limits=Limits())
+                await eventually(lambda: not ledger.numbers().unjournaled)
+            assert ledger.numbers().spool_bytes < 2000
+        async with opened("next"):
+            await eventually(lambda: len(journal.entries()) == 41)
+        assert journal.entries()["open"] == (DOLLAR, "lost")
+
+    asyncio.run(run())
+
+
+def test_a_torn_line_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(tmp_path, "g")
+    spool.reserved(['["a", "2026-11-22T00:00:00+00:00", 1, null, null]', '["b", "2026-'])
+    spool.close(delete=False)
+
+    (dead,) = dead_spools(tmp_path)
+    told, left = dead.read()
+
+    assert (told, [record.id for record in left]) == ([], ["a"])
+    assert "torn" in caplog.text
+    dead.close(delete=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gateway_id_is_used_once(tmp_path: Path) -> None:
+    Spool(tmp_path, "g").close(delete=False)
+
+    with pytest.raises(FileExistsError, match="used once"):
+        Spool(tmp_path, "g")
+
+
+def test_entries_are_journaled_in_the_order_of_their_numbers(opened: Open, journal: SqliteJournal) -> None:
+    numbers: list[int] = []
+    append = journal.append
+
+    def watched(gateway_id: str, entries: list[Numbered]) -> None:
+        numbers.extend(each.number for each in entries)
+        append(gateway_id, entries)
+
+    journal.append = watched  # type: ignore[assignment, method-assign]
+
+    async def run() -> None:
+        async with opened() as ledger:
+            for i in range(30):
+                await spend(ledger, str(i), "0.1")
+
+    asyncio.run(run())
+    assert numbers == list(range(1, 31))
