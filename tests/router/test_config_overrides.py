@@ -20,7 +20,7 @@ OVERRIDES = {
         "probe_stages, unseen, unseen_below, search_samples, beam_width, max_rounds, lookahead_steps, "
         "chain_length, max_drop, stopping, usd_per_right_answer, min_accuracy, min_share_of_large, "
         "confidence, max_mean_cost_usd, max_usd_per_day, expected_queries_per_day, max_cost_usd, "
-        "max_latency_s, deadline_s",
+        "max_latency_s, overflow, deadline_s",
     ),
     "key below a value": (
         {"GRADUS__MODELS__TINY__PATH__X": "8"},
