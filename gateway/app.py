@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from gateway import errors
-from gateway.api import admin, chat, explain, health, models, passthrough, usage
+from gateway.api import admin, cache, chat, explain, health, models, passthrough, usage
 from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
 from gateway.lifecycle import open_market, running
 from gateway.schemas import ChatRequest
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (chat, passthrough, models, explain, usage, admin, health):
+    for module in (chat, passthrough, models, explain, usage, admin, cache, health):
         app.include_router(module.router)
     errors.install(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -33,6 +33,7 @@ from gateway.upstreams import Upstreams
 from router.config import Config
 from router.errors import ConfigInvalid
 from router.opening import Opened, open_configured
+from router.remembered import remembering
 from router.rules import warm_up
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Process:
         runner = Runner(opened.market, self.dispatcher, upstreams)
         return GatewayState(
             config=config,
-            service=Service(opened.market, runner, cashier, cache, opened.drift),
+            service=Service(remembering(opened.market), runner, cashier, cache, opened.drift),
             passthrough=Passthrough(opened.market, upstreams, cashier),
             dispatcher=self.dispatcher,
             upstreams=upstreams,

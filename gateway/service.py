@@ -107,6 +107,7 @@ class Service:
                     branch = replace(branch, chosen=replace(branch.chosen, model=answer.server))
                 chosen = branch.chosen
                 slip.answer(chosen.route, chosen.model, chosen.strategy.name, answer.upstream_id)
+                self._cache.counters.reused(run.bill.lines)
         except GatewayError as error:
             error.account = run.bill.account() if run.bill.lines else None
             raise

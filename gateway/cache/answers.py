@@ -17,19 +17,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from gateway.accounts import Account
 from gateway.cache.counters import Counters, Status
 from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, unpack
 from gateway.cache.flights import MOST_LEADERS, Flight, Flights
 from gateway.cache.shelf import ALONE, Board, RedisAway, Shelf
-from gateway.cache.tickets import EVERYTHING, Ticket, Tickets, model_space
-from gateway.errors import DeadlineExceeded, GatewayError
+from gateway.cache.tickets import Ticket, Tickets
+from gateway.errors import DeadlineExceeded, GatewayError, QueueUnavailable
 from gateway.replies import Reply
 from router.config import Config
 
@@ -84,7 +83,8 @@ class AnswerCache:
     @asynccontextmanager
     async def visit(self, ticket: Ticket, deadline_s: float) -> AsyncIterator[Visit]:
         """``deadline_s`` is on the event loop's clock. Raises :class:`DeadlineExceeded` after waiting."""
-        visit = await self._enter(ticket, deadline_s)
+        with stage("cache"):
+            visit = await self._enter(ticket, deadline_s)
         self.counters.saw(visit.status)
         renewing = None
         if visit.token:
@@ -115,16 +115,16 @@ class AnswerCache:
         said = "\n".join((*ticket.spaces, *visit.generations))
         return sha256(said.encode()).hexdigest()
 
-    async def purge(self, *, account: Account | None = None, model: str | None = None) -> None:
-        """Forget what was kept for a key (with those that share its answers), or of requests that ``model``
-        could have a part in, or everything. At once, in every process, candidates too.
+    async def purge(self, spaces: Iterable[str]) -> None:
+        """Forget what these namespaces hold (:mod:`gateway.cache.tickets`), candidates too, in every process.
 
-        Raises :class:`gateway.cache.shelf.RedisAway`.
+        Raises :class:`gateway.errors.QueueUnavailable`.
         """
-        spaces = [self.tickets.tenant_space(account)] if account is not None else []
-        spaces += [model_space(model)] if model is not None else []
-        for space in spaces or [EVERYTHING]:
-            await self._shelf.purge(space)
+        try:
+            for space in spaces:
+                await self._shelf.purge(space)
+        except RedisAway as error:
+            raise QueueUnavailable(f"Redis cannot be reached, so nothing was forgotten: {error}.") from error
 
     async def _enter(self, ticket: Ticket, deadline_s: float) -> Visit:
         if not ticket.key:

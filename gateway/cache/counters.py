@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from cost_model.usage import Usage
 
 Status = Literal["hit", "shared", "miss", "bypass"]
 """``shared``: waited for an equal request that ran already. ``bypass``: nothing was looked up or is kept."""
@@ -25,6 +28,10 @@ class Counters:
     bytes_read: int = 0
     redis_failures: int = 0
     candidates_reused: int = 0
+
+    def reused(self, lines: Iterable[Usage]) -> None:
+        """Note the candidates of earlier requests among what a search was paid for."""
+        self.candidates_reused += sum(line.calls for line in lines if line.purpose == "cache")
 
     def saw(self, status: Status) -> None:
         self.hits += status == "hit"

@@ -76,6 +76,7 @@ class Tickets:
         return Ticket(key, (EVERYTHING, f"tenant:{tenant}", *models), control, candidates)
 
     def tenant_space(self, account: Account) -> str:
+        """The namespace of those that share answers with this account."""
         return f"tenant:{tenant_of(account, self._cache.scope)}"
 
     def _models(self, policy: str | None, asked: object) -> list[str]:
@@ -89,4 +90,5 @@ class Tickets:
 
 
 def model_space(name: str) -> str:
+    """The namespace of all requests that a model or verifier may have a part in."""
     return f"model:{name}"

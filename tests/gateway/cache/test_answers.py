@@ -14,7 +14,7 @@ import redis
 from gateway.accounts import Account
 from gateway.cache import shelf
 from gateway.cache.answers import AnswerCache
-from gateway.cache.tickets import Ticket
+from gateway.cache.tickets import EVERYTHING, Ticket, model_space
 from gateway.errors import BadRequest, GatewayError
 from tests.gateway.cache.asking import BODY, account, ask, config, reply, settled, soon, ticket
 
@@ -168,6 +168,12 @@ def test_an_answer_that_is_too_old_for_one_is_answered_anew(
     _run(redis_url, test)
 
 
+def _spaces(cache: AnswerCache, account: Account | None = None, model: str | None = None) -> list[str]:
+    if account is not None:
+        return [cache.tickets.tenant_space(account)]
+    return [EVERYTHING if model is None else model_space(model)]
+
+
 @pytest.mark.parametrize("purge", [{}, {"account": account("ada")}, {"model": "abacus-small"}])
 def test_a_purge_is_heard_at_once_by_every_process(redis_url: str, purge: dict[str, Any]) -> None:
     who = ticket
@@ -176,7 +182,7 @@ def test_a_purge_is_heard_at_once_by_every_process(redis_url: str, purge: dict[s
         async with _open(redis_url) as other:
             ada = who(cache, who=account("ada"))
             assert await _twice(cache, ada) == ("hit", "7")
-            await other.purge(**purge)
+            await other.purge(_spaces(other, **purge))
             assert await ask(cache, ada, "8") == ("miss", "8")
             await settled(cache)
             assert await ask(other, ada) == ("hit", "8")
@@ -190,7 +196,7 @@ def test_a_purge_leaves_the_rest(redis_url: str, purge: dict[str, Any]) -> None:
         ada = ticket(cache, who=account("ada"))
         await ask(cache, ada, "7")
         await settled(cache)
-        await cache.purge(**purge)
+        await cache.purge(_spaces(cache, **purge))
         assert await ask(cache, ada) == ("hit", "7")
 
     _run(redis_url, test)
@@ -199,7 +205,7 @@ def test_a_purge_leaves_the_rest(redis_url: str, purge: dict[str, Any]) -> None:
 def test_what_is_under_way_while_it_is_purged_is_not_kept(redis_url: str) -> None:
     async def test(cache: AnswerCache) -> None:
         async with cache.visit(ticket(cache), soon()) as visit:
-            await cache.purge()
+            await cache.purge([EVERYTHING])
             visit.keep(reply("7"))
         await settled(cache)
         assert await ask(cache, ticket(cache), "8") == ("miss", "8")
@@ -211,7 +217,7 @@ def test_answers_that_outlived_the_names_of_their_generations_are_forgotten(redi
     async def test(cache: AnswerCache) -> None:
         await ask(cache, ticket(cache), "7")
         await settled(cache)
-        await cache.purge()
+        await cache.purge([EVERYTHING])
         with redis.Redis.from_url(redis_url) as client:
             client.delete(shelf.GENERATIONS)
         assert await ask(cache, ticket(cache), "8") == ("miss", "8")
@@ -286,7 +292,7 @@ def test_candidates_are_shared_by_tenants_and_a_purge_changes_who_shares(redis_u
         for header in ("no-store", "no-cache"):
             assert await scope(cache, ticket(cache, who=account("ada"), header=header)) is None
         assert await scope(cache, ticket(cache, options={"cache": False})) is None
-        await cache.purge(account=account("ada"))
+        await cache.purge(_spaces(cache, account=account("ada")))
         assert await scope(cache, ada) not in (first, None)
 
     _run(redis_url, test, candidates="true", mode="off")

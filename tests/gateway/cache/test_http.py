@@ -286,3 +286,24 @@ def test_equal_requests_to_four_gateways_at_once_ask_the_server_once(
         said = asyncio.run(main(urls))
     assert len(upstream.bodies) == 1
     assert sorted(said) == ["miss"] + ["shared"] * 19
+
+
+def test_the_admin_may_have_it_forget(
+    configure: Configure, start: Start, upstream: UpstreamDouble, redis_url: str
+) -> None:
+    url = start(configure(GRADUS__CACHE__MODE="deterministic", GRADUS_ADMIN_KEY="the-admin's-own-key"))
+    admin = {"authorization": "Bearer the-admin's-own-key"}
+    with httpx.Client(base_url=url, timeout=30) as http:
+        assert http.delete("/v1/gradus/admin/cache").status_code in (401, 403)
+        for purge, asked in (({}, 2), ({"model": "remote"}, 3), ({"model": "big"}, 3)):
+            _kept(http, redis_url)
+            said = http.delete("/v1/gradus/admin/cache", params=purge, headers=admin)
+            assert said.json()["object"] == "gradus.cache.purged"
+            assert _ask(http).status_code == 200
+            _until_kept(redis_url)
+            assert len(upstream.bodies) == asked
+        for wrong in ({"model": "nobody"}, {"mode": "x"}, {"key": "a", "team": "b"}, {"key": "nobody"}):
+            assert http.delete("/v1/gradus/admin/cache", params=wrong, headers=admin).status_code in (
+                400,
+                404,
+            )

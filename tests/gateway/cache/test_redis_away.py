@@ -14,9 +14,10 @@ import redis
 
 from gateway.cache import shelf
 from gateway.cache.answers import AnswerCache
-from gateway.cache.shelf import RedisAway
+from gateway.cache.tickets import EVERYTHING
+from gateway.errors import QueueUnavailable
 from gateway.redis_server import find_redis_server
-from tests.gateway.cache.asking import account, ask, config, settled, soon, ticket
+from tests.gateway.cache.asking import ask, config, settled, soon, ticket
 from tests.gateway.doubles import until
 
 
@@ -72,8 +73,8 @@ def test_without_redis_every_request_is_passed_by(own_redis: OwnRedis) -> None:
         of = ticket(cache)
         async with cache.visit(of, soon()) as visit:
             assert await cache.candidate_scope(of, visit) is None
-        with pytest.raises(RedisAway):
-            await cache.purge(account=account("ada"))
+        with pytest.raises(QueueUnavailable):
+            await cache.purge([EVERYTHING])
         assert cache.counters.redis_failures >= 4
         await cache.stop()
 
