@@ -1,6 +1,6 @@
 """Servers that speak OpenAI's API: bodies go there as they came, over one pool of connections.
 
-aiohttp, because its HTTP parser is compiled: docs/performance.md says what it saves against httpx.
+aiohttp, because its HTTP parser is compiled (docs/decisions/0011 has the numbers).
 """
 
 from __future__ import annotations
