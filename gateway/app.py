@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from gateway import errors
+from gateway.admission import Admission, Doors
 from gateway.api import admin, cache, chat, explain, health, models, passthrough, usage
 from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
 from gateway.lifecycle import open_market, running
@@ -45,6 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (chat, passthrough, models, explain, usage, admin, cache, health):
         app.include_router(module.router)
     errors.install(app)
+    app.state.doors = Doors()
+    app.add_middleware(Admission, doors=app.state.doors)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -16,8 +16,6 @@
     ├── BudgetExceeded        a budget has no room for the most that the request may cost
     ├── CostUnknown           a budget holds the request, and the most that it may cost is not known
     ├── RateLimited           too many requests or tokens a minute, or requests at once
-    ├── Overloaded            the process works on as many requests as it may
-    ├── Stopping              the process is being stopped
     ├── LedgerUnavailable     a budget holds the request, and nobody can tell what is left of it now
     └── UpstreamError
         ├── UpstreamRejected  a large model's server refused the request
@@ -132,14 +130,6 @@ class RateLimited(GatewayError):
 
 class LedgerUnavailable(GatewayError):
     code = "ledger_unavailable"
-
-
-class Overloaded(GatewayError):
-    code = "overloaded"
-
-
-class Stopping(GatewayError):
-    code = "stopping"
 
 
 class UpstreamError(GatewayError):

@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+from contextlib import suppress
+from types import FrameType
+from typing import Final
+
 import uvicorn
 
+from gateway.admission import Doors
 from gateway.app import create_app
 from gateway.settings import Settings
 
-SHUTDOWN_GRACE_S = 5
-KEEP_ALIVE_S = 30
-BACKLOG = 2048
+KEEP_ALIVE_S: Final = 30
+BACKLOG: Final = 2048
+CUT_S: Final = 1
+"""What has not ended by the end of the grace is cut off, and has this long to be."""
+NOT_STARTED: Final = 3  # uvicorn's exit code for it
 
 
 def run(settings: Settings) -> None:
-    """Serve on the configured host and port until SIGINT or SIGTERM; running requests get seconds to end.
+    """Serve on the configured host and port until SIGINT or SIGTERM.
 
-    Logs go to stderr. Raises :class:`router.errors.ArtifactInvalid`; exits with code 3 if the port is taken.
+    Then /readyz says so at once, new requests are sent elsewhere, and those that run have
+    ``server.shutdown_grace_s`` to end. Logs go to stderr. Exits with code 3 if the port is taken.
+
+    Raises :class:`router.errors.ArtifactInvalid`.
     """
-    server = settings.config.server
-    uvicorn.run(
-        create_app(settings),
-        host=server.host,
-        port=server.port,
+    configured = settings.config.server
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=configured.host,
+        port=configured.port,
         log_level="info",
         access_log=False,  # a line a request costs more than routing does
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+        timeout_graceful_shutdown=CUT_S,
     )
+    server = _Server(config, app.state.doors, configured.shutdown_grace_s)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """Goes on listening while it drains: a load balancer hears "stopping", clients where to ask again."""
+
+    def __init__(self, config: uvicorn.Config, doors: Doors, grace_s: float) -> None:
+        super().__init__(config)
+        self._doors, self._grace_s = doors, grace_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._doors.stopping = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._doors.emptied(self._grace_s, lambda: self.force_exit)
+        await super().shutdown(sockets)

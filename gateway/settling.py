@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from cost_model.prices import add_usd
 from gateway.bill import Bill
@@ -18,6 +18,9 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.terms import Reservation
 from router.config import Config
 from router.types import Route
+
+CUT_OFF_S: Final = 2.0
+POLL_S: Final = 0.02
 
 
 class Billed(Protocol):
@@ -51,9 +54,14 @@ class Cashier:
     def __init__(self, ledger: Ledger, config: Config) -> None:
         self._ledger, self._config = ledger, config
         self._late: set[asyncio.Task[None]] = set()
+        self._open = 0
 
     async def stop(self) -> None:
-        """Wait for what is still to be heard of jobs that were given up."""
+        """Wait a moment for requests that were cut off, then for what is still to be heard of their jobs."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CUT_OFF_S):
+                while self._open:
+                    await asyncio.sleep(POLL_S)
         await asyncio.gather(*self._late, return_exceptions=True)
 
     @asynccontextmanager
@@ -66,6 +74,7 @@ class Cashier:
         tokens = run.most_tokens(self._config) if caller.account.counts_tokens else 0
         held = await self._ledger.reserve(caller.request_id, caller.account, run.most_usd, tokens)
         slip = Slip(run)
+        self._open += 1
         try:
             yield slip
         except asyncio.CancelledError:
@@ -75,6 +84,7 @@ class Cashier:
             slip.status, slip.error = "failed", getattr(error, "code", type(error).__name__)
             raise
         finally:
+            self._open -= 1
             if run.given_up:
                 task = asyncio.create_task(self._settle_late(held, slip))
                 self._late.add(task)

@@ -28,7 +28,8 @@ from gateway.redis_server import redis_command
 
 READY_TIMEOUT_S = 180.0
 WATCH_INTERVAL_S = 0.25
-STOP_GRACE_S = 20.0
+STOP_GRACE_S = 15.0
+"""Beyond what the gateway gives to running requests."""
 
 
 class CannotStart(Exception):
@@ -76,7 +77,7 @@ def state_home() -> Path:
     return (Path(xdg) if xdg else Path.home() / ".local" / "state") / "gradus"
 
 
-def up(config: str, host: str, port: int, say: Callable[[str], None]) -> None:
+def up(config: str, host: str, port: int, shutdown_grace_s: float, say: Callable[[str], None]) -> None:
     """Run everything until SIGINT or SIGTERM, then stop every process that was started.
 
     Raises :class:`CannotStart`, :class:`gateway.redis_server.RedisMissing`, or :class:`ProcessGaveUp` when a
@@ -98,7 +99,7 @@ def up(config: str, host: str, port: int, say: Callable[[str], None]) -> None:
     finally:
         # The gateway first, so that it can drain; Redis last, so that the others can say goodbye.
         for child in reversed(children):
-            child.stop(STOP_GRACE_S)
+            child.stop(shutdown_grace_s + STOP_GRACE_S)
         shutil.rmtree(socket_dir, ignore_errors=True)
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic_core import to_json
@@ -13,8 +13,14 @@ from starlette.responses import Response
 from gateway.api import examples
 from gateway.api.state import GatewayState, state_of
 from gateway.errors import QueueUnavailable
+from gateway.ledger.ledger import Numbers
 from gateway.schemas import Health, Readiness
-from router.config import Config, TransformersModel
+from router.config import Config, LiteLLMModel, OpenAIModel, TransformersModel
+
+REDIS_AWAY: Final = (
+    "Redis is away: searches are off, and keys with a budget are refused, but for those that have a lease."
+)
+STOPPING: Final = "This gateway process is being stopped: it ends what it began, and takes nothing new."
 
 router = APIRouter(tags=["health"])
 
@@ -31,14 +37,32 @@ async def healthz() -> dict[str, str]:
     responses={503: {"model": Readiness, "content": {"application/json": {"example": examples.NOT_READY}}}},
 )
 async def readyz(request: Request) -> Response:
-    """Ready when Redis answers and live workers run every model that the configuration runs in workers."""
+    """Ready when Redis answers and live workers run every model that the configuration runs in workers.
+
+    Without Redis models behind servers still answer: that is a warning, if there are some.
+    """
     state = state_of(request)
-    reasons, warnings = await _reasons(state), list(_warnings(state))
-    body = {"status": "unready" if reasons else "ready", "reasons": reasons, "warnings": warnings}
-    return Response(to_json(body), 503 if reasons else 200, media_type="application/json")
+    if request.app.state.doors.stopping:
+        return _said("stopping", [STOPPING], [])
+    warnings = list(_warnings(state))
+    try:
+        reasons = await _reasons(state)
+    except QueueUnavailable as error:
+        has_servers = any(
+            isinstance(each, OpenAIModel | LiteLLMModel) for each in state.config.models.values()
+        )
+        reasons = [] if has_servers else [str(error)]
+        warnings = [REDIS_AWAY, *warnings]
+    return _said("unready" if reasons else "ready", reasons, warnings)
+
+
+def _said(status: str, reasons: Sequence[str], warnings: Sequence[str]) -> Response:
+    body = {"status": status, "reasons": reasons, "warnings": warnings}
+    return Response(to_json(body), 200 if status == "ready" else 503, media_type="application/json")
 
 
 async def _reasons(state: GatewayState) -> list[str]:
+    """Raises :class:`QueueUnavailable`."""
     if not state.dispatcher.reads:
         return ["This gateway process no longer reads what workers answer; its log says why. Restart it."]
     searched = {policy.small for policy in state.config.policies.values()}
@@ -47,10 +71,7 @@ async def _reasons(state: GatewayState) -> list[str]:
         for name, model in state.config.models.items()
         if isinstance(model, TransformersModel) or name in searched
     )
-    try:
-        workers = await state.dispatcher.workers()
-    except QueueUnavailable as error:
-        return [str(error)]
+    workers = await state.dispatcher.workers()
     if needed and not workers:
         return ["No worker is alive; start one with `gradus worker`."]
     return [f"No live worker runs {name}." for name in needed if not _runs(workers, name)]
@@ -64,9 +85,20 @@ def _warnings(state: GatewayState) -> Iterator[str]:
     for model, variable in state.upstreams.missing_keys().items():
         yield f"Model {model} cannot be asked: set its API key in {variable} and start the gateway again."
     yield from state.warnings
+    yield from _books(state.ledger.numbers())
     if state.drift is not None:
         yield from (alarm.message for alarm in state.drift.status().alarms)
     yield from _no_large(state.config)
+
+
+def _books(numbers: Numbers) -> Iterator[str]:
+    if not numbers.journal_is_up:
+        yield (
+            f"The database is away: {numbers.unjournaled} entries of the journal wait on disk; answers go "
+            "on, changes of keys do not."
+        )
+    if numbers.state == "rebuilding":
+        yield "What budgets have left is being counted anew; keys with one wait meanwhile."
 
 
 def _no_large(config: Config) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from router.config.cache import Cache
 from router.config.database import DatabaseUrl
-from router.config.fields import REDIS_URL, Count, Name, Section
+from router.config.fields import REDIS_URL, Count, Name, Real, Section
 from router.config.limits import Limits
 from router.config.models import Model
 from router.config.policies import Policy
@@ -22,6 +22,8 @@ class Server(Section):
     port: int = Field(default=8080, strict=True, ge=1, le=65535)
     max_body_bytes: Count = 1_000_000
     max_queued_jobs: Count = 100
+    max_concurrent_requests: Count = 1000
+    shutdown_grace_s: Real = Field(default=30, ge=0)
     redis_url: Annotated[str, Field(pattern=REDIS_URL)] = "redis://127.0.0.1:6379/0"
     auth: Literal["none", "keys"] = "none"
 

@@ -27,9 +27,7 @@ def upstream(running_upstream: Upstream) -> Upstream:
 
 
 @pytest.fixture(scope="session")
-def running_fleet(
-    running_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Fleet]:
+def running_fleet(running_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     redis = OwnRedis()
     redis.start()
     fleet = Fleet(tmp_path_factory.mktemp("fleet"), redis, running_upstream, 4)

@@ -18,7 +18,6 @@ import httpx
 from sqlalchemy import select
 
 from cost_model.budget import picodollars
-from gateway.entries import Entry
 from gateway.store.database import Database
 from gateway.store.models import EntryRow
 from tests.e2e.money.upstream import Upstream
@@ -202,7 +201,9 @@ class Fleet:
 
     def worst_usd(self, key: MadeKey, text: str, model: str = "remote", **more: Any) -> Decimal:
         answer = httpx.post(
-            f"{self.gateways[0].url}/v1/gradus/explain", json=body_of(text, model, **more), headers=key.headers
+            f"{self.gateways[0].url}/v1/gradus/explain",
+            json=body_of(text, model, **more),
+            headers=key.headers,
         )
         return Decimal(answer.json()["plan"]["worst_case_cost_usd"])
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from cost_model.budget import picodollars
-from tests.e2e.money.gateways import Fleet, MadeKey, ask, ask_all, browser, code_of, price
+from tests.e2e.money.gateways import Fleet, MadeKey, ask, ask_all, browser, price
 from tests.e2e.money.upstream import Upstream
 from tests.gateway.doubles import until
 
@@ -78,9 +78,7 @@ def test_a_redis_that_forgets_in_mid_load_lets_nobody_over_the_cap_and_is_exact_
     until(lambda: ask(fleet.gateways[1], key, "answer").status_code == 200)
 
 
-async def _forgetting(
-    how: str, fleet: Fleet, upstream: Upstream, key: MadeKey, cap: int
-) -> tuple[int, int]:
+async def _forgetting(how: str, fleet: Fleet, upstream: Upstream, key: MadeKey, cap: int) -> tuple[int, int]:
     """The most that was ever held at once or billed, and how many were answered."""
     most = answered = 0
     async with browser() as session:

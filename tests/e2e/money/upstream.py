@@ -1,13 +1,13 @@
 """A large model's server with faults, in a thread: what a request says last is what becomes of it.
 
-    answer        at once
-    hold          once :meth:`Upstream.release` is called
-    silent        never
-    drip          a token now and then, without end (streams)
-    flood         as many tokens as the client takes (streams)
-    no usage      an answer that nobody counted
-    broken        JSON that is none
-    status N      an error of that status
+answer        at once
+hold          once :meth:`Upstream.release` is called
+silent        never
+drip          a token now and then, without end (streams)
+flood         as many tokens as the client takes (streams)
+no usage      an answer that nobody counted
+broken        JSON that is none
+status N      an error of that status
 """
 
 from __future__ import annotations
