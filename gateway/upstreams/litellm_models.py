@@ -20,6 +20,8 @@ FUNCTIONS: Final[Mapping[Endpoint, str]] = {
     "completions": "atext_completion",
     "embeddings": "aembedding",
 }
+_OURS: Final[Mapping[Endpoint, Mapping[str, Any]]] = {"chat": {"_skip_mcp_handler": True}}
+"""Tools go to the model, as they came: litellm would look for servers among them, and call those itself."""
 # What litellm translates between providers. Any other field goes into the body of the request and nowhere
 # else: litellm's own arguments (api_base, api_key, ...) must never come from a client.
 TRANSLATED: Final[Mapping[Endpoint, frozenset[str]]] = {
@@ -125,6 +127,7 @@ class LiteLLMModels:
                 api_base=call.base_url,
                 num_retries=0,
                 max_retries=0,
+                **_OURS.get(call.endpoint, {}),
                 **known,
                 **({"extra_body": rest} if rest else {}),
                 **more,
