@@ -16,9 +16,14 @@ from gateway.store.teams import LimitChanges, StoredTeam, TeamFields
 from router.config.limits import Budget
 from router.config.limits import Limits as LimitsSection
 
-Text = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+Text = Annotated[StrictStr, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Value = Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 Names = Annotated[tuple[Text, ...], Field(max_length=1000)]
-Tags = Annotated[dict[Text, StrictStr], Field(max_length=64)]
+Tags = Annotated[dict[Text, Value], Field(max_length=64)]
+# Those that every time zone can write.
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))
+]
 
 
 class _Body(BaseModel):
@@ -48,7 +53,7 @@ class KeyChange(_Body):
     models: Names | None = Field(None, description="Models that it may ask for by name; null: all")
     policies: Names | None = Field(None, description="Policies that it may ask for; null: all")
     tags: Tags = {}
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     without_redis: Literal["refuse", "lease"] = Field(
         "refuse",
         description="While budgets cannot be looked up: refuse, or let a gateway spend lease_usd",

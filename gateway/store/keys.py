@@ -183,7 +183,8 @@ def _live_team(session: Session, team: str) -> TeamRow:
 
 def _find(session: Session, key: str) -> KeyRow:
     """By id, else by name: of the keys that were not revoked, where there are any."""
-    rows = session.scalars(select(KeyRow).where(or_(KeyRow.id == key, KeyRow.name == key))).all()
+    asked = select(KeyRow).where(or_(KeyRow.id == key, KeyRow.name == key))
+    rows = [] if "\0" in key else session.scalars(asked).all()  # PostgreSQL takes no text that has one
     for row in rows:
         if row.id == key:
             return row

@@ -89,7 +89,7 @@ def revoke_team(database: Database, team: str) -> StoredTeam:
 def find_team(session: Session, team: str) -> TeamRow:
     """By id or name; ids come first. Raises :class:`TeamNotFound`."""
     asked = select(TeamRow).where(or_(TeamRow.id == team, TeamRow.name == team))
-    found = session.scalars(asked.order_by(TeamRow.id != team)).first()
+    found = None if "\0" in team else session.scalars(asked.order_by(TeamRow.id != team)).first()
     if found is None:
         raise TeamNotFound(f"there is no team '{team}'; `gradus teams list` shows those there are")
     return found

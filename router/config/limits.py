@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from router.config.fields import Count, Section, Usd
+from router.config.fields import Section, Usd
 
-Budget = Annotated[Usd, Field(le=9_000_000)]
+_PLACES = 12
+
+
+def _countable(usd: Decimal) -> Decimal:
+    exponent = usd.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -_PLACES:
+        raise ValueError(f"must have at most {_PLACES} decimal places: USD are counted in picodollars")
+    return usd
+
+
+Budget = Annotated[Usd, Field(le=9_000_000), AfterValidator(_countable)]
 """Counters are picodollars in 64 bits, which end at 9.2 million USD."""
+Limit = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000_000)]
 
 
 class Limits(Section):
@@ -18,6 +30,6 @@ class Limits(Section):
     usd_total: Budget | None = None
     usd_per_day: Budget | None = None
     usd_per_month: Budget | None = None
-    requests_per_minute: Count | None = None
-    tokens_per_minute: Count | None = None
-    max_concurrent_requests: Count | None = None
+    requests_per_minute: Limit | None = None
+    tokens_per_minute: Limit | None = None
+    max_concurrent_requests: Limit | None = None

@@ -148,6 +148,15 @@ def test_teams_share_limits_and_have_names_of_their_own(gateway: Client) -> None
         ({"name": "ci", "tags": {"a": 1}}, "invalid_type", "tags.a"),
         ({"name": "ci", "expires_at": "soon"}, "invalid_value", "expires_at"),
         ({"name": "ci", "expires_at": "2027-01-01T00:00:00"}, "invalid_value", "expires_at"),
+        ({"name": "ci", "expires_at": "9999-12-31T23:59:59-12:00"}, "invalid_value", "expires_at"),
+        ({"name": "c\0i"}, "invalid_value", "name"),
+        ({"name": "ci", "tags": {"a": "\0"}}, "invalid_value", "tags.a"),
+        ({"name": "ci", "lease_usd": "1e-999999"}, "invalid_value", "lease_usd"),
+        (
+            {"name": "ci", "limits": {"tokens_per_minute": 10**30}},
+            "invalid_value",
+            "limits.tokens_per_minute",
+        ),
         ({"name": "ci", "without_redis": "allow"}, "invalid_value", "without_redis"),
         ([], "invalid_type", None),
     ],
@@ -161,6 +170,8 @@ def test_a_body_that_is_wrong_is_named_by_its_field(
 
 def test_what_is_not_there_is_not_found(gateway: Client) -> None:
     assert _error(gateway.get(f"{KEYS}/nobody")) == (404, "key_not_found", None)
+    assert _error(gateway.get(f"{KEYS}/%00")) == (404, "key_not_found", None)
+    assert _error(gateway.get(f"{TEAMS}/%00")) == (404, "team_not_found", "team")
     assert _error(gateway.delete(f"{TEAMS}/nobody")) == (404, "team_not_found", "team")
     assert _error(gateway.post(KEYS, json={"name": "ci", "team": "nobody"})) == (
         404,

@@ -89,8 +89,11 @@ def test_names_are_found_ids_first_live_ones_before_revoked_ones(database: Datab
     keys.create_key(database, {"name": "ci"})
     with pytest.raises(KeyNotFound, match=new):
         keys.get_key(database, "ci")
-    with pytest.raises(KeyNotFound, match="no key 'nobody'"):
-        keys.get_key(database, "nobody")
+    for nobody in ("nobody", "\0", "'; DROP TABLE keys; --"):
+        with pytest.raises(KeyNotFound, match="no key"):
+            keys.get_key(database, nobody)
+        with pytest.raises(TeamNotFound, match="no team"):
+            teams.get_team(database, nobody)
 
 
 def test_what_was_revoked_is_not_changed(database: Database) -> None:
