@@ -66,15 +66,14 @@ class AnswerCache:
 
     def __init__(self, config: Config) -> None:
         self.counters = Counters()
-        self.tickets = Tickets(config)
-        self._cache = config.cache
-        self._redis_url = config.server.redis_url
+        self._config, self._cache = config, config.cache
         self._flights = Flights()
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Redis need not be there yet."""
-        self._shelf = Shelf(self._redis_url, self.counters)
+        """Reads the files that the configuration names, in a thread. Redis need not be there yet."""
+        self.tickets = await asyncio.to_thread(Tickets, self._config)
+        self._shelf = Shelf(self._config.server.redis_url, self.counters)
 
     async def stop(self) -> None:
         await asyncio.gather(*self._background, return_exceptions=True)

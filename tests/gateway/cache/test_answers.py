@@ -83,12 +83,14 @@ def test_all_means_all_but_who_does_not_want_it(redis_url: str) -> None:
     _run(redis_url, test, mode="all")
 
 
-def test_where_there_is_no_cache_who_asks_for_it_is_told() -> None:
-    cache = AnswerCache(config(mode="off"))
-    assert ticket(cache).key == ""
-    with pytest.raises(BadRequest, match=r"configure cache\.mode") as caught:
-        ticket(cache, options={"cache": True})
-    assert caught.value.param == "gradus.cache"
+def test_where_there_is_no_cache_who_asks_for_it_is_told(redis_url: str) -> None:
+    async def test(cache: AnswerCache) -> None:
+        assert ticket(cache).key == ""
+        with pytest.raises(BadRequest, match=r"configure cache\.mode") as caught:
+            ticket(cache, options={"cache": True})
+        assert caught.value.param == "gradus.cache"
+
+    _run(redis_url, test, mode="off")
 
 
 def test_tenants_share_nothing_and_those_of_one_team_share_if_it_says_so(redis_url: str) -> None:
