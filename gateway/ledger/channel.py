@@ -7,27 +7,22 @@ busier the process the larger its batches, and what a lost connection leaves una
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from gateway.errors import LedgerUnavailable
+from gateway.ledger.connection import ROOT, Connection
 from gateway.ledger.operations import Orphans, Tell, cancelling
 from gateway.ledger.spool import decode
 from gateway.ledger.terms import Reservation
 
 log = logging.getLogger(__name__)
 
-ROOT = "gradus:ledger"
-TIMEOUT_S = 2.0
 RECONNECT_INTERVAL_S = 0.2
 CANCEL_AGAIN_S = 0.1
 MOST_IN_BATCH = 200  # a script stops all others: these take Redis about 5 ms
@@ -78,20 +73,16 @@ class Channel:
         self.gateway_id = gateway_id
         self.state: State = "rebuilding"
         self.overflowed = False
-        self.run_id = ""
+        self.redis = Connection(redis_url)
         self.generation = ""
         self._heard_s = 0.0
-        self._redis_url, self._join, self._granted = redis_url, join, granted
-        self._patience_s = patience_s
+        self._join, self._granted, self._patience_s = join, granted, patience_s
         self._queue: deque[Ask | Tell | Orphans] = deque()
         self._wake = asyncio.Event()
         self._lingers = False
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._redis = Redis.from_url(
-            self._redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, protocol=2
-        )
         self._runs = asyncio.create_task(self._run(), name="gradus-ledger")
         self._gives_up = asyncio.create_task(self._give_up(), name="gradus-ledger-patience")
 
@@ -103,7 +94,7 @@ class Channel:
         for waiting in self._queue:
             if isinstance(waiting, Ask) and not waiting.answer.done():
                 waiting.answer.set_exception(LedgerUnavailable("The gateway is shutting down."))
-        await self._redis.aclose()
+        await self.redis.close()
 
     @property
     def queued(self) -> int:
@@ -135,14 +126,6 @@ class Channel:
         self._wake.set()
         return answer
 
-    async def call(self, *command: str | int) -> Any:
-        """Any one command, on the connection. Raises what redis-py raises."""
-        await self._connection.send_command(*command)
-        return await self._connection.read_response(disable_decoding=True)
-
-    async def script(self, name: str, *arguments: str | int) -> Any:
-        return await self.call("EVALSHA", self._scripts[name], 1, ROOT, *arguments)
-
     def _wake_up(self) -> None:
         self._lingers = False
         self._wake.set()
@@ -155,7 +138,7 @@ class Channel:
         unusable = ""
         while True:
             try:
-                await self._connect()
+                await self.redis.connect()
                 while True:
                     self.generation = await self._join(self, unusable)
                     log.log(logging.INFO if self.state == "ready" else logging.WARNING, "the ledger is ready")
@@ -176,31 +159,8 @@ class Channel:
                 log.exception("the ledger's channel failed; it begins again")
                 self.state = "redis down"
             finally:
-                await self._disconnect()
+                await self.redis.disconnect()
             await asyncio.sleep(RECONNECT_INTERVAL_S)
-
-    async def _connect(self) -> None:
-        pool = self._redis.connection_pool
-        self._connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
-        self._scripts = {}
-        for name in ("batch", "generation"):
-            text = Path(__file__).with_name(f"{name}.lua").read_text("utf-8")
-            self._scripts[name] = (await self.call("SCRIPT", "LOAD", text)).decode()
-        info = (await self.call("INFO", "server")).decode()
-        self.run_id = info.partition("run_id:")[2].split()[0]
-        memory = (await self.call("INFO", "memory")).decode()
-        policy = memory.partition("maxmemory_policy:")[2].split()[0]
-        if policy != "noeviction":
-            log.error("Redis evicts keys when it is full (%s): set maxmemory-policy noeviction, or budgets "
-                      "are forgotten", policy)  # fmt: skip
-
-    async def _disconnect(self) -> None:
-        connection = getattr(self, "_connection", None)
-        if connection is not None:
-            del self._connection
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await connection.disconnect(nowait=True)
-            await self._redis.connection_pool.release(connection)
 
     async def _pump(self) -> None:
         """Send batch after batch. Raises :class:`Lost`, or what redis-py raises; the queue keeps all then."""
@@ -242,7 +202,9 @@ class Channel:
     async def _send(self, gateway_id: str, ops: Sequence[str], numbers: Sequence[int]) -> list[Any]:
         settled = [number for number in numbers if number]
         first, last = (settled[0], settled[-1]) if settled else (0, 0)
-        answer = await self.script("batch", self.generation, gateway_id, first, last, f"[{','.join(ops)}]")
+        answer = await self.redis.script(
+            "batch", self.generation, gateway_id, first, last, f"[{','.join(ops)}]"
+        )
         self._heard_s = self._loop.time()
         if answer == b"lost":
             raise Lost("are gone", unusable=False)
@@ -258,10 +220,10 @@ class Channel:
                 numbers = [each.number for each in some]
                 await self._send(orphans.gateway_id, [each.op for each in some], numbers)
             # Granted, but it died before it knew: nothing was spent.
-            left = await self.call("HGETALL", f"{ROOT}:{self.generation}:open:{orphans.gateway_id}")
+            left = await self.redis.call("HGETALL", f"{ROOT}:{self.generation}:open:{orphans.gateway_id}")
             if left:
                 await self._send(orphans.gateway_id, [cancelling(decode(text)) for text in left[1::2]], [])
-            await self.script("generation", "leave", self.generation, orphans.gateway_id)
+            await self.redis.script("generation", "leave", self.generation, orphans.gateway_id)
             known = True
         except Lost as lost:
             if not lost.unusable:

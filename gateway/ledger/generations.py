@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from cost_model.budget import picodollars, windows
-from gateway.ledger.channel import ROOT, Channel
+from gateway.ledger.channel import Channel
+from gateway.ledger.connection import ROOT
 from gateway.ledger.journal import Journal, Presence, Standing
 from gateway.ledger.operations import cancelling
 from gateway.ledger.spool import Record, Spool, decode, scopes_of
@@ -79,8 +80,10 @@ class Generations:
 
     async def _join(self, channel: Channel, unusable: str) -> str:
         while True:
-            new = f"{channel.run_id}.{uuid.uuid4().hex[:12]}"
-            step, name = await channel.script("generation", "begin", channel.run_id, unusable, new)
+            new = f"{channel.redis.run_id}.{uuid.uuid4().hex[:12]}"
+            step, name = await channel.redis.script(
+                "generation", "begin", channel.redis.run_id, unusable, new
+            )
             generation: str = name.decode()
             if step == b"rebuild":
                 await self._rebuild(channel, generation)
@@ -97,7 +100,7 @@ class Generations:
     async def _is_new(self, channel: Channel, generation: str) -> bool:
         if self._spool.number or self._open:
             return False
-        return bool(await channel.script("generation", "join", generation, channel.gateway_id))
+        return bool(await channel.redis.script("generation", "join", generation, channel.gateway_id))
 
     async def _rebuild(self, channel: Channel, generation: str) -> None:
         if self._announced != generation and not await self._announce(channel, generation):
@@ -122,17 +125,17 @@ class Generations:
             for each in settled
         ])  # fmt: skip
         text = json.dumps([number, held, booked])
-        if await channel.script("generation", "announce", generation, channel.gateway_id, text):
+        if await channel.redis.script("generation", "announce", generation, channel.gateway_id, text):
             self._announced = generation
         return True
 
     async def _build(self, channel: Channel, generation: str) -> bool:
         """Load the counters if it is our turn and all have announced; whether that was done."""
         me, base = channel.gateway_id, f"{ROOT}:{generation}:"
-        if not await channel.script("generation", "lead", generation, me):
+        if not await channel.redis.script("generation", "lead", generation, me):
             return False
-        version = await channel.call("GET", f"{base}version")
-        told = await channel.call("HGETALL", f"{base}announced")
+        version = await channel.redis.call("GET", f"{base}version")
+        told = await channel.redis.call("HGETALL", f"{base}announced")
         announced = {
             gateway.decode(): Announcement(*json.loads(text))
             for gateway, text in zip(told[::2], told[1::2], strict=True)
@@ -153,11 +156,11 @@ class Generations:
             flat = [text for pair in fields.items() for text in pair]
             for start in range(0, len(flat), 2 * LOADED_AT_ONCE):
                 some = flat[start : start + 2 * LOADED_AT_ONCE]
-                if not await channel.script("generation", "load", generation, me, name, *some):
+                if not await channel.redis.script("generation", "load", generation, me, name, *some):
                     return False
             if name in names and name != "total":
-                await channel.call("EXPIRE", base + name, WINDOW_TTL_S)
-        done = await channel.script("generation", "finish", generation, me, (version or b"").decode())
+                await channel.redis.call("EXPIRE", base + name, WINDOW_TTL_S)
+        done = await channel.redis.script("generation", "finish", generation, me, (version or b"").decode())
         self.rebuilds += bool(done)
         return bool(done)
 
@@ -169,7 +172,7 @@ class Generations:
 
     async def _give_back_unknown(self, channel: Channel) -> None:
         """What Redis holds for us and we do not: granted, and the answer lost with the connection."""
-        found = await channel.call("HGETALL", f"{ROOT}:{self._member}:open:{channel.gateway_id}")
+        found = await channel.redis.call("HGETALL", f"{ROOT}:{self._member}:open:{channel.gateway_id}")
         asked = channel.asked()
         for id, text in zip(found[::2], found[1::2], strict=True):
             if id.decode() not in self._open and id.decode() not in asked:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import redis
 
-from gateway.ledger.channel import ROOT
+from gateway.ledger.connection import ROOT
 
 PATIENCE_S: Final = 30.0
 _POLL_S: Final = 0.05

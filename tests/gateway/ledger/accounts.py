@@ -11,7 +11,7 @@ from gateway.entries import Entry
 from gateway.ledger.terms import Reservation
 
 NO_LIMITS = Limits()
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 
 
 async def eventually(true: Callable[[], object]) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from gateway.redis_server import redis_command
-from tests.gateway.doubles import until
+from tests.gateway.ledger.accounts import GIVE_UP_S
 
 _ROOT = "gradus:ledger"
 
@@ -46,6 +47,14 @@ class OwnRedis:
             return bool(self.client.ping())
         except redis.ConnectionError:
             return False
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for what other processes do; fails after a while."""
+    give_up_s = time.monotonic() + GIVE_UP_S
+    while not true():
+        assert time.monotonic() < give_up_s, "it did not happen"
+        time.sleep(0.01)
 
 
 def held(client: redis.Redis, window: str = "total") -> Mapping[str, int]:

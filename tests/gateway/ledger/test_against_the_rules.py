@@ -50,7 +50,7 @@ async def die(ledger: Ledger) -> None:
         for task in alive:
             task.cancel()
         await asyncio.wait(alive, timeout=0.1)
-    await ledger._channel._redis.aclose()
+    await ledger._channel.redis.close()
     ledger._executor.shutdown()
     os.close(ledger._spool._file)
     ledger._spool._lock.free(delete=False)
@@ -182,7 +182,7 @@ def test_redis_follows_the_rules_whatever_happens_to_it_and_to_gateways(
     monkeypatch.setattr(channel, "SILENCE_S", 0.05)
     monkeypatch.setattr(channel, "RECONNECT_INTERVAL_S", 0.02)
     monkeypatch.setattr(writer, "GATHER_S", 0.01)
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=12,

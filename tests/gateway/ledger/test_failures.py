@@ -1,4 +1,4 @@
-"""Redis or the journal away: what has no budget goes on, what has one waits or has a lease; then all is told."""
+"""Redis or journal away: who has no budget goes on, who has one waits or has a lease; all is told later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.accounts import Limits
+from gateway.accounts import Account, Limits
 from gateway.errors import BudgetExceeded, LedgerUnavailable
 from gateway.ledger import writer
 from gateway.ledger.journal import Numbered
@@ -23,8 +23,8 @@ DOLLAR = 10**12
 CAPPED = account(Limits(usd_total=Decimal(10)))
 
 
-async def spend(ledger: Ledger, id: str, billed_usd: str = "1", **options: object) -> None:
-    one = await ledger.reserve(id, account(**options) if options else CAPPED, Decimal(2), 0)
+async def spend(ledger: Ledger, id: str, billed_usd: str = "1", who: Account = CAPPED) -> None:
+    one = await ledger.reserve(id, who, Decimal(2), 0)
     ledger.settle(one, entry(one, billed_usd))
 
 
@@ -89,8 +89,8 @@ def test_without_redis_budgets_are_refused_and_what_has_none_goes_on(
             await eventually(lambda: ledger.state == "redis down")
             with pytest.raises(LedgerUnavailable, match="Redis cannot be reached"):
                 await ledger.reserve("capped", CAPPED, Decimal(1), 0)
-            await spend(ledger, "free", limits=Limits())
-            await spend(ledger, "rated", limits=Limits(requests_per_minute=1))
+            await spend(ledger, "free", who=account())
+            await spend(ledger, "rated", who=account(Limits(requests_per_minute=1)))
             await eventually(lambda: len(journal.entries()) == 2)
             own_redis.start()
             await eventually(lambda: ledger.state == "ready")
@@ -159,7 +159,7 @@ def test_a_file_is_shortened_when_the_journal_has_it_and_keeps_what_is_open(
         async with opened("gateway") as ledger:
             await ledger.reserve("open", account(), Decimal(1), 0)
             for i in range(40):
-                await spend(ledger, str(i), limits=Limits())
+                await spend(ledger, str(i), who=account())
                 await eventually(lambda: not ledger.numbers().unjournaled)
             assert ledger.numbers().spool_bytes < 2000
         async with opened("next"):

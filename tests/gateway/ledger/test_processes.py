@@ -7,16 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from cost_model.budget import picodollars
-from tests.gateway.doubles import until
 from tests.gateway.ledger.accounts import eventually
 from tests.gateway.ledger.conftest import Open
 from tests.gateway.ledger.journals import SqliteJournal
-from tests.gateway.ledger.servers import OwnRedis, held, running
+from tests.gateway.ledger.servers import OwnRedis, held, running, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
@@ -112,7 +112,7 @@ def test_a_redis_that_forgets_in_mid_load_lets_nobody_over_the_cap_and_is_exact_
         return seen[-1] >= share * cap * DOLLAR
 
     for share in (0.2, 0.4, 0.6):
-        until(lambda share=share: has_spent(share))
+        until(partial(has_spent, share))
         if how == "flushed":
             own_redis.client.flushall()
             continue
@@ -122,7 +122,7 @@ def test_a_redis_that_forgets_in_mid_load_lets_nobody_over_the_cap_and_is_exact_
         if how == "restarted empty":
             (own_redis.folder / "dump.rdb").unlink(missing_ok=True)
         own_redis.start()
-    until(lambda: has_spent(0.97))
+    until(partial(has_spent, 0.97))
     for each in spenders:
         each.end()
     spent = sum(int(each.says()) for each in spenders)
@@ -138,14 +138,18 @@ def test_killing_gateways_in_mid_load_is_exact_afterwards_too(
 ) -> None:
     spenders = [spend("work", cap_usd=2, count=8) for _ in range(2)]
     assert {each.says() for each in spenders} == {"at work"}
-    for i, share in enumerate((0.3, 0.6)):
-        until(lambda share=share: held(own_redis.client).get("key:k", 0) >= share * 2 * DOLLAR)
+
+    def has_spent(dollars: float) -> bool:
+        return held(own_redis.client).get("key:k", 0) >= dollars * DOLLAR
+
+    for i, dollars in enumerate((0.6, 1.2)):
+        until(partial(has_spent, dollars))
         spenders[i].kill()
         spenders.append(spend("work", cap_usd=2, count=8))
         assert spenders[-1].says() == "at work"
         if i:
             own_redis.client.flushall()
-    until(lambda: held(own_redis.client).get("key:k", 0) >= 1.97 * DOLLAR)
+    until(partial(has_spent, 1.97))
     for each in spenders[2:]:
         each.end()
         each.says()
