@@ -25,6 +25,7 @@ UNCOUNTED = (
     "A large model's server was asked and never said what that consumed: its tokens are estimated, and its "
     "cost is unknown."
 )
+CUT = "A large model's server did not end its answer: what was heard of it is billed, by an estimate."
 
 
 class Bill:
@@ -33,7 +34,7 @@ class Bill:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lines: list[Usage] = []
-        self._uncounted = False
+        self._uncounted = self._cut = False
         self._fees: tuple[str, ...] = ()
         self.lost = False
         """Whether a worker consumed something, and nobody will ever know how much."""
@@ -75,6 +76,7 @@ class Bill:
             self._fees = fees
             line = replace(line, cost_usd=None)
         self.is_estimated |= call.estimated
+        self._cut |= call.estimated and not call.whole
         self._lines.append(line)
 
     @property
@@ -128,6 +130,7 @@ class Bill:
                 }
                 for line in lines
             ],
+            **({"notice": CUT} if self._cut else {}),
             **({"notice": UNCOUNTED} if self._uncounted else {}),
             **(
                 {"notice": f"{', '.join(self._fees)}: priced apart, so the cost is unknown."}

@@ -10,8 +10,12 @@ from pydantic_core import to_json
 
 from gateway.upstreams.port import Json
 
+_PIECES: Final = 256
+"""A text in pieces of a token each takes many times its length."""
 # What a model reads besides the messages, in the fields of all endpoints.
 _READ: Final = ("tools", "functions", "prompt", "suffix", "input", "instructions")
+
+_THINKS: Final = ("reasoning_effort", "reasoning")
 
 
 class Reading:
@@ -54,11 +58,18 @@ class Reading:
         if usage:
             self.reported = _as_chats_have_it(usage) or self.reported
         self.opened = True
+        if len(self._written) > _PIECES:
+            self._written = ["".join(self._written)]
 
     @property
     def counted(self) -> bool:
-        """Whether what was consumed is known, at least nearly."""
-        return self.whole or bool(self.reported)
+        """Whether what was consumed is known, at least nearly.
+
+        Of a stream that was cut that is what was heard of it, unless its model was asked to think: servers
+        bill thoughts that they do not say.
+        """
+        thinks = any(self._body.get(name) for name in _THINKS)
+        return self.whole or bool(self.reported) or (bool(self._written) and not thinks)
 
     @property
     def estimated(self) -> bool:

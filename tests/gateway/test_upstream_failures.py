@@ -166,17 +166,20 @@ def test_a_server_that_refuses_is_not_on_the_bill(
     assert "gradus" not in refused(client, "remote", stream=stream).response.json()
 
 
-def test_a_stream_that_broke_off_before_it_was_counted_has_an_unknown_cost(
-    url: str, upstream: UpstreamDouble
+@pytest.mark.parametrize("thinks", [False, True])
+def test_a_stream_that_broke_off_costs_what_was_heard_of_it_unless_it_thought_unheard(
+    url: str, upstream: UpstreamDouble, thinks: bool
 ) -> None:
     upstream.chunks, upstream.done = CHUNKS[:3], ""
 
     body = {"model": "remote", "messages": MESSAGES, "stream": True}
+    body |= {"reasoning_effort": "high"} if thinks else {}
     last = httpx.post(f"{url}/v1/chat/completions", json=body).text.strip().split("\n\n")[-1]
 
     spent = json.loads(last.removeprefix("data: "))["gradus"]
-    assert spent["cost_usd"] is None
     assert spent["tokens"]["direct"] > 0
+    assert (spent["cost_usd"] is None) == thinks
+    assert ("unknown" if thinks else "estimate") in spent["notice"]
 
 
 def test_an_unreachable_server_is_named(configure: Configure, start: Start, worker: ScriptedWorker) -> None:
