@@ -13,11 +13,12 @@ from fastapi.openapi.utils import get_openapi
 
 from gateway import errors
 from gateway.admission import Admission, Doors
-from gateway.api import admin, cache, chat, explain, health, models, passthrough, usage
+from gateway.api import admin, cache, chat, explain, health, metrics, models, passthrough, usage
 from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
 from gateway.lifecycle import open_market, running
 from gateway.schemas import ChatRequest
 from gateway.settings import Settings
+from gateway.telemetry.requests import Observed
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +44,12 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (chat, passthrough, models, explain, usage, admin, cache, health):
+    for module in (chat, passthrough, models, explain, usage, admin, cache, health, metrics):
         app.include_router(module.router)
     errors.install(app)
     app.state.doors = Doors()
     app.add_middleware(Admission, doors=app.state.doors)
+    app.add_middleware(Observed)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

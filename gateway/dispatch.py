@@ -122,14 +122,18 @@ class Dispatcher:
 
     async def admit(self, model: str, max_queued_jobs: int) -> None:
         """Raise :class:`QueueUnavailable`, :class:`NoWorker` or :class:`QueueFull` where a job would wait."""
-        try:
-            queued = await self._redis.llen(wire.QUEUE)
-        except (RedisError, OSError) as error:
-            raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
+        queued = await self.queued()
         if queued >= max_queued_jobs:
             raise QueueFull(f"{queued} jobs wait for a worker; start more with `gradus worker`.")
         if not any(model in worker.get("models", ()) for worker in await self.workers()):
             raise NoWorker(f"No live worker runs {model}; start one with `gradus worker`.")
+
+    async def queued(self) -> int:
+        """How many jobs wait for a worker. Raises :class:`QueueUnavailable`."""
+        try:
+            return int(await self._redis.llen(wire.QUEUE))
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
 
     async def workers(self) -> list[dict[str, Any]]:
         """What every live worker says about itself. Raises :class:`QueueUnavailable`."""

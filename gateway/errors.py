@@ -38,6 +38,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from router.errors import CannotHonour, RouterError
+from router.logs import REQUEST_ID
 
 log = logging.getLogger(__name__)
 
@@ -271,6 +272,8 @@ def to_http(error: Exception) -> HttpError:
     if status in UNREAD:
         headers["connection"] = "close"  # else the server would read the rest, to reuse the connection
     details = {"message": str(error), "type": kind, "param": param, "code": error.code}
+    if (request_id := REQUEST_ID.get()) is not None:
+        details["request_id"] = headers["x-request-id"] = request_id
     body: dict[str, Any] = {"error": details}
     if isinstance(error, GatewayError) and error.account is not None:
         body["gradus"] = error.account
@@ -280,8 +283,10 @@ def to_http(error: Exception) -> HttpError:
 def install(app: FastAPI) -> None:
     """Answer every error of every route, known or not, in OpenAI's shape."""
 
-    async def known(_: Request, error: Exception) -> Response:
-        return to_http(error).response()
+    async def known(request: Request, error: Exception) -> Response:
+        answer = to_http(error)
+        request.state.error_code = answer.body["error"]["code"]
+        return answer.response()
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -292,6 +297,7 @@ def install(app: FastAPI) -> None:
         }.get(error.status_code, str(error.detail))
         answer = to_http(GatewayError(message, code=code, status=error.status_code))
         answer.headers.update(error.headers or {})
+        request.state.error_code = code
         return answer.response()
 
     app.add_exception_handler(GatewayError, known)

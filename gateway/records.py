@@ -6,50 +6,139 @@ the request's id (`gradus fit --labels`).
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from cost_model.prices import add_usd
 from cost_model.usage import Usage
 from gateway.bill import decimal_text
 from gateway.replies import Done
+from gateway.telemetry.metrics import RECORDS_LOST
+from router.config.telemetry import Recording
 from router.guides import action_name
 from router.types import Alternative, Evidence
 
 log = logging.getLogger(__name__)
 
+_FIRST_LINE_BYTES: Final = 1_000_000
+
 
 class Records:
-    """Appends to a file. ``None`` records nothing."""
+    """Appends to a file; ``None`` records nothing. Processes may share it: a record is one write at its end.
 
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-        self._file: TextIO | None = None
+    A file that is full (``max_bytes``), or of another day where records are kept for so many days, gets the
+    time into its name, and a new one is begun.
+    """
+
+    def __init__(self, config: Recording | None) -> None:
+        self._config = config
+        self._file: int | None = None
+        self._path = Path() if config is None else Path(config.path)
+        self._since = datetime.min.replace(tzinfo=UTC)
 
     def open(self) -> None:
         """Raises :class:`OSError` where the file cannot be written."""
-        if self._path is not None:
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (closed below)
+        if self._config is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_RDWR, 0o640)
+        self._since = _first_at(self._file)
+        self._forget()
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
+            self._file = None
 
     def write(self, request_id: str, done: Done | None) -> None:
         """A full disk loses a record, not an answer."""
-        if self._file is None or done is None:
+        if self._config is None or done is None:
             return
+        now = datetime.now(UTC)
+        row = {"id": request_id, "at": now, **record(done)}
+        line = to_json(redacted(row, self._config.prompts)) + b"\n"
         try:
-            self._file.write(to_json(record(request_id, done)).decode() + "\n")
+            self._turn_over(self._config, len(line), now)
+            assert self._file is not None, "opened"
+            if os.write(self._file, line) < len(line):
+                raise OSError("the disk took only a part of it")
         except OSError as error:
+            RECORDS_LOST.inc()
             log.warning("%s: a record was lost: %s", self._path, error)
 
+    def _turn_over(self, config: Recording, more_bytes: int, now: datetime) -> None:
+        """Begin a new file where this one is full or old, or where another process has begun one."""
+        if config.max_bytes is None and config.retention_days is None:
+            return
+        if self._file is None or not self._is_current():
+            self._again()
+        assert self._file is not None, "opened"
+        size = os.fstat(self._file).st_size
+        full = config.max_bytes is not None and size + more_bytes > config.max_bytes
+        old = config.retention_days is not None and self._since.date() < now.date()
+        if not size or not (full or old):
+            return
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # of several processes one renames it
+        if self._is_current():
+            stamp = f"{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
+            self._path.rename(self._path.with_name(f"{self._path.stem}-{stamp}{self._path.suffix}"))
+        self._again()
 
-def record(request_id: str, done: Done) -> dict[str, Any]:
+    def _again(self) -> None:
+        self.close()
+        self.open()
+
+    def _is_current(self) -> bool:
+        assert self._file is not None, "opened"
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._file))
+
+    def _forget(self) -> None:
+        """Delete files whose last record is older than records are kept."""
+        if self._config is None or self._config.retention_days is None:
+            return
+        until = datetime.now(UTC) - timedelta(days=self._config.retention_days)
+        for path in self._path.parent.glob(f"{self._path.stem}-*Z-*{self._path.suffix}"):
+            try:
+                if path.stat().st_mtime < until.timestamp():
+                    path.unlink()
+            except FileNotFoundError:
+                pass  # another process was faster
+
+
+def redacted(row: dict[str, Any], prompts: str) -> dict[str, Any]:
+    """Without texts, unless they are to be kept in ``full``.
+
+    "hashed" keeps a digest of the messages, which tells equal prompts, and whether a prompt is one that
+    somebody has. Of a probe's answers only which are equal is left: "1", "2" and so on.
+    """
+    if prompts == "full":
+        return row
+    row = dict(row)
+    messages = row.pop("messages")
+    if prompts == "hashed":
+        row["group"] = sha256(to_json(messages)).hexdigest()
+    if "probe" in row:
+        names: dict[str, str] = {}
+        samples = [
+            {**each, "answer": each["answer"] and names.setdefault(each["answer"], str(len(names) + 1))}
+            for each in row["probe"]["samples"]
+        ]
+        row["probe"] = {**row["probe"], "samples": samples}
+    return row
+
+
+def record(done: Done) -> dict[str, Any]:
     """One answered request: what was done, what it took, and what the probe saw."""
     plan, chosen = done.planned.plan, done.branch.chosen
     lines = [line for line in done.lines if chosen.route == "small" or not _is_probe(line)]
@@ -63,7 +152,6 @@ def record(request_id: str, done: Done) -> dict[str, Any]:
         "seconds": done.seconds,
     }
     row: dict[str, Any] = {
-        "id": request_id,
         "messages": done.planned.query.messages,
         "segment": done.planned.policy,
         "actions": {_name(chosen): action},
@@ -101,3 +189,12 @@ def _samples(evidence: Evidence) -> list[dict[str, Any]]:
         }
         for index, (answer, score) in enumerate(zip(evidence.answers, evidence.scores, strict=True))
     ]
+
+
+def _first_at(file: int) -> datetime:
+    """When the first record of an open file was written; of a file that does not say: now."""
+    first = os.pread(file, _FIRST_LINE_BYTES, 0).partition(b"\n")[0]
+    try:
+        return datetime.fromisoformat(from_json(first)["at"])
+    except (ValueError, TypeError, KeyError):
+        return datetime.now(UTC)

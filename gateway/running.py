@@ -24,6 +24,7 @@ from gateway.upstreams import Calls, Question, Said, Upstreams
 from router.config import Config
 from router.market import Market
 from router.pricing import fees_of
+from router.tracing import span
 from router.types import Alternative, Branch, Decision, Job, Outcome, Plan
 from router.wire import Event
 
@@ -185,7 +186,8 @@ class Runner:
             elif run.listener is not None:
                 _tell(run.listener, event)
 
-        outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event, run.given_up.append)
+        with span("job", model=_first_model(decided), probe_samples=decided.probe_samples):
+            outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event, run.given_up.append)
         run.bill.add(outcome.usage)
         run.took({"queue": queue_s})
         run.took(_stages_s(decided, outcome, escalated))

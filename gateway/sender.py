@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from router import wire
+from router.logs import REQUEST_ID
+from router.tracing import carrier
 from router.types import Job
 
 THREADS = 4  # sending takes about a millisecond
@@ -40,19 +44,21 @@ class Sender:
 
         Cancelled, it may have sent or not.
         """
-        text = wire.dump_job(job)
+        text, headers = wire.dump_job(job), {"gradus_request_id": REQUEST_ID.get(), **carrier()}
+        publish = partial(self._publish, job, text, headers)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._publish, job, text)
+            await asyncio.get_running_loop().run_in_executor(self._threads, publish)
         except (OperationalError, RedisError, OSError) as error:
             raise ConnectionError(str(error)) from error
 
-    def _publish(self, job: Job, text: str) -> None:
+    def _publish(self, job: Job, text: str, headers: Mapping[str, str | None]) -> None:
         self._app.send_task(
             wire.TASK,
             args=[text],
             queue=wire.QUEUE,
             task_id=job.id,
             expires=max(job.deadline_unix_s - time.time(), 0.001),
+            headers=headers,
             ignore_result=True,
             retry=True,
             retry_policy=RETRY,

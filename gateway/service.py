@@ -28,6 +28,7 @@ from gateway.replies import Done, Listener, Reply
 from gateway.running import Answer, Run, Runner
 from gateway.settling import Cashier
 from gateway.streams import event_of
+from gateway.telemetry.metrics import decided, stage
 from gateway.translate import Asked, gradus_object, headers_of
 from gateway.upstreams import Said
 from router.drift import DriftMonitor
@@ -72,7 +73,8 @@ class Service:
         Raises :class:`RouterError` or :class:`GatewayError`; ``account`` of the latter says what was spent.
         """
         began_s = time.perf_counter()
-        planned = self._planner.plan(asked)
+        with stage("plan"):
+            planned = self._planner.plan(asked)
         self._watch(planned.plan)
         deadline_s = asyncio.get_running_loop().time() + planned.deadline_after_s
         ticket = self._ticket(asked, caller, planned)
@@ -111,6 +113,8 @@ class Service:
         except GatewayError as error:
             error.account = run.bill.account() if run.bill.lines else None
             raise
+        finally:
+            decided(run.plan.p_right, run.decision, run.stages_s)
         reply = self._reply(run, branch, answer)
         if not (answer.broken_off or answer.stopgap):
             visit.keep(reply, answer.completion)

@@ -16,6 +16,7 @@ from gateway.dispatch import LastWords
 from gateway.entries import Entry, Status
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.terms import Reservation
+from gateway.telemetry.metrics import ended, stage
 from router.config import Config
 from router.types import Route
 
@@ -72,7 +73,8 @@ class Cashier:
         """
         caller = run.caller
         tokens = run.most_tokens(self._config) if caller.account.counts_tokens else 0
-        held = await self._ledger.reserve(caller.request_id, caller.account, run.most_usd, tokens)
+        with stage("reserve"):
+            held = await self._ledger.reserve(caller.request_id, caller.account, run.most_usd, tokens)
         slip = Slip(run)
         self._open += 1
         try:
@@ -101,7 +103,9 @@ class Cashier:
         held = await self._ledger.reserve(caller.request_id, caller.account, Decimal(0), 0)
         slip = Slip(run)
         slip.cached = True
-        self._ledger.settle(held, slip.entry(held))
+        entry = slip.entry(held)
+        self._ledger.settle(held, entry)
+        ended(entry)
 
     async def _settle_late(self, held: Reservation, slip: Slip) -> None:
         for outcome in await asyncio.gather(*slip.run.given_up):
@@ -112,10 +116,12 @@ class Cashier:
         self._settle(held, slip)
 
     def _settle(self, held: Reservation, slip: Slip) -> None:
+        entry = slip.entry(held)
         if slip.status != "answered" and not slip.run.bill.lines and not slip.run.bill.lost:
             self._ledger.cancel(held)
         else:
-            self._ledger.settle(held, slip.entry(held))
+            self._ledger.settle(held, entry)
+        ended(entry)
 
 
 class Slip:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from router.artifacts import artifact_path
 from router.config import Config
 
-_NEUTRAL: Final = {"server", "records", "cache", "database", "limits"}
+_NEUTRAL: Final = {"server", "records", "cache", "database", "limits", "telemetry"}
 """Sections that change no answer. One that is forgotten here costs hits, one too many right answers."""
 _ARTIFACTS: Final = ("calibration", "embedding", "predictor", "strategies")
 _READ_BYTES: Final = 16_000_000

@@ -23,6 +23,7 @@ from gateway.errors import to_http
 from gateway.replies import Reply
 from gateway.schemas import ChatCompletion
 from gateway.streams import Envelope, EventStream, Feed
+from gateway.telemetry.requests import request_id_of
 from gateway.translate import Asked, headers_of
 
 router = APIRouter(tags=["chat"])
@@ -49,7 +50,7 @@ async def chat_completions(request: Request) -> Response:
     state, account = state_of(request), account_of(request)
     asked = await read_asked(request, state.max_body_bytes)
     check_may_ask(account, asked.model)
-    envelope = Envelope(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), asked.model)
+    envelope = Envelope(request_id_of(request), int(time.time()), asked.model)
     caller = Caller(envelope.id, account, control_of(request.headers.get("cache-control")))
     if asked.stream:
         return await _stream(request, state, asked, caller, envelope)
@@ -60,7 +61,7 @@ async def chat_completions(request: Request) -> Response:
     finally:
         work.cancel()  # which frees its worker, or closes the connection to its server
     reply = work.result()
-    state.records.write(envelope.id, reply.done)
+    state.answered(caller, reply)
     headers = {"x-request-id": envelope.id, **headers_of(reply.gradus), **reply.headers}
     return Response(to_json(_completion(envelope, reply)), headers=headers, media_type="application/json")
 
@@ -71,7 +72,7 @@ async def _stream(
     """Begins to answer once the request is under way; what fails before that is an error like any other."""
     progress_events = bool(asked.options.get("progress"))
     feed = Feed(envelope, asked.include_usage, progress_events=progress_events)
-    work = asyncio.create_task(_feed(state, asked, caller, feed, envelope))
+    work = asyncio.create_task(_feed(state, asked, caller, feed))
     under_way = False
     try:
         if not await before_disconnect(request, feed.opened):
@@ -84,10 +85,10 @@ async def _stream(
     return EventStream(feed, work, {"x-request-id": envelope.id, **headers})
 
 
-async def _feed(state: GatewayState, asked: Asked, caller: Caller, feed: Feed, envelope: Envelope) -> None:
+async def _feed(state: GatewayState, asked: Asked, caller: Caller, feed: Feed) -> None:
     try:
         reply = await state.service.answer(asked, caller, feed)
-        state.records.write(envelope.id, reply.done)
+        state.answered(caller, reply)
         feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus, reply.tool_calls)
     except Exception as error:
         if feed.opened.done():

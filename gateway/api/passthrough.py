@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from gateway.caller import Caller
 from gateway.errors import to_http
 from gateway.passthrough import Direct, Passed, read
 from gateway.streams import EventStream, RawFeed
+from gateway.telemetry.requests import request_id_of
 from gateway.translate import headers_of
 from router.config import Endpoint
 
@@ -79,7 +79,7 @@ async def _pass(request: Request, endpoint: Endpoint) -> Response:
     state, account = state_of(request), account_of(request)
     asked = read(await read_body(request, state.max_body_bytes), endpoint)
     check_may_ask(account, asked.model)
-    request_id = f"{_PREFIXES[endpoint]}-{uuid.uuid4().hex}"
+    request_id = request_id_of(request)
     caller = Caller(request_id, account, control_of(request.headers.get("cache-control")))
     if asked.stream:
         return await _stream(request, state, asked, caller)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import Request
 
 from gateway.cache.answers import AnswerCache
+from gateway.caller import Caller
 from gateway.dispatch import Dispatcher
 from gateway.ledger.ledger import Ledger
 from gateway.passthrough import Passthrough
+from gateway.predictions import Predictions
 from gateway.records import Records
+from gateway.replies import Reply
 from gateway.service import Service
 from gateway.settling import Cashier
 from gateway.upstreams import Upstreams
@@ -35,6 +38,12 @@ class GatewayState:
     warnings: tuple[str, ...]
     records: Records
     drift: DriftMonitor | None
+    predictions: Predictions = field(default_factory=Predictions)
+
+    def answered(self, caller: Caller, reply: Reply) -> None:
+        """Keep what is to be learnt from later."""
+        self.records.write(caller.request_id, reply.done)
+        self.predictions.remember(caller, reply.done)
 
     async def close(self) -> None:
         """Hear the last of jobs that were given up, and let go of servers and cache."""

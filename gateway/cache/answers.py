@@ -30,6 +30,7 @@ from gateway.cache.shelf import ALONE, Board, RedisAway, Shelf
 from gateway.cache.tickets import Ticket, Tickets
 from gateway.errors import DeadlineExceeded, GatewayError, QueueUnavailable
 from gateway.replies import Reply
+from gateway.telemetry.metrics import stage
 from router.config import Config
 
 _LEASE_S: Final = 3.0

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.errors import DeadlineExceeded, GatewayError
+from gateway.telemetry.metrics import retried
 from gateway.upstreams.configured import UpstreamModel
+from gateway.upstreams.counted import calling, deployment_name
 from gateway.upstreams.deployments import Place
 from gateway.upstreams.litellm_models import LiteLLMModels
 from gateway.upstreams.openai_server import OpenAIServers
@@ -99,6 +101,14 @@ class Upstreams:
             name: ", ".join(model.missing_keys) for name, model in self._models.items() if model.missing_keys
         }
 
+    def resting(self) -> dict[tuple[str, str], bool]:
+        """By model and deployment: whether it is left alone for a while."""
+        return {
+            (name, deployment_name(place.deployed)): model.pool.rests(place)
+            for name, model in self._models.items()
+            for place in model.pool.places
+        }
+
     async def complete(self, question: Question) -> Said:
         """Ask for a whole answer.
 
@@ -171,10 +181,12 @@ class Upstreams:
             place = pool.choose(tried, whatever=retry == 0 and not has_fallbacks)
             if place is None:
                 break
+            if retry:
+                retried(model.name)
             reading = Reading(model.name, question.body, model.count)
             calls.made.append(reading)
             try:
-                with pool.use(place):
+                with pool.use(place), calling(model.name, place.deployed):
                     return await self._call(model, place, question, reading, use)
             except (Refusal, Unreachable) as failure:
                 error = named(model.name, place.deployed, failure)

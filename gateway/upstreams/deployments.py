@@ -101,6 +101,9 @@ class Pool:
         """It asked to be left alone for so long."""
         place.resting_until_s = max(place.resting_until_s, self._clock() + min(seconds, LONGEST_REST_S))
 
+    def rests(self, place: Place) -> bool:
+        return _rests_until_s(place) > self._clock()
+
     def wait_s(self, tried: Collection[Place] = ()) -> float:
         """Until one that was not ``tried`` may be asked; infinity where no time says when."""
         now_s = self._clock()

@@ -13,6 +13,7 @@ from router.config.fields import REDIS_URL, Count, Name, Real, Section
 from router.config.limits import Limits
 from router.config.models import Model
 from router.config.policies import Policy
+from router.config.telemetry import Records, Telemetry
 from router.config.verifiers import EnsembleVerifier, SingleVerifier, Verifier
 from router.strategy import Judging
 
@@ -38,11 +39,12 @@ class Config(Section):
     embedding: Name | None = None
     predictor: Name | None = None
     strategies: Name | None = None
-    records: Name | None = None
+    records: Records | None = None
     server: Server = Server()
     cache: Cache = Cache()
     database: DatabaseUrl | None = None
     limits: Limits = Limits()
+    telemetry: Telemetry = Telemetry()
 
     def members(self, verifier: str) -> dict[str, SingleVerifier]:
         """Those whose scores an ensemble weighs; of any other verifier, itself."""

@@ -130,10 +130,10 @@ def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None
     async def run() -> list[bytes]:
         feed = Feed(ENVELOPE, include_usage=False)
         state = cast(
-            GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer), records=Records(None))
+            GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer), answered=lambda *_: None)
         )
         async with asyncio.timeout(10):
-            work = asyncio.create_task(_feed(state, cast(Asked, None), cast(Caller, None), feed, ENVELOPE))
+            work = asyncio.create_task(_feed(state, cast(Asked, None), cast(Caller, None), feed))
             events = await _events(feed)
             await asyncio.wait([work])
         return events

@@ -1,0 +1,90 @@
+"""Every request has an id: in its response's header, in errors, log lines, spans and the journal."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.telemetry.metrics import responded
+from router.logs import REQUEST_ID
+from router.tracing import span
+
+_PREFIXES: Final = {
+    "/v1/chat/completions": "chatcmpl",
+    "/v1/completions": "cmpl",
+    "/v1/embeddings": "embd",
+    "/v1/responses": "resp",
+}
+_HEADER: Final = b"x-request-id"
+_THEIRS: Final = (b"x-client-request-id", b"x-request-id")
+_TRACE: Final = (b"traceparent", b"tracestate")
+_LOOKED_AT: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_LONGEST: Final = 128
+_FAILED: Final = 500
+_UNKNOWN: Final = "other"
+
+
+class Observed:
+    """Middleware that names, counts and traces requests. A client's own id is an attribute of the span."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path, status = scope["path"], _FAILED
+        request_id = f"{_PREFIXES.get(path, 'req')}-{uuid.uuid4().hex}"
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        REQUEST_ID.set(request_id)
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message.setdefault("headers", [])
+                if not any(name == _HEADER for name, _ in headers):
+                    headers.append((_HEADER, request_id.encode()))
+            await send(message)
+
+        try:
+            if path in _LOOKED_AT:  # every few seconds, by machines
+                await self._app(scope, receive, named)
+            else:
+                await self._traced(scope, receive, named)
+        finally:
+            code = state.get("error_code", "" if status < _FAILED else "internal_error")
+            responded(_endpoint(scope), status, code)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = dict(scope["headers"])
+        theirs = next((sent[name] for name in _THEIRS if name in sent), b"")
+        with span(
+            "request",
+            {name.decode(): sent[name].decode("latin-1") for name in _TRACE if name in sent},
+            **{
+                "http.request.method": scope["method"],
+                "url.path": scope["path"],
+                "gradus.request_id": scope["state"]["request_id"],
+                "gradus.client_request_id": theirs[:_LONGEST].decode("latin-1") or None,
+            },
+        ):
+            await self._app(scope, receive, send)
+
+
+def request_id_of(request: Request) -> str:
+    """By which a request is known; of a chat, its completion's id too."""
+    known: str = request.state.request_id
+    return known
+
+
+def _endpoint(scope: Scope) -> str:
+    """The route that was found, as it is written in the code: paths that do not exist are all one."""
+    route: Any = scope.get("route")
+    path: str = getattr(route, "path", _UNKNOWN)
+    return path
