@@ -13,8 +13,9 @@ from fastapi.openapi.utils import get_openapi
 
 from gateway import errors
 from gateway.admission import Admission, Doors
-from gateway.api import admin, cache, chat, explain, health, metrics, models, passthrough, usage
+from gateway.api import admin, cache, chat, explain, feedback, health, metrics, models, passthrough, usage
 from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
+from gateway.api.feedback import FeedbackRequest
 from gateway.lifecycle import open_market, running
 from gateway.schemas import ChatRequest
 from gateway.settings import Settings
@@ -22,7 +23,7 @@ from gateway.telemetry.requests import Observed
 
 log = logging.getLogger(__name__)
 
-BODIES: Final = (ChatRequest, KeyCreate, KeyChange, TeamCreate, TeamChange)
+BODIES: Final = (ChatRequest, FeedbackRequest, KeyCreate, KeyChange, TeamCreate, TeamChange)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (chat, passthrough, models, explain, usage, admin, cache, health, metrics):
+    for module in (chat, passthrough, models, explain, usage, feedback, admin, cache, health, metrics):
         app.include_router(module.router)
     errors.install(app)
     app.state.doors = Doors()

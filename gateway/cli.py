@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from gateway import client
-from gateway.commands import db, evaluate, fit, keys, plan, policy, replay, teams, usage
+from gateway.commands import db, evaluate, feedback, fit, keys, plan, policy, replay, teams, usage
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.config import load_config
@@ -191,6 +191,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(keys.app, name="keys")
 app.add_typer(teams.app, name="teams")
 app.add_typer(usage.app, name="usage")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(db.app, name="db")
 
 

@@ -194,6 +194,7 @@ TABLE: dict[str, Row] = {
     "admin_disabled": Row(403, "invalid_request_error"),
     "keys_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
     "key_not_found": Row(404, "invalid_request_error"),
+    "answer_not_found": Row(404, "invalid_request_error", param="id"),
     "team_not_found": Row(404, "invalid_request_error", param="team"),
     "name_taken": Row(409, "invalid_request_error", param="name"),
     "revoked": Row(409, "invalid_request_error"),

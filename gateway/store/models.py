@@ -12,7 +12,7 @@ from sqlalchemy.types import BigInteger
 
 from gateway.store.columns import Usd, Utc
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration: what a database must be at for this code to use it."""
 
 
@@ -137,6 +137,18 @@ class SpentRow(Base):
     scope: Mapped[str] = mapped_column(String(80), primary_key=True)
     window: Mapped[str] = mapped_column("time_window", String(16), primary_key=True)
     usd: Mapped[Decimal]
+
+
+class FeedbackRow(Base):
+    """What was said last of an answer. Not tied to ``entries``: these may be on their way yet."""
+
+    __tablename__ = "feedback"
+
+    request_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    key_id: Mapped[str | None]
+    score: Mapped[float]
+    comment: Mapped[str | None]
 
 
 class GatewayRow(Base):
