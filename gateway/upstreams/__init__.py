@@ -25,7 +25,7 @@ from gateway.upstreams.openai_server import OpenAIServers
 from gateway.upstreams.port import Call, Refusal, Said, Unreachable, UpstreamEngine
 from gateway.upstreams.reading import Calls, Reading
 from gateway.upstreams.retrying import MAX_WAIT_S, Again, again, backoff_s
-from gateway.upstreams.saying import busy, named, too_late
+from gateway.upstreams.saying import busy, left_alone, named, too_late
 from router.config import Config, Endpoint, LiteLLMModel, OpenAIModel
 
 __all__ = ["Calls", "Listening", "Question", "Reading", "Said", "Upstreams"]
@@ -176,7 +176,7 @@ class Upstreams:
         retries = model.config.max_retries and max(model.config.max_retries, len(pool.places) - 1)
         tried: set[Place] = set()  # in this round
         useless: set[Place] = set()
-        error = busy(model.name)
+        error: GatewayError | None = None
         for retry in range(retries + 1):
             place = pool.choose(tried, whatever=retry == 0 and not has_fallbacks)
             if place is None:
@@ -205,7 +205,7 @@ class Upstreams:
                 if wait_s > min(MAX_WAIT_S, left_s) or retry == retries:
                     break
                 await self._sleep(wait_s)
-        raise _Exhausted(error)
+        raise _Exhausted(error or _unasked(model))
 
     async def _call(
         self, model: UpstreamModel, place: Place, question: Question, reading: Reading, use: _Use
@@ -241,6 +241,13 @@ class Upstreams:
         reading.whole = True
         pool.worked(place)
         return said
+
+
+def _unasked(model: UpstreamModel) -> GatewayError:
+    """What becomes of a request whose model has no deployment that can be asked now."""
+    pool = model.pool
+    full = any(place.is_full for place in pool.places)
+    return busy(model.name) if full else left_alone(model.name, pool.wait_s())
 
 
 @asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from gateway.errors import DeadlineExceeded, GatewayError, UpstreamFailed, UpstreamRejected
 from gateway.upstreams.port import Refusal, Unreachable
 from gateway.upstreams.retrying import BAD_REQUEST_STATUSES
@@ -33,11 +35,18 @@ def named(model: str, place: Deployed, failure: Refusal | Unreachable) -> Gatewa
 
 def busy(model: str) -> GatewayError:
     return UpstreamRejected(
-        f"Model '{model}' is busy: every deployment has all the requests that it takes at once "
-        "(max_concurrent_requests), or rests; ask again in a moment.",
+        f"Model '{model}' is busy: its deployments have all the requests that they take at once "
+        "(max_concurrent_requests); ask again in a moment.",
         code="rate_limit_exceeded",
         status=TOO_MANY,
         retry_after_s=1.0,
+    )
+
+
+def left_alone(model: str, wait_s: float) -> GatewayError:
+    return UpstreamFailed(
+        f"Model '{model}' is left alone for a while: its deployments failed (cooldown_s), or asked for that.",
+        retry_after_s=max(wait_s, 1.0) if isfinite(wait_s) else 1.0,
     )
 
 
