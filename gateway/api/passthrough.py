@@ -26,8 +26,6 @@ from router.config import Endpoint
 
 router = APIRouter(tags=["passed through"])
 
-_PREFIXES: Final[dict[Endpoint, str]] = {"completions": "cmpl", "embeddings": "embd", "responses": "resp"}
-
 
 def _described(required: str, example: dict[str, Any]) -> dict[str, Any]:
     """How OpenAPI describes a body that is the server's own business."""
