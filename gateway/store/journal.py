@@ -16,6 +16,7 @@ from cost_model.budget import picodollars, usd, windows
 from cost_model.usage import Usage
 from gateway.entries import Entry
 from gateway.ledger.journal import Numbered, Presence, Standing
+from gateway.ledger.spool import scopes_of
 from gateway.store.columns import Utc
 from gateway.store.database import Database
 from gateway.store.models import EntryRow, GatewayRow, LineRow, SpentRow
@@ -113,12 +114,6 @@ def shares(entry: Entry) -> list[Decimal]:
     return [usd(amount) for amount in amounts]
 
 
-def _scopes(entry: Entry) -> tuple[str, ...]:
-    key = () if entry.key_id is None else (f"key:{entry.key_id}",)
-    team = () if entry.team_id is None else (f"team:{entry.team_id}",)
-    return ("all", *key, *team)
-
-
 def _now(database: Database) -> ColumnElement[datetime]:
     """By the database's clock, which is one for all gateways; SQLite's is this machine's."""
     if database.is_sqlite:
@@ -133,11 +128,15 @@ def _insert(database: Database, row: type[Any]) -> Any:
 
 
 def _add_up(database: Database, session: Session, entries: Sequence[Entry]) -> None:
-    sums: dict[tuple[str, str], int] = defaultdict(int)
+    # Many entries are of few keys and days.
+    billed: dict[tuple[str | None, str | None, tuple[str, ...]], int] = defaultdict(int)
     for each in entries:
-        for scope in _scopes(each):
-            for window in windows(each.at):
-                sums[scope, window] += picodollars(each.billed_usd)
+        billed[each.key_id, each.team_id, windows(each.at)] += picodollars(each.billed_usd)
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for (key_id, team_id, names), amount in billed.items():
+        for scope in scopes_of(key_id, team_id):
+            for window in names:
+                sums[scope, window] += amount
     if not sums:
         return
     into = _insert(database, SpentRow)
