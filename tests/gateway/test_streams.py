@@ -15,9 +15,8 @@ from gateway.api.chat import _feed
 from gateway.api.state import GatewayState
 from gateway.caller import Caller
 from gateway.errors import WorkerLost, to_http
-from gateway.records import Records
 from gateway.replies import Reply
-from gateway.streams import Envelope, Feed, Outbox
+from gateway.streams import MOST_WAITING, Envelope, Feed, Outbox
 from gateway.translate import Asked
 from gateway.upstreams.port import Said
 
@@ -108,6 +107,30 @@ def test_chunks_of_a_server_pass_in_order_with_one_role_and_their_own_fields(
     assert [chunk["x"] for chunk in chunks if "x" in chunk] == [*range(len(parts)), "end"]
     assert "gradus" in chunks[-1]
     assert [chunk["usage"] for chunk in chunks if "usage" in chunk] == ([USAGE] if include_usage else [])
+
+
+def test_no_more_is_read_for_a_client_than_it_keeps_up_with() -> None:
+    chunk = _said(**THEIRS, choices=[{"index": 0, "delta": {"content": "a"}}])
+
+    async def run() -> None:
+        feed, said = Feed(ENVELOPE, include_usage=False), 0
+
+        async def read() -> None:
+            nonlocal said
+            for _ in range(3 * MOST_WAITING):
+                await feed.chunks([chunk])
+                said += 1
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        assert said == MOST_WAITING
+        sending = feed.events()
+        await anext(sending)
+        await asyncio.sleep(0)
+        assert MOST_WAITING < said < 3 * MOST_WAITING
+        reading.cancel()
+
+    asyncio.run(run())
 
 
 def test_an_error_is_the_last_event_and_no_done_follows() -> None:
