@@ -20,7 +20,7 @@ local function drop(generation)
     redis.call('UNLINK', base .. 'open:' .. gateway)
   end
   redis.call('UNLINK', base .. 'numbers', base .. 'running', base .. 'total')
-  redis.call('UNLINK', base .. 'announced', base .. 'builder', base .. 'version')
+  redis.call('UNLINK', base .. 'announced', base .. 'builder', base .. 'version', base .. 'loaded')
 end
 
 local function is_builder() return redis.call('GET', root .. ':' .. ARGV[2] .. ':builder') == ARGV[3] end
@@ -55,14 +55,18 @@ elseif step == 'lead' then
   local builder = redis.call('GET', base .. 'builder')
   if builder and builder ~= ARGV[3] then return 0 end
   redis.call('SET', base .. 'builder', ARGV[3], 'PX', '10000')
-  redis.call('UNLINK', base .. 'numbers', base .. 'running', base .. 'total')
+  for _, name in ipairs(redis.call('SMEMBERS', base .. 'loaded')) do  -- by who did not finish
+    redis.call('UNLINK', base .. name)
+  end
 elseif not is_builder() then
   return 0
 elseif step == 'load' then
+  redis.call('SADD', base .. 'loaded', ARGV[4])
   redis.call('HSET', base .. ARGV[4], unpack(ARGV, 5))
 elseif step == 'finish' then
   if redis.call('GET', base .. 'version') ~= ARGV[4] then return 0 end
   redis.call('SET', root .. ':generation', rebuilt)
   redis.call('DEL', root .. ':rebuild', base .. 'announced', base .. 'builder', base .. 'version')
+  redis.call('DEL', base .. 'loaded')
 end
 return 1

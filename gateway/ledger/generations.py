@@ -98,7 +98,7 @@ class Generations:
                 await asyncio.sleep(RETRY_S)
 
     async def _is_new(self, channel: Channel, generation: str) -> bool:
-        if self._spool.number or self._open:
+        if self._member or self._spool.number:
             return False
         return bool(await channel.redis.script("generation", "join", generation, channel.gateway_id))
 
@@ -158,7 +158,7 @@ class Generations:
                 some = flat[start : start + 2 * LOADED_AT_ONCE]
                 if not await channel.redis.script("generation", "load", generation, me, name, *some):
                     return False
-            if name in names and name != "total":
+            if name[0].isdigit():  # a day or a month
                 await channel.redis.call("EXPIRE", base + name, WINDOW_TTL_S)
         done = await channel.redis.script("generation", "finish", generation, me, (version or b"").decode())
         self.rebuilds += bool(done)

@@ -213,8 +213,7 @@ class Ledger:
             return
         self._leases.cancel(reservation.id)
         self._spool.cancelled(reservation.id)
-        if reservation.terms.is_limited:
-            self._channel.tell(reservation.terms.cancelling(reservation))
+        self._channel.tell(reservation.terms.cancelling(reservation))
 
     def _go_on(self, reservation: Reservation) -> Reservation:
         try:

@@ -35,8 +35,11 @@ class Sweeper:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as sweeps:
             while True:
-                for spool in dead_spools(self._folder):
-                    sweeps.create_task(self._sweep(spool))
+                try:
+                    for spool in dead_spools(self._folder):
+                        sweeps.create_task(self._sweep(spool))
+                except OSError as error:
+                    log.error("%s cannot be looked through: %s", self._folder, error)
                 await asyncio.sleep(SWEEP_S)
 
     async def _sweep(self, spool: DeadSpool) -> None:
@@ -68,8 +71,8 @@ class Sweeper:
         return told
 
     async def _to_redis(self, gateway_id: str, told: Sequence[Settled]) -> None:
-        generation = self._channel.generation
         if not await self._channel.tell_for(gateway_id, [_telling(each) for each in told]):
+            generation = self._channel.generation
             while self._channel.generation == generation:  # until all is counted anew, from the journal
                 await asyncio.sleep(POLL_S)
 

@@ -109,7 +109,7 @@ class Terms:
             f"{self._whose(scope)} has {_dollars(left)} left of {_dollars(cap)}"
             f"{'' if reset is None else f' for {name}'}, and this request may cost {_dollars(most)}."
         )
-        if reset is None:
+        if reset is None or most > cap:
             return BudgetExceeded(said)
         wait_s = math.ceil((reset - now).total_seconds())
         return BudgetExceeded(f"{said} It is reset at {reset:%Y-%m-%d %H:%M} UTC.", retry_after_s=wait_s)
