@@ -159,6 +159,7 @@ class ErrorDetail(BaseModel):
     type: str
     param: str | None
     code: str | None
+    request_id: str | None = None
 
 
 class ErrorBody(BaseModel):

@@ -13,6 +13,8 @@ import uvicorn
 from gateway.admission import Doors
 from gateway.app import create_app
 from gateway.settings import Settings
+from router.logs import log_to_stderr
+from router.tracing import turn_on
 
 KEEP_ALIVE_S: Final = 30
 BACKLOG: Final = 2048
@@ -29,13 +31,16 @@ def run(settings: Settings) -> None:
 
     Raises :class:`router.errors.ArtifactInvalid`.
     """
-    configured = settings.config.server
+    configured, telemetry = settings.config.server, settings.config.telemetry
+    log_to_stderr("gradus-gateway", telemetry)
+    turn_on("gradus-gateway", settings.environ)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=configured.host,
         port=configured.port,
-        log_level="info",
+        log_config=None,  # uvicorn logs as we do
+        log_level=telemetry.log_level,
         access_log=False,  # a line a request costs more than routing does
         server_header=False,
         backlog=BACKLOG,

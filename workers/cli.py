@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import time
 from typing import Annotated
 
@@ -39,17 +39,20 @@ def serve(
 ) -> None:
     """Load the configured models, then take jobs until SIGTERM; running jobs are finished first."""
     from router.errors import RouterError
+    from router.logs import log_to_stderr
+    from router.tracing import turn_on
     from workers import settings
     from workers.errors import WorkerError
 
     started_s = time.monotonic()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def ready(worker_id: str) -> None:
         typer.echo(f"worker {worker_id} is ready after {time.monotonic() - started_s:.1f} s")
 
     try:
         loaded = settings.load(config)
+        log_to_stderr("gradus-worker", loaded.telemetry)
+        turn_on("gradus-worker", os.environ)
         from workers import bootstrap  # once the configuration is known to be right: it takes seconds
 
         exit_code = bootstrap.serve(loaded, concurrency, ready)

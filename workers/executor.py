@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from router.config import SearchedModel
 from router.replanning import replan
 from router.strategy import BY_STEPS
+from router.tracing import span
 from router.types import (
     Alternative,
     Decision,
@@ -274,7 +275,8 @@ class _Execution:
     def _stage(self, name: str) -> Iterator[None]:
         started_s = time.monotonic()
         try:
-            yield
+            with span(name):
+                yield
         finally:
             self.stages_s[name] = time.monotonic() - started_s
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from cost_model.usage import Purpose, Usage, merge
+from router.tracing import span
 from router.types import Task
 from workers.batch import BROKEN_OFF, Batch, reasoning_tokens
 from workers.errors import ContextOverflow, EngineFailed, JobCancelled, WorkerError
@@ -165,7 +166,8 @@ class Meter:
             started_s = time.monotonic()
             try:
                 judge = partial(verifier.score, tuple(read.values()), task)
-                scores = wait_for(judge, self._cancellation, f"verifier {verifier.name}")
+                with span("score", verifier=verifier.name, turns=len(read)):
+                    scores = wait_for(judge, self._cancellation, f"verifier {verifier.name}")
                 self._bill(verifier, scores, len(read), started_s)
                 _check(verifier, scores)
             except WorkerError as error:
@@ -197,7 +199,8 @@ class Meter:
         started_s = time.monotonic()
         calls = len(run.prompts)
         try:
-            done = run.generate(self._cancellation.part(), on_text)
+            with span("generate", model=run.engine.model, purpose=purpose, turns=calls):
+                done = run.generate(self._cancellation.part(), on_text)
         except WorkerError as error:
             done, calls = run.rescue(error)
             if isinstance(error, _FAILURES):

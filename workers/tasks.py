@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import redis
-from celery import Celery
+from celery import Celery, Task
 
 from router.errors import WireInvalid
 from router.types import Failure, Job, Outcome
@@ -22,6 +22,7 @@ from workers.executor import Emit
 from workers.insistence import insist
 from workers.protocols import Cancellation
 from workers.pulse import LEASE_MS, Pulse
+from workers.telemetry import working_for
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +136,7 @@ def _letterhead(message: str) -> _Letterhead | None:
 def register(app: Celery, deliveries: Deliveries) -> None:
     """Make ``app`` take jobs."""
 
-    @app.task(name=TASK)
-    def run_job(message: str) -> None:
-        deliveries.take(message)
+    @app.task(name=TASK, bind=True)
+    def run_job(task: Task[Any, Any], message: str) -> None:
+        with working_for(task.request.headers or {}):
+            deliveries.take(message)
