@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import redis
 
 from gateway.accounts import Account, Limits
 from gateway.errors import BudgetExceeded, LedgerUnavailable
@@ -148,6 +149,24 @@ def test_counters_are_built_anew_only_when_all_gateways_that_live_have_announced
             await ledger.reserve("a", CAPPED, Decimal(1), 0)
 
     asyncio.run(run())
+
+
+def test_what_a_rebuild_holds_for_a_request_without_limits_is_given_back_too(
+    opened: Open, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+
+        async def run() -> None:
+            async with opened() as ledger:
+                await eventually(lambda: ledger.state == "ready")
+                free = [await ledger.reserve(id, account(), Decimal(2), 0) for id in "ab"]
+                client.flushall()
+                await eventually(lambda: held(client).get("all") == 4 * DOLLAR)
+                ledger.cancel(free[0])
+                ledger.settle(free[1], entry(free[1], "0.5"))
+                await eventually(lambda: held(client).get("all") == DOLLAR // 2)
+
+        asyncio.run(run())
 
 
 def test_a_file_is_shortened_when_the_journal_has_it_and_keeps_what_is_open(
