@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sqlalchemy import select
 
 from cost_model.budget import picodollars
 from gateway.store.database import Database
-from gateway.store.models import EntryRow
+from gateway.store.models import EntryRow, LineRow
 from tests.e2e.money.upstream import Upstream
 from tests.e2e.product import free_port
 from tests.gateway.ledger.servers import OwnRedis, held, running
@@ -45,7 +46,22 @@ models:
     upstream_model: double
     max_tokens: 1000
     max_retries: 0
-    price: {{usd_per_million_prompt_tokens: 3, usd_per_million_completion_tokens: 7}}
+    price: &price {{usd_per_million_prompt_tokens: 3, usd_per_million_completion_tokens: 7}}
+  away:       # nobody listens there
+    engine: openai
+    base_url: http://127.0.0.1:9/v1
+    upstream_model: double
+    max_tokens: 1000
+    max_retries: 1
+    price: *price
+  hasty:
+    engine: openai
+    base_url: {upstream}/v1
+    upstream_model: double
+    max_tokens: 1000
+    max_retries: 2
+    timeouts: {{total_s: 0.3}}
+    price: *price
 verifiers:
   prm: {{kind: prm, path: nowhere, context_tokens: 512, price: {{usd_per_million_tokens: 0.3}}}}
 policies:
@@ -96,6 +112,10 @@ class Gateway:
             return httpx.get(f"{self.url}/healthz").is_success
         except httpx.TransportError:
             return False
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -164,7 +184,7 @@ class Fleet:
 
     def stop(self) -> None:
         for gateway in self.gateways:
-            if gateway.process is not None and gateway.process.poll() is None:
+            if gateway.runs:
                 gateway.kill()
         self.database.close()
 
@@ -175,12 +195,33 @@ class Fleet:
         made = self.gateways[0].admin("POST", "keys", body)
         key = MadeKey(made["id"], made["secret"])
         for gateway in self.gateways:
-            until(lambda url=gateway.url: _knows(url, key), PATIENCE_S)  # type: ignore[misc]
+            if gateway.runs:
+                until(lambda url=gateway.url: _knows(url, key), PATIENCE_S)  # type: ignore[misc]
         return key
+
+    def all_up(self) -> None:
+        """Start again what a test stopped."""
+        stopped = [each for each in self.gateways if not each.runs]
+        for gateway in stopped:
+            gateway.start()
+        for gateway in stopped:
+            gateway.wait()
 
     def entries(self, key: MadeKey) -> list[EntryRow]:
         with self.database.read() as session:
             return list(session.scalars(select(EntryRow).where(EntryRow.key_id == key.id)))
+
+    @cached_property
+    def shared_key(self) -> MadeKey:
+        """Of tests that need no cap of their own: it has one, and it is far."""
+        return self.key(Decimal(100))
+
+    def newest(self, key: MadeKey) -> EntryRow:
+        return max(self.entries(key), key=lambda each: each.at)
+
+    def lines(self, entry: EntryRow) -> list[LineRow]:
+        with self.database.read() as session:
+            return list(session.scalars(select(LineRow).where(LineRow.entry_id == entry.id)))
 
     def billed(self, key: MadeKey) -> int:
         """Picodollars in the journal."""

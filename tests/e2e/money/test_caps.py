@@ -22,6 +22,7 @@ TEXT = "hold: this"
 def test_of_500_requests_at_once_a_cap_lets_in_exactly_37_and_what_they_did_not_use_is_free_again(
     fleet: Fleet, upstream: Upstream
 ) -> None:
+    fleet.all_up()
     worst_usd = fleet.worst_usd(fleet.key(), TEXT)
     cap_usd = ALLOWED * worst_usd + worst_usd / 2
     key = fleet.key(cap_usd)
@@ -66,6 +67,7 @@ def _assert_exactly_one_fits(fleet: Fleet, key: MadeKey, spent_usd: Decimal, wor
 def test_a_redis_that_forgets_in_mid_load_lets_nobody_over_the_cap_and_is_exact_afterwards(
     how: str, fleet: Fleet, upstream: Upstream
 ) -> None:
+    fleet.all_up()
     worst_usd = fleet.worst_usd(fleet.key(), TEXT)
     cap_usd = 60 * worst_usd
     key = fleet.key(cap_usd)

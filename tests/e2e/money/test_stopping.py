@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -19,19 +18,15 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def stopped(fleet: Fleet) -> Iterator[Gateway]:
-    """A gateway for a test to stop; it is back for the next one."""
-    gateway = fleet.gateways[3]
-    yield gateway
-    if gateway.process is not None and gateway.process.poll() is None:
-        gateway.kill()
-    gateway.start()
-    gateway.wait()
+def stopped(fleet: Fleet) -> Gateway:
+    """A gateway for a test to stop."""
+    return fleet.gateways[3]
 
 
 def test_a_stopped_gateway_drains_its_streams_takes_nothing_new_and_leaves_nothing_behind(
     fleet: Fleet, upstream: Upstream, stopped: Gateway
 ) -> None:
+    fleet.all_up()
     key = fleet.key(fleet.worst_usd(fleet.key(), "hold: it") * 2)
     spools = len(list((fleet.folder / "spool").glob("*.spool")))
     answered: list[str] = []
@@ -63,7 +58,8 @@ def test_a_stopped_gateway_drains_its_streams_takes_nothing_new_and_leaves_nothi
 def test_what_does_not_end_in_time_is_cut_off_and_billed_before_the_gateway_is_gone(
     fleet: Fleet, upstream: Upstream, stopped: Gateway
 ) -> None:
-    stopped.kill()
+    if stopped.runs:
+        stopped.kill()
     stopped.start(GRADUS__SERVER__SHUTDOWN_GRACE_S="0.2")
     stopped.wait()
     key = fleet.key(fleet.worst_usd(fleet.key(), "drip: it") * 2)

@@ -126,7 +126,7 @@ class Upstream:
         self.streaming += 1
         try:
             while what in ("drip", "flood") or written < 5:
-                filler = WORD * (200 if what == "flood" else 1)
+                filler = WORD * (4000 if what == "flood" else 1)
                 await response.write(_event(chunk({"content": filler})))
                 written += 1
                 self.pieces += 1
