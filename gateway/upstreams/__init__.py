@@ -218,8 +218,6 @@ class Upstreams:
         try:
             async with asyncio.timeout_at(question.deadline_s), _within(total_s, "timeouts.total_s"):
                 said = await use(engine, call, reading)
-            if not reading.reported:
-                await model.count.load()
         except TimeoutError as error:
             raise too_late(model.name) from error
         except Unreachable as failure:
@@ -240,6 +238,8 @@ class Upstreams:
             reading.seconds = loop.time() - began_s
         reading.whole = True
         pool.worked(place)
+        if not reading.reported:
+            await model.count.load()
         return said
 
 

@@ -23,7 +23,7 @@ def loaded(counter: TokenCounter) -> TokenCounter:
 
 def test_the_configured_tokenizer_counts(tmp_path: Path) -> None:
     words = Tokenizer(WordLevel({"a": 0, "?": 1}, unk_token="?"))
-    words.pre_tokenizer = Whitespace()  # type: ignore[assignment]
+    words.pre_tokenizer = Whitespace()
     words.save(str(tmp_path / "tokenizer.json"))
     counter = TokenCounter(OpenAIModel.model_validate({**SERVER, "tokenizer": str(tmp_path)}))
 
