@@ -76,6 +76,7 @@ class Channel:
         self.redis = Connection(redis_url)
         self.generation = ""
         self._heard_s = 0.0
+        self._failures = 0
         self._join, self._granted, self._patience_s = join, granted, patience_s
         self._queue: deque[Ask | Tell | Orphans] = deque()
         self._wake = asyncio.Event()
@@ -152,9 +153,11 @@ class Channel:
                             unusable = self.generation
                             await asyncio.sleep(RECONNECT_INTERVAL_S)
             except (RedisError, OSError, TimeoutError) as error:
-                if self.state != "redis down":
+                if not self._failures:
                     log.warning("the ledger lost Redis (%r); trying again until it answers", error)
-                self.state = "redis down"
+                # Once may be a blip, for which requests wait.
+                self.state = "redis down" if self._failures else "rebuilding"
+                self._failures += 1
             except Exception:
                 log.exception("the ledger's channel failed; it begins again")
                 self.state = "redis down"
@@ -205,7 +208,7 @@ class Channel:
         answer = await self.redis.script(
             "batch", self.generation, gateway_id, first, last, f"[{','.join(ops)}]"
         )
-        self._heard_s = self._loop.time()
+        self._heard_s, self._failures = self._loop.time(), 0
         if answer == b"lost":
             raise Lost("are gone", unusable=False)
         if answer == b"unknown":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ import redis
 from gateway.accounts import Account, Limits
 from gateway.errors import BudgetExceeded, LedgerUnavailable
 from gateway.ledger import writer
+from gateway.ledger.connection import Connection
 from gateway.ledger.journal import Numbered
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.spool import Spool, dead_spools
@@ -132,6 +134,42 @@ def test_without_redis_a_key_may_spend_its_lease_and_no_more_and_it_counts_after
             own_redis.start()
             await eventually(lambda: ledger.state == "ready")
             await eventually(lambda: held(own_redis.client).get("key:k") == 2 * DOLLAR)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_answer_that_is_lost_leaves_nothing_held_twice_or_for_nobody(
+    waits: bool, opened: Open, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[str] = []
+    script = Connection.script
+
+    async def lossy(self: Connection, name: str, *arguments: str | int) -> Any:
+        answer = await script(self, name, *arguments)
+        told = str(arguments[-1])
+        if name == "batch" and told != "[]" and told not in lost:  # of each the first
+            lost.append(told)
+            raise redis.ConnectionError("the answer is lost")
+        return answer
+
+    async def run() -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            async with opened() as ledger:
+                await eventually(lambda: ledger.state == "ready")
+                monkeypatch.setattr(Connection, "script", lossy)
+                asking = asyncio.create_task(ledger.reserve("a", CAPPED, Decimal(2), 0))
+                if not waits:
+                    await eventually(lambda: lost)
+                    asking.cancel()
+                    await asyncio.wait([asking])
+                    await eventually(lambda: held(client).get("key:k") == 0 and not ledger.numbers().untold)
+                    return
+                one = await asking
+                assert held(client)["key:k"] == 2 * DOLLAR
+                ledger.settle(one, entry(one, "0.5"))
+                await eventually(lambda: len(lost) == 2 and not ledger.numbers().untold)
+                assert held(client)["key:k"] == DOLLAR // 2
 
     asyncio.run(run())
 
