@@ -1,0 +1,1 @@
+"""What the gateway adds to an answer, beside other gateways: ``python -m benchmarks.gateway --help``."""
