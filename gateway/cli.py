@@ -40,6 +40,9 @@ ConfigFile = Annotated[
     Path | None, typer.Option(help="A configuration file, instead of a preset.", metavar="FILE")
 ]
 Url = Annotated[str, typer.Option(help="The gateway's address.", envvar="GRADUS_URL")]
+ApiKey = Annotated[
+    str | None, typer.Option("--key", help="Your API key, if it asks for one.", envvar="GRADUS_API_KEY")
+]
 Strategy = Annotated[
     str | None, typer.Option(help=f"Search the small model this way: {', '.join(get_args(StrategyName))}.")
 ]
@@ -126,6 +129,7 @@ def ask(
     question: str,
     model: Model = "gradus",
     url: Url = DEFAULT_URL,
+    key: ApiKey = None,
     strategy: Strategy = None,
     budget: Budget = None,
     beam_width: BeamWidth = None,
@@ -139,7 +143,7 @@ def ask(
     options = _options(
         strategy, budget, beam_width, max_rounds, lookahead_steps, chain_length, max_drop, task
     )
-    client.ask(Console(), url, model, question, options)
+    client.ask(Console(), client.There(url, key), model, question, options)
 
 
 @app.command(epilog='Example:\n\n  gradus explain "Calculate 48 * 97 - 12."')
@@ -147,6 +151,7 @@ def explain(
     question: str,
     model: Model = "gradus",
     url: Url = DEFAULT_URL,
+    key: ApiKey = None,
     strategy: Strategy = None,
     budget: Budget = None,
     beam_width: BeamWidth = None,
@@ -160,7 +165,7 @@ def explain(
     options = _options(
         strategy, budget, beam_width, max_rounds, lookahead_steps, chain_length, max_drop, task
     )
-    client.explain(Console(), url, model, question, options)
+    client.explain(Console(), client.There(url, key), model, question, options)
 
 
 @config_app.command(epilog="Example:\n\n  gradus config check gradus.yaml")

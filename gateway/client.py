@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,24 @@ class GatewayRefused(Exception):
     """No gateway there, or it answered with an error; the message says what to do."""
 
 
-def ask(console: Console, url: str, model: str, question: str, options: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class There:
+    """A running gateway, and the key to ask it with (``None``: it wants none)."""
+
+    url: str
+    key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.key is None else {"authorization": f"Bearer {self.key}"}
+
+    @property
+    def trust_env(self) -> bool:
+        """No proxy stands before a gateway on this machine, whatever the environment says."""
+        return httpx.URL(self.url).host not in ("127.0.0.1", "localhost", "::1")
+
+
+def ask(console: Console, there: There, model: str, question: str, options: Mapping[str, Any]) -> None:
     """Stream the answer to the console, then a line of how it was found and what it cost.
 
     ``options`` is the request's ``gradus`` object.
@@ -32,7 +50,7 @@ def ask(console: Console, url: str, model: str, question: str, options: Mapping[
     }
     summary: Mapping[str, Any] = {}
     usage: Mapping[str, Any] = {}
-    for chunk in _events(url, body):
+    for chunk in _events(there, body):
         for choice in chunk.get("choices", ()):
             console.out(choice.get("delta", {}).get("content") or "", end="", highlight=False)
         summary = chunk.get("gradus") or summary
@@ -43,13 +61,19 @@ def ask(console: Console, url: str, model: str, question: str, options: Mapping[
         console.print(str(summary["notice"]), style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-def explain(console: Console, url: str, model: str, question: str, options: Mapping[str, Any]) -> None:
+def explain(console: Console, there: There, model: str, question: str, options: Mapping[str, Any]) -> None:
     """Print the plan as a table: what would be done in each difficulty bin, at what price, and why."""
     body = _request(model, question, options)
     try:
-        answer = httpx.post(f"{url}/v1/gradus/explain", json=body, timeout=30.0, trust_env=not _local(url))
+        answer = httpx.post(
+            f"{there.url}/v1/gradus/explain",
+            json=body,
+            headers=there.headers,
+            timeout=30.0,
+            trust_env=there.trust_env,
+        )
     except httpx.HTTPError as error:
-        raise _unreachable(url, error) from error
+        raise _unreachable(there.url, error) from error
     if answer.is_error:
         raise _refused(answer)
     plan = answer.json()["plan"]
@@ -107,11 +131,16 @@ def _request(model: str, question: str, options: Mapping[str, Any]) -> dict[str,
     return {**body, "gradus": dict(options)} if options else body
 
 
-def _events(url: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _events(there: There, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
     try:
         with httpx.stream(
-            "POST", f"{url}/v1/chat/completions", json=body, timeout=timeout, trust_env=not _local(url)
+            "POST",
+            f"{there.url}/v1/chat/completions",
+            json=body,
+            headers=there.headers,
+            timeout=timeout,
+            trust_env=there.trust_env,
         ) as answer:
             if answer.is_error:
                 answer.read()
@@ -123,7 +152,7 @@ def _events(url: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                         raise GatewayRefused(event["error"]["message"])
                     yield event
     except httpx.HTTPError as error:
-        raise _unreachable(url, error) from error
+        raise _unreachable(there.url, error) from error
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -151,11 +180,6 @@ def _summary_line(summary: Mapping[str, Any], usage: Mapping[str, Any]) -> str:
 
 def _usd(amount: str | None) -> str:
     return usd(None if amount is None else Decimal(amount))
-
-
-def _local(url: str) -> bool:
-    """Whether the gateway runs here: then no proxy stands in between, whatever the environment says."""
-    return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1")
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> GatewayRefused:

@@ -25,6 +25,9 @@ def test_the_unpacked_wheel_answers_with_its_own_models(
     site = tmp_path / "site"
     with zipfile.ZipFile(next(tmp_path.glob("gradus-*.whl"))) as wheel:
         wheel.extractall(site)
+        names = set(wheel.namelist())
+    assert "gateway/store/migrations/versions/schema_0001.py" in names
+    assert "gateway/ledger/batch.lua" in names
     monkeypatch.chdir(tmp_path)
 
     running = start_product(tmp_path / "home", free_port(), {"PYTHONPATH": str(site)})
