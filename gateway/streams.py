@@ -270,7 +270,14 @@ class EventStream(StreamingResponse):
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Not by Starlette's group of tasks: what always has something to send is never found at rest there,
+        # and goes on after its client is gone.
+        sending = asyncio.create_task(self.stream_response(send))
+        gone = asyncio.create_task(self.listen_for_disconnect(receive))
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
-            self._work.cancel()
+            for task in (self._work, sending, gone):
+                task.cancel()
