@@ -62,6 +62,7 @@ class Admission:
             doors.check(scope["app"].state.gateway.config.server.max_concurrent_requests)
         except (Stopping, Overloaded) as error:
             answer = to_http(error)
+            scope.setdefault("state", {})["error_code"] = error.code
             answer.headers["connection"] = "close"  # else the server would read the body all the same
             await answer.response()(scope, receive, send)
             return

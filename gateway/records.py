@@ -20,7 +20,7 @@ from cost_model.prices import add_usd
 from cost_model.usage import Usage
 from gateway.bill import decimal_text
 from gateway.replies import Done
-from gateway.telemetry.metrics import RECORDS_LOST
+from gateway.telemetry.metrics import record_lost
 from router.config.telemetry import Recording
 from router.guides import action_name
 from router.types import Alternative, Evidence
@@ -70,7 +70,7 @@ class Records:
             if os.write(self._file, line) < len(line):
                 raise OSError("the disk took only a part of it")
         except OSError as error:
-            RECORDS_LOST.inc()
+            record_lost()
             log.warning("%s: a record was lost: %s", self._path, error)
 
     def _turn_over(self, config: Recording, more_bytes: int, now: datetime) -> None:

@@ -10,21 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import cache
+from functools import partial
 from types import TracebackType
 from typing import Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    GCCollector,
-    Histogram,
-    ProcessCollector,
-)
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
 from cost_model.usage import Usage
 from gateway.entries import Entry
 from gateway.errors import TABLE
+from gateway.telemetry.counts import Counts, Spread
 from router.tracing import span
 from router.types import Decision
 
@@ -54,33 +49,24 @@ _SECONDS: Final = (
 _SHARES: Final = tuple(each / 10 for each in range(1, 11))
 
 
-def _counter(name: str, what: str, *labels: str) -> Counter:
-    return Counter(name, what, labels, registry=REGISTRY)
+_counter = partial(Counts, registry=REGISTRY)
+_seconds = partial(Spread, bounds=_SECONDS, registry=REGISTRY)
 
-
-_stage_seconds = Histogram(
-    "gradus_stage_seconds",
-    "Where the time of requests goes; total is of those that were answered",
-    ("stage",),
-    buckets=_SECONDS,
-    registry=REGISTRY,
+_stages = _seconds(
+    "gradus_stage_seconds", "Where the time of requests goes; total is of those that were answered", "stage"
 )
 _http = _counter("gradus_http_requests", "Responses, by error code", "endpoint", "status", "code")
 _requests = _counter(
     "gradus_requests",
     "Requests that got as far as a reservation, as they ended",
-    "policy",
-    "route",
-    "model",
-    "status",
-    "error",
+    *("policy", "route", "model", "status", "error"),
 )
 _strategies = _counter("gradus_strategies", "Answers, by the search that led there", "strategy")
 _bins = _counter("gradus_difficulty", "Probed requests, by difficulty bin", "bin")
-_p_right = Histogram(
+_p_right = Spread(
     "gradus_predicted_p_right",
     "P(right) of one answer of the small model, by the prompt alone",
-    buckets=_SHARES,
+    bounds=_SHARES,
     registry=REGISTRY,
 )
 _calls = _counter("gradus_calls", "Samples, judgements and calls of servers", "purpose", "model")
@@ -91,12 +77,10 @@ _billed = _counter("gradus_billed_usd", "What budgets were charged", "estimated"
 _upstream = _counter(
     "gradus_upstream_calls", "Calls of servers, as they ended", "model", "deployment", "outcome"
 )
-_upstream_seconds = Histogram(
-    "gradus_upstream_seconds", "How long servers took", ("model",), buckets=_SECONDS, registry=REGISTRY
-)
+_upstream_seconds = _seconds("gradus_upstream_seconds", "How long servers took", "model")
 _retries = _counter("gradus_upstream_retries", "Calls of servers after one that failed", "model")
 _feedback = _counter("gradus_feedback", "What users said of answers", "right")
-RECORDS_LOST: Final = _counter("gradus_records_lost", "Outcome records that could not be written")
+_records_lost = _counter("gradus_records_lost", "Outcome records that could not be written")
 
 
 class stage:
@@ -115,51 +99,54 @@ class stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _stage_of(self._name).observe(time.perf_counter() - self._began_s)
+        _stages.add(time.perf_counter() - self._began_s, self._name)
         self._span.__exit__(kind, error, trace)
 
 
 def responded(endpoint: str, status: int, code: str) -> None:
     """``code`` is the error's, else empty."""
-    _http_of(endpoint, status, known_code(code)).inc()
+    _http.add(endpoint, str(status), known_code(code))
 
 
 def ended(entry: Entry) -> None:
     """A request is over, and this is what it is billed."""
-    _request_of(
-        entry.policy or "", entry.route or "", entry.answered or "", entry.status, known_code(entry.error)
-    ).inc()
+    route = "cache" if entry.cached else entry.route or ""
+    _requests.add(entry.policy or "", route, entry.answered or "", entry.status, known_code(entry.error))
     if entry.status == "answered":
-        _stage_of("total").observe(entry.seconds)
+        _stages.add(entry.seconds, "total")
     if entry.strategy is not None:
-        _strategy_of(entry.strategy).inc()
+        _strategies.add(entry.strategy)
     if entry.billed_usd:
-        _billed_of(entry.estimated).inc(float(entry.billed_usd))
+        _billed.add("true" if entry.estimated else "false", amount=float(entry.billed_usd))
     _consumed(entry.lines)
 
 
 def decided(p_right: float | None, decision: Decision | None, stages_s: Mapping[str, float]) -> None:
     """How hard a request looked, and what the stages of its answer took."""
     if p_right is not None:
-        _p_right.observe(p_right)
+        _p_right.add(p_right)
     if decision is not None and decision.difficulty is not None:
-        _bin_of(decision.difficulty.bin).inc()
+        _bins.add(decision.difficulty.bin)
     for name, seconds in stages_s.items():
-        _stage_of(name).observe(seconds)
+        _stages.add(seconds, name)
 
 
 def called(model: str, deployment: str, outcome: str, seconds: float) -> None:
     """A server was asked; ``outcome``: answered, refused, failed, too_late or cancelled."""
-    _upstream_of(model, deployment, outcome).inc()
-    _upstream_seconds_of(model).observe(seconds)
+    _upstream.add(model, deployment, outcome)
+    _upstream_seconds.add(seconds, model)
 
 
 def retried(model: str) -> None:
-    _retries_of(model).inc()
+    _retries.add(model)
 
 
 def judged(right: float) -> None:
-    _feedback_of("true" if right == 1 else "false" if right == 0 else "partly").inc()
+    _feedback.add("true" if right == 1 else "false" if right == 0 else "partly")
+
+
+def record_lost() -> None:
+    _records_lost.add()
 
 
 def known_code(code: str | None) -> str:
@@ -170,7 +157,7 @@ def known_code(code: str | None) -> str:
 def _consumed(lines: Iterable[Usage]) -> None:
     for line in lines:
         purpose, model = line.purpose, line.model
-        _calls_of(purpose, model).inc(line.calls)
+        _calls.add(purpose, model, amount=line.calls)
         for kind, tokens in (
             ("prompt", line.prompt_tokens),
             ("cached_prompt", line.cached_prompt_tokens),
@@ -178,30 +165,9 @@ def _consumed(lines: Iterable[Usage]) -> None:
             ("reasoning", line.reasoning_tokens),
         ):
             if tokens:
-                _tokens_of(purpose, model, kind).inc(tokens)
+                _tokens.add(purpose, model, kind, amount=tokens)
         if line.cost_usd is None:
             if purpose != "cache":
-                _unpriced_of(purpose, model).inc()
+                _unpriced.add(purpose, model)
         elif line.cost_usd != Decimal(0):
-            _usd_of(purpose, model).inc(float(line.cost_usd))
-
-
-# Looked up once for given labels: prometheus_client makes a tuple of texts and takes a lock for it.
-_stage_of = cache(_stage_seconds.labels)
-_http_of = cache(_http.labels)
-_request_of = cache(_requests.labels)
-_strategy_of = cache(_strategies.labels)
-_bin_of = cache(_bins.labels)
-_calls_of = cache(_calls.labels)
-_tokens_of = cache(_tokens.labels)
-_usd_of = cache(_usd.labels)
-_unpriced_of = cache(_unpriced.labels)
-_upstream_of = cache(_upstream.labels)
-_upstream_seconds_of = cache(_upstream_seconds.labels)
-_retries_of = cache(_retries.labels)
-_feedback_of = cache(_feedback.labels)
-
-
-@cache
-def _billed_of(estimated: bool) -> Counter:
-    return _billed.labels(str(estimated).lower())
+            _usd.add(purpose, model, amount=float(line.cost_usd))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.telemetry.metrics import responded
 from router.logs import REQUEST_ID
 from router.tracing import span
+
+log = logging.getLogger(__name__)
 
 _PREFIXES: Final = {
     "/v1/chat/completions": "chatcmpl",
@@ -59,7 +62,9 @@ class Observed:
                 await self._traced(scope, receive, named)
         finally:
             code = state.get("error_code", "" if status < _FAILED else "internal_error")
-            responded(_endpoint(scope), status, code)
+            endpoint = _endpoint(scope)
+            responded(endpoint, status, code)
+            log.debug("%s %s: %d %s", scope["method"], endpoint, status, code)
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = dict(scope["headers"])

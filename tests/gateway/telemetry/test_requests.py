@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 import httpx
 import openai
@@ -13,7 +14,8 @@ from router.config.telemetry import Telemetry
 from router.logs import REQUEST_ID, JsonLines, TextLines
 from tests.gateway.doubles import ScriptedWorker, UpstreamDouble
 
-CHAT = {"model": "gradus", "messages": [{"role": "user", "content": "What is 3 + 4?"}]}
+MESSAGES: Any = [{"role": "user", "content": "What is 3 + 4?"}]
+CHAT = {"model": "gradus", "messages": MESSAGES}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/models", "/no-such-path", "/metrics"])
@@ -45,14 +47,14 @@ def test_a_client_of_openai_finds_the_id_where_it_looks(
     client: openai.OpenAI, upstream: UpstreamDouble
 ) -> None:
     reply = client.chat.completions.create(
-        model="remote", messages=CHAT["messages"], extra_headers={"x-request-id": "mine"}
+        model="remote", messages=MESSAGES, extra_headers={"x-request-id": "mine"}
     )
 
     assert reply._request_id == reply.id  # a client does not choose the id
 
 
 def test_a_job_is_told_whose_it_is(client: openai.OpenAI, worker: ScriptedWorker) -> None:
-    reply = client.chat.completions.create(model="gradus", messages=CHAT["messages"])
+    reply = client.chat.completions.create(model="gradus", messages=MESSAGES)
 
     assert worker.headers[-1]["gradus_request_id"] == reply.id
     assert "traceparent" not in worker.headers[-1]  # nothing is traced
