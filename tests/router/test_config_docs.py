@@ -34,6 +34,7 @@ from router.config.fields import ModelPrice, VerifierPrice
 from router.config.limits import Limits
 from router.config.models import LiteLLMDeployment, OpenAIDeployment, ThinkingMarks, Timeouts
 from router.config.policies import StoppingRule
+from router.config.telemetry import Recording, Telemetry
 from router.config.verifiers import Quality
 from router.errors import ConfigInvalid
 
@@ -56,6 +57,8 @@ SECTIONS: list[type[BaseModel]] = [
     EnsembleVerifier,
     MajorityVerifier,
     Quality,
+    Recording,
+    Telemetry,
     ModelPrice,
     VerifierPrice,
     Policy,
