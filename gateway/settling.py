@@ -108,8 +108,8 @@ class Cashier:
         ended(entry)
 
     async def _settle_late(self, held: Reservation, slip: Slip) -> None:
-        for outcome in await asyncio.gather(*slip.run.given_up):
-            if outcome is None:
+        for outcome in await asyncio.gather(*slip.run.given_up, return_exceptions=True):
+            if outcome is None or isinstance(outcome, BaseException):
                 slip.run.bill.lose()
             else:
                 slip.run.bill.add(outcome.usage)
@@ -166,7 +166,12 @@ class Slip:
 
 
 def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> Decimal:
-    """``known``; else what was reserved; else, of a request without any cap, the part that is known."""
+    """``known``; else what was reserved; else, of a request without any cap, the part that is known.
+
+    What was counted here is at most what was reserved: no estimate of ours takes anybody over a cap.
+    """
+    if known is not None and run.bill.is_estimated and held.reserved_usd is not None:
+        return min(known, held.reserved_usd)
     if known is not None:
         return known
     if held.reserved_usd is not None:
