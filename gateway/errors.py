@@ -1,4 +1,4 @@
-"""What can go wrong at the edge, and the one table that turns any error of the project into OpenAI's shape.
+"""What can go wrong at the edge, and how any error of the project becomes one of OpenAI's shape.
 
     GatewayError
     ├── BadRequest            the body is not a request: ``code`` says how, ``param`` says where
@@ -21,8 +21,8 @@
         ├── UpstreamRejected  a large model's server refused the request
         └── UpstreamFailed    a large model's server cannot be reached, or answered nonsense
 
-Every exception here, in :mod:`router.errors` and in a worker's failures has a stable ``code``; the table
-below gives each its HTTP status, OpenAI error type and whether asking again may help.
+Every exception here, in :mod:`router.errors` and in a worker's failures has a stable ``code``; the table in
+:mod:`gateway.error_table` gives each its HTTP status, OpenAI error type and whether asking again may help.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway.error_table import SERVER, TABLE, UPSTREAM_CODE
 from router.errors import CannotHonour, RouterError
 from router.logs import REQUEST_ID
 
@@ -146,101 +147,6 @@ class UpstreamFailed(UpstreamError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """How an error code looks over HTTP. ``retry``: whether OpenAI's clients ask again by themselves.
-
-    ``param`` is the request field that is always at fault.
-    """
-
-    status: int
-    type: str
-    retry: bool = False
-    retry_after_s: float | None = None
-    param: str | None = None
-
-
-_INVALID = Row(400, "invalid_request_error")
-_INVALID_MESSAGES = Row(400, "invalid_request_error", param="messages")
-_INVALID_TASK = Row(400, "invalid_request_error", param="gradus.task")
-_SERVER = Row(500, "server_error")
-_UPSTREAM_CODE = Row(502, "invalid_request_error")  # a refusal under the server's own code and status
-
-TABLE: dict[str, Row] = {
-    # The request
-    "invalid_json": _INVALID,
-    "invalid_type": _INVALID,
-    "invalid_value": _INVALID,
-    "missing_required_parameter": _INVALID,
-    "unsupported_feature": _INVALID,
-    "invalid_messages": _INVALID_MESSAGES,  # a chat template refuses them
-    "refused_by_rule": _INVALID,
-    "context_length_exceeded": _INVALID_MESSAGES,
-    "invalid_task": _INVALID_TASK,
-    "cannot_judge": _INVALID_TASK,  # the verifier needs the right answer, or tests
-    "unsupported_strategy": Row(400, "invalid_request_error", param="gradus.strategy"),
-    "refused": _INVALID,
-    "cost_cap_exceeded": Row(402, "invalid_request_error"),
-    "model_not_found": Row(404, "invalid_request_error", param="model"),
-    "not_found": Row(404, "invalid_request_error"),
-    "method_not_allowed": Row(405, "invalid_request_error"),
-    "request_too_large": Row(413, "invalid_request_error"),
-    "unsupported_media_type": Row(415, "invalid_request_error"),
-    "http_error": _INVALID,
-    # Keys
-    "invalid_api_key": Row(401, "invalid_request_error"),
-    "model_not_allowed": Row(403, "invalid_request_error", param="model"),
-    "policy_not_allowed": Row(403, "invalid_request_error", param="model"),
-    "admin_only": Row(403, "invalid_request_error"),
-    "admin_disabled": Row(403, "invalid_request_error"),
-    "keys_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
-    "key_not_found": Row(404, "invalid_request_error"),
-    "answer_not_found": Row(404, "invalid_request_error", param="id"),
-    "team_not_found": Row(404, "invalid_request_error", param="team"),
-    "name_taken": Row(409, "invalid_request_error", param="name"),
-    "revoked": Row(409, "invalid_request_error"),
-    "database_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
-    # Budgets and limits
-    "insufficient_quota": Row(429, "insufficient_quota"),  # not retried: only a reset, or a person, helps
-    "cost_unknown": Row(402, "invalid_request_error", param="model"),
-    "rate_limit_exceeded": Row(429, "rate_limit_error", retry=True),
-    "request_over_rate_limit": Row(429, "rate_limit_error"),  # alone more than a minute's worth
-    "ledger_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
-    "overloaded": Row(503, "server_error", retry=True, retry_after_s=1),
-    "stopping": Row(503, "server_error", retry=True, retry_after_s=1),
-    # Queue and workers
-    "queue_unavailable": Row(503, "server_error", retry=True, retry_after_s=2),
-    "no_worker": Row(503, "server_error", retry=True, retry_after_s=5),
-    "queue_full": Row(503, "server_error", retry=True, retry_after_s=5),
-    "worker_lost": Row(503, "server_error", retry=True, retry_after_s=2),
-    "model_unavailable": Row(503, "server_error", retry=True, retry_after_s=5),
-    "not_cached": Row(504, "invalid_request_error"),
-    "deadline_exceeded": Row(504, "server_error"),  # a retry would spend the same again
-    "cancelled": Row(499, "server_error"),
-    "schema_not_met": Row(422, "invalid_request_error"),
-    "engine_failed": _SERVER,
-    "model_not_loadable": _SERVER,
-    "sandbox_unavailable": _SERVER,
-    "worker_error": _SERVER,
-    "wire_invalid": _SERVER,  # gateway and workers are of different versions
-    # Large models
-    "api_key_missing": _SERVER,
-    "upstream_rejected": Row(502, "server_error"),
-    "upstream_failed": Row(502, "server_error", retry=True),
-    # Ours
-    "config_invalid": _SERVER,
-    "database_error": _SERVER,
-    "database_invalid": _SERVER,
-    "invoice_invalid": _SERVER,
-    "artifact_invalid": _SERVER,
-    "outcomes_invalid": _SERVER,
-    "cannot_tune": _SERVER,
-    "embedder_invalid": _SERVER,
-    "router_error": _SERVER,
-    "internal_error": _SERVER,
-}
-
-
-@dataclass(frozen=True, slots=True)
 class HttpError:
     """An error as it goes over the wire: in a response of its own, or as the last event of a stream."""
 
@@ -257,7 +163,7 @@ def to_http(error: Exception) -> HttpError:
     if not isinstance(error, GatewayError | RouterError):
         log.error("unexpected error", exc_info=error)
         error = GatewayError("The gateway failed on this request; its log says why.")
-    row = TABLE.get(error.code, _UPSTREAM_CODE if isinstance(error, UpstreamError) else _SERVER)
+    row = TABLE.get(error.code, UPSTREAM_CODE if isinstance(error, UpstreamError) else SERVER)
     status, param, retry_after_s = row.status, row.param, row.retry_after_s
     if isinstance(error, GatewayError):
         status, param = error.status or row.status, error.param or row.param

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.errors import TABLE, BudgetExceeded, GatewayError, UpstreamRejected, to_http
+from gateway.error_table import TABLE
+from gateway.errors import BudgetExceeded, GatewayError, UpstreamRejected, to_http
 from router.errors import ConfigInvalid, RouterError
 from router.wire import Event
 from tests.gateway.doubles import Delivery, ScriptedWorker
@@ -56,7 +57,7 @@ def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
 
     assert retried == {
         *("queue_unavailable", "no_worker", "queue_full", "worker_lost", "model_unavailable"),
-        *("upstream_failed", "rate_limit_exceeded", "ledger_unavailable"),
+        *("upstream_failed", "rate_limit_exceeded", "ledger_unavailable", "overloaded", "stopping"),
         *("keys_unavailable", "database_unavailable"),
     }
 

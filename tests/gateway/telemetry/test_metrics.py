@@ -9,7 +9,7 @@ import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.errors import TABLE
+from gateway.error_table import TABLE
 from gateway.telemetry.metrics import known_code
 from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, hard, until
