@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--litellm", type=Path, help="the command of litellm's proxy")
     parser.add_argument("--portkey", type=Path, help="start-server.js of Portkey's gateway")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of one turn")
+    parser.add_argument("--seconds", type=int, default=5, help="of one turn")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--port", type=int, default=PORT, help="the ports after it are used")

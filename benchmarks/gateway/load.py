@@ -54,7 +54,7 @@ def body(model: str, content: str, **more: Any) -> str:
     return json.dumps({"model": model, "messages": [{"role": "user", "content": content}], **more})
 
 
-def ask(asked: Contestant, connections: int, seconds: float, *, repeated: bool = False) -> Measured:
+def ask(asked: Contestant, connections: int, seconds: int, *, repeated: bool = False) -> Measured:
     """With wrk, over so many connections. ``repeated``: always the same question, which a cache may know."""
     before, after = body(asked.model, QUESTION).split("NUMBER")
     headers = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in asked.headers.items())
@@ -64,7 +64,7 @@ def ask(asked: Contestant, connections: int, seconds: float, *, repeated: bool =
         script.flush()
         cpu_s = asked.cpu_s()
         done = subprocess.run(
-            ["taskset", "-c", OTHER_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s",
+            ["taskset", "-c", OTHER_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
              "-s", script.name, f"{asked.url}/v1/chat/completions"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
