@@ -19,7 +19,7 @@ from gateway.store.feedback import Feedback, give, given
 from router.outcome_files import read_outcomes
 from router.predictor.files import load_predictor
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, until
+from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, easy, hard, until
 from tests.gateway.telemetry.test_metrics import scrape
 
 MESSAGES: Any = [{"role": "user", "content": "What is 3 + 4?"}]
@@ -140,18 +140,22 @@ def test_feedback_becomes_labels_of_records(
 def test_a_predictor_is_fitted_to_what_users_said(
     configure: Configure, start: Start, worker: ScriptedWorker, database_url: str, tmp_path: Path
 ) -> None:
-    """Of a record that a gateway wrote, under other names and with other prompts, to have enough."""
+    """Of two records that a gateway wrote, under other names and with other prompts, to have enough."""
     records, labels, predictor = (tmp_path / name for name in ("records.jsonl", "labels.csv", "predictor"))
     url = start(configure(GRADUS_DATABASE_URL=database_url, GRADUS__RECORDS=str(records)))
-    ask(url, model="gradus")
-    row, database = json.loads(records.read_text("utf-8")), Database(database_url)
+    for script in (easy, hard):  # one is answered by the small model, one by the large
+        worker.script = script
+        ask(url, model="gradus")
+    rows = [json.loads(line) for line in records.read_text("utf-8").splitlines()]
+    database = Database(database_url)
     with records.open("w", encoding="utf-8") as file:
-        for number in range(200):
-            hard = number % 2
-            words = f"prove integral converges number {number}" if hard else f"add two apples number {number}"
-            copy = {**row, "id": str(number), "messages": [{"role": "user", "content": words}]}
+        for number in range(400):
+            route, is_hard = number % 2, number // 2 % 2
+            words = f"prove integral number {number}" if is_hard else f"add two apples number {number}"
+            copy = {**rows[route], "id": str(number), "messages": [{"role": "user", "content": words}]}
             file.write(json.dumps(copy) + "\n")
-            give(database, Feedback(str(number), datetime.now(UTC), None, float(not hard)))
+            right = float(bool(route) if is_hard else number % 16 > 1)
+            give(database, Feedback(str(number), datetime.now(UTC), None, right))
     database.close()
     runner, env = CliRunner(), {"GRADUS_DATABASE_URL": database_url}
     export = ["feedback", "export", "--for", str(records), "--output", str(labels)]
@@ -159,8 +163,10 @@ def test_a_predictor_is_fitted_to_what_users_said(
 
     for command in (export, fit):
         assert runner.invoke(app, command, env=env, catch_exceptions=False).exit_code == 0
-    forecast = load_predictor(str(predictor)).forecast(["add two apples", "prove integral converges"])
-    assert forecast.right[0, 0] > 0.7 > 0.3 > forecast.right[1, 0]
+    fitted = load_predictor(str(predictor))
+    forecast = fitted.forecast(["add two apples", "prove integral"])
+    (small,) = [at for at, action in enumerate(fitted.actions) if action.model == "small"]
+    assert forecast.right[0, small] > 0.6 > 0.4 > forecast.right[1, small]
 
 
 def test_answers_that_were_not_recorded_are_left_out_and_counted(

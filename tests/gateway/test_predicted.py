@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -111,3 +112,22 @@ def test_what_was_answered_is_recorded_in_the_shape_that_fitting_reads(
     assert read.cost_usd[0, 0] == pytest.approx(float(reply.model_extra["gradus"]["cost_usd"]))  # type: ignore[index]
     assert read.evidence[0] is not None
     assert len(read.evidence[0].scores) == 4
+
+
+def test_feedback_watches_what_was_predicted_once_an_answer(
+    predictor: Path, configure: Configure, start: Start, worker: ScriptedWorker, redis_url: str
+) -> None:
+    url = start(configure(GRADUS__PREDICTOR=str(predictor), **ROUTES))
+    worker.script = easy
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    reply = client.chat.completions.create(model="gradus", messages=[{"role": "user", "content": EASY}])
+
+    def watched() -> list[str]:
+        text = httpx.get(f"{url}/metrics").text
+        return re.findall(r"^gradus_drift_(?:queries|feedback)_total (\S+)", text, re.MULTILINE)
+
+    assert watched() == ["1.0", "0.0"]
+    for right in (True, False):
+        said = {"id": reply.id, "right": right}
+        assert httpx.post(f"{url}/v1/gradus/feedback", json=said).status_code == 200
+    assert watched() == ["1.0", "1.0"]
