@@ -20,6 +20,17 @@ OVERFLOWS = (NoWorker, QueueFull, QueueUnavailable)
 _OVERFLOW_CODES = {each.code for each in OVERFLOWS}
 
 
+class Instead(Exception):
+    """A worker did nothing, and the large model is to answer: by ``plan``, for which nothing is reserved yet.
+
+    ``absent``: no worker took it, though one could.
+    """
+
+    def __init__(self, plan: Plan, *, absent: bool) -> None:
+        self.plan, self.absent = plan, absent
+        super().__init__("another model answers")
+
+
 def plan_for_gave_up(decided: Plan, branch: Branch) -> Plan:
     """``branch`` alone, as it was priced, of a query whose search gave up."""
     only = replace(branch, difficulty_bin=None, rejected=(), above=0.0, up_to=1.0)

@@ -16,7 +16,7 @@ from gateway.cache.streaming import Collector
 from gateway.caller import Caller
 from gateway.dispatch import Dispatcher, LastWords
 from gateway.errors import GatewayError, JobFailed
-from gateway.fallback import OVERFLOWS, plan_after, plan_for_gave_up
+from gateway.fallback import OVERFLOWS, Instead, plan_after, plan_for_gave_up
 from gateway.planning import Planned, most_tokens
 from gateway.replies import Listener
 from gateway.translate import Asked, headers_of, known_headers
@@ -51,6 +51,7 @@ class Run:
     decision: Decision | None = None
     cache_scope: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    instead: Instead | None = None
     collector: Collector | None = None
     """Puts a server's stream together, where it may be kept."""
     given_up: list[LastWords] = field(default_factory=list)
@@ -120,8 +121,14 @@ class Runner:
         self._upstreams = upstreams
 
     async def follow(self, run: Run) -> tuple[Branch, Answer]:
-        """Do what the plan says; what the small model gives up, or cannot read, goes to the large model."""
+        """Do what the plan says; what the small model gives up, or cannot read, goes to the large model.
+
+        Raises :class:`Instead` where that is yet to be reserved.
+        """
         branch = run.plan.branches[0]
+        if run.instead is not None:
+            answer = await self._ask(run, branch, run.plan, escalated=True)
+            return branch, replace(answer, stopgap=answer.stopgap or run.instead.absent)
         try:
             if not run.plan.probe_samples:
                 return branch, await self._ask(run, branch, run.plan, escalated=False)
@@ -135,18 +142,28 @@ class Runner:
         return branch, await self._ask(run, branch, plan_for_gave_up(run.plan, branch), escalated=True)
 
     async def _fall_back(self, run: Run, error: GatewayError) -> tuple[Branch, Answer]:
-        """Ask the large model, where no worker is there or can do it; else ``error``."""
+        """Ask the large model, where no worker is there or can do it; else ``error``.
+
+        What a worker did before it failed is on the bill: with it the large model must cost no more than was
+        reserved.
+        """
         policy = run.planned.policy
         if policy is None or run.planned.settled:
             raise error
-        failed = _first_model(run.plan)
         spent_usd = add_usd(*(line.cost_usd for line in run.bill.lines))
-        second = plan_after(error.code, run.planned.query, policy, failed, spent_usd, self._market)
+        second = plan_after(
+            error.code, run.planned.query, policy, _first_model(run.plan), spent_usd, self._market
+        )
         if second is None:
             raise error
         branch = replace(second.branches[0], notice=f"{second.branches[0].reason}: {error}")
-        answer = await self._ask(run, branch, second, escalated=True)
-        return branch, replace(answer, stopgap=answer.stopgap or isinstance(error, OVERFLOWS))
+        if not (run.bill.lines or run.given_up):
+            stages = (replace(second.stages[0], branches=(branch,)),)
+            raise Instead(replace(second, stages=stages), absent=isinstance(error, OVERFLOWS)) from error
+        most_usd = add_usd(spent_usd, second.worst_case_cost_usd)
+        if run.caller.account.caps_money and not _within(most_usd, run.most_usd):
+            raise error
+        return branch, await self._ask(run, branch, second, escalated=True)
 
     async def _ask(self, run: Run, branch: Branch, decided: Plan, *, escalated: bool) -> Answer:
         """An answer without a probe, of the model that ``branch`` chose: in a worker, or from its server."""
@@ -264,6 +281,10 @@ def _said(outcome: Outcome) -> Answer:
         outcome.notice,
         broken_off=outcome.broken_off,
     )
+
+
+def _within(usd: Decimal | None, most_usd: Decimal | None) -> bool:
+    return usd is not None and most_usd is not None and usd <= most_usd
 
 
 def _first_model(decided: Plan) -> str:

@@ -23,6 +23,7 @@ from gateway.cache.streaming import Collector, chunks_of
 from gateway.cache.tickets import Ticket
 from gateway.caller import Caller
 from gateway.errors import GatewayError
+from gateway.fallback import Instead
 from gateway.planning import Planned, Planner
 from gateway.replies import Done, Listener, Reply
 from gateway.running import Answer, Run, Runner
@@ -74,6 +75,7 @@ class Service:
         """
         began_s = time.perf_counter()
         with stage("plan"):
+            await self._planner.foresee(asked)
             planned = self._planner.plan(asked)
         self._watch(planned.plan)
         deadline_s = asyncio.get_running_loop().time() + planned.deadline_after_s
@@ -90,8 +92,9 @@ class Service:
 
     async def _again(self, run: Run, entry: Entry) -> Reply:
         """An answer that was given before. It costs nothing, and is on the books all the same."""
-        run.bill.add([Usage("cache", str(entry.gradus.get("model")), calls=1)])
-        await self._cashier.give(run)
+        model, route = str(entry.gradus["model"]), entry.gradus["route"]
+        run.bill.add([Usage("cache", model, calls=1)])
+        await self._cashier.give(run, route, model, str(entry.gradus["strategy"]))
         if run.listener is not None:
             run.open(headers_of(entry.gradus))
             if entry.upstream is not None:
@@ -102,6 +105,21 @@ class Service:
         return replace(reply, headers=run.headers)
 
     async def _paid(self, run: Run, visit: Visit) -> Reply:
+        p_right = run.plan.p_right
+        try:
+            try:
+                branch, answer = await self._billed(run)
+            except Instead as instead:  # nothing was spent; what it may cost now is another sum
+                run.planned, run.instead = replace(run.planned, plan=instead.plan), instead
+                branch, answer = await self._billed(run)
+        finally:
+            decided(p_right, run.decision, run.stages_s)
+        reply = self._reply(run, branch, answer)
+        if not (answer.broken_off or answer.stopgap):
+            visit.keep(reply, answer.completion)
+        return reply
+
+    async def _billed(self, run: Run) -> tuple[Branch, Answer]:
         try:
             async with self._cashier.billing(run) as slip:
                 branch, answer = await self._runner.follow(run)
@@ -113,12 +131,7 @@ class Service:
         except GatewayError as error:
             error.account = run.bill.account() if run.bill.lines else None
             raise
-        finally:
-            decided(run.plan.p_right, run.decision, run.stages_s)
-        reply = self._reply(run, branch, answer)
-        if not (answer.broken_off or answer.stopgap):
-            visit.keep(reply, answer.completion)
-        return reply
+        return branch, answer
 
     def _ticket(self, asked: Asked, caller: Caller, planned: Planned) -> Ticket:
         return self._cache.tickets.of(

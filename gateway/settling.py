@@ -14,6 +14,7 @@ from gateway.bill import Bill
 from gateway.caller import Caller
 from gateway.dispatch import LastWords
 from gateway.entries import Entry, Status
+from gateway.fallback import Instead
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.terms import Reservation
 from gateway.telemetry.metrics import ended, stage
@@ -82,19 +83,24 @@ class Cashier:
         except asyncio.CancelledError:
             slip.status = "cancelled"
             raise
+        except Instead:
+            slip.begins_anew = True
+            raise
         except BaseException as error:
             slip.status, slip.error = "failed", getattr(error, "code", type(error).__name__)
             raise
         finally:
             self._open -= 1
-            if run.given_up:
+            if slip.begins_anew:
+                self._ledger.cancel(held)
+            elif run.given_up:
                 task = asyncio.create_task(self._settle_late(held, slip))
                 self._late.add(task)
                 task.add_done_callback(self._late.discard)
             else:
                 self._settle(held, slip)
 
-    async def give(self, run: Billed) -> None:
+    async def give(self, run: Billed, route: Route, model: str, strategy: str) -> None:
         """Enter a request that the cache answered: it costs nothing, and counts as one all the same.
 
         Raises as :meth:`billing`.
@@ -103,6 +109,7 @@ class Cashier:
         held = await self._ledger.reserve(caller.request_id, caller.account, Decimal(0), 0)
         slip = Slip(run)
         slip.cached = True
+        slip.answer(route, model, strategy, None)
         entry = slip.entry(held)
         self._ledger.settle(held, entry)
         ended(entry)
@@ -136,6 +143,7 @@ class Slip:
         self.strategy: str | None = None
         self.upstream_id: str | None = None
         self.cached = False
+        self.begins_anew = False
 
     def answer(self, route: Route, model: str, strategy: str, upstream_id: str | None) -> None:
         """Write down whose answer it is; ``upstream_id`` is its id at the server."""
