@@ -46,6 +46,11 @@ def use(provider: Any) -> None:
     _tracer = None if provider is None else provider.get_tracer("gradus")
 
 
+def is_on() -> bool:
+    """Whether spans go anywhere: for what is only read to be said in them."""
+    return _tracer is not None
+
+
 def span(
     name: str, parent: Mapping[str, str] | None = None, **attributes: Any
 ) -> AbstractContextManager[Any]:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.telemetry.metrics import responded
 from router.logs import REQUEST_ID
-from router.tracing import span
+from router.tracing import is_on, span
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +56,10 @@ class Observed:
             await send(message)
 
         try:
-            if path in _LOOKED_AT:  # every few seconds, by machines
-                await self._app(scope, receive, named)
-            else:
+            if is_on() and path not in _LOOKED_AT:  # these come every few seconds, from machines
                 await self._traced(scope, receive, named)
+            else:
+                await self._app(scope, receive, named)
         finally:
             code = state.get("error_code", "" if status < _FAILED else "internal_error")
             endpoint = _endpoint(scope)

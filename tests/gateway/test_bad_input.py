@@ -38,7 +38,7 @@ def the_error(answer: httpx.Response) -> dict[str, Any]:
     """The error, after checking that it has OpenAI's shape."""
     body = answer.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert set(body["error"]) == {"message", "type", "param", "code", "request_id"}
     error: dict[str, Any] = body["error"]
     return error
 

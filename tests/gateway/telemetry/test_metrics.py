@@ -130,3 +130,13 @@ def test_who_may_read_metrics_is_configured(configure: Configure, start: Start) 
     asked = httpx.get(f"{keyed}/metrics", headers={"authorization": f"Bearer {ADMIN}"})
     assert asked.status_code == 200
     assert asked.headers["content-type"].startswith("text/plain")
+
+
+def test_without_redis_the_rest_is_still_told(configure: Configure, start: Start) -> None:
+    url = start(configure(GRADUS_REDIS_URL="redis://127.0.0.1:1/0"))
+    until(lambda: scrape(url)("gradus_ledger_state", state="redis down") == 1)
+    now = scrape(url)
+
+    assert now("gradus_redis_up") == 0
+    assert "gradus_queue_jobs" not in httpx.get(f"{url}/metrics").text
+    assert now("gradus_ledger_state", state="ready") == 0
