@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,12 @@ server:
 """
 
 
+@cache
+def http() -> httpx.Client:
+    """One for all: to make one takes longer than to ask."""
+    return httpx.Client(verify=False, limits=httpx.Limits(max_keepalive_connections=0), timeout=PATIENCE_S)
+
+
 @dataclass
 class Gateway:
     """One ``gradus serve``."""
@@ -109,7 +115,7 @@ class Gateway:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx.get(f"{self.url}/healthz").is_success
+            return http().get(f"{self.url}/healthz").is_success
         except httpx.TransportError:
             return False
 
@@ -130,11 +136,11 @@ class Gateway:
         return self.process.wait(PATIENCE_S)
 
     def ready(self) -> httpx.Response:
-        return httpx.get(f"{self.url}/readyz", timeout=PATIENCE_S)
+        return http().get(f"{self.url}/readyz")
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"authorization": f"Bearer {ADMIN}"}
-        answer = httpx.request(method, f"{self.url}/v1/gradus/admin/{path}", json=body, headers=headers)
+        answer = http().request(method, f"{self.url}/v1/gradus/admin/{path}", json=body, headers=headers)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -241,7 +247,7 @@ class Fleet:
         assert len(self.entries(key)) == entries
 
     def worst_usd(self, key: MadeKey, text: str, model: str = "remote", **more: Any) -> Decimal:
-        answer = httpx.post(
+        answer = http().post(
             f"{self.gateways[0].url}/v1/gradus/explain",
             json=body_of(text, model, **more),
             headers=key.headers,
@@ -259,11 +265,10 @@ def price(tokens: tuple[int, int]) -> Decimal:
 
 
 def ask(gateway: Gateway, key: MadeKey, text: str, model: str = "remote", **more: Any) -> httpx.Response:
-    return httpx.post(
+    return http().post(
         f"{gateway.url}/v1/chat/completions",
         json=body_of(text, model, **more),
         headers=key.headers,
-        timeout=PATIENCE_S,
     )
 
 
@@ -298,4 +303,4 @@ def code_of(answer: httpx.Response) -> str:
 
 
 def _knows(url: str, key: MadeKey) -> bool:
-    return httpx.get(f"{url}/v1/models", headers=key.headers).is_success
+    return http().get(f"{url}/v1/models", headers=key.headers).is_success

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
 from cost_model.budget import picodollars
-from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, MadeKey, ask, code_of
+from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, MadeKey, ask, code_of, price
 from tests.workers.engines.openai_server import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -31,7 +33,9 @@ def test_without_redis_keys_without_a_cap_go_on_others_refuse_or_spend_a_lease_a
     free = fleet.key()
     worst_usd = fleet.worst_usd(free, "answer")
     capped = fleet.key(100 * worst_usd)
-    leased = fleet.key(100 * worst_usd, without_redis="lease", lease_usd=format(worst_usd * 3 / 2, "f"))
+    leased = fleet.key(
+        100 * worst_usd, without_redis="lease", lease_usd=format(worst_usd + price((0, 30)), "f")
+    )
     if late.runs:
         late.kill()
     fleet.redis.kill()
@@ -59,6 +63,27 @@ def test_without_redis_keys_without_a_cap_go_on_others_refuse_or_spend_a_lease_a
     fleet.settles(capped, 2)
 
 
+def test_a_redis_that_hangs_holds_up_no_key_without_a_cap_and_what_it_missed_is_told_it(fleet: Fleet) -> None:
+    gateway = fleet.gateways[2]
+    free = fleet.key()
+    worst_usd = fleet.worst_usd(free, "answer")
+    key = fleet.key(3 * worst_usd)
+    assert ask(gateway, key, "answer").status_code == 200
+    pid = int(fleet.redis.client.info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert ask(gateway, free, "answer").status_code == 200
+        refused = ask(gateway, key, "answer")
+        assert (refused.status_code, code_of(refused)) == (503, "ledger_unavailable")
+        _goes_on_without_searches(gateway, free)
+        until(lambda: "Redis is away" in gateway.ready().text, PATIENCE_S)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: ask(gateway, key, "answer").status_code == 200, PATIENCE_S)
+    fleet.settles(key, 2)
+    fleet.settles(free, 2)
+
+
 def _goes_on_without_searches(gateway: Gateway, key: MadeKey) -> None:
     answer = ask(gateway, key, SEARCHED, "gradus")
     assert answer.status_code == 200, answer.text
@@ -69,7 +94,7 @@ def _goes_on_without_searches(gateway: Gateway, key: MadeKey) -> None:
 
 def _lease_ends(gateway: Gateway, key: MadeKey) -> None:
     """Each answer leaves less of it; once there is no room for the most that one may cost, it is over."""
-    for _ in range(1000):
+    for _ in range(100):
         refused = ask(gateway, key, "answer")
         if refused.status_code != 200:
             break
