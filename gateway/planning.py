@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import BadRequest, ModelNotFound
+from gateway.foresight import Foresight
 from gateway.translate import Asked
 from router.config import CheckVerifier, Config
 from router.errors import CannotHonour, CannotSearch
+from router.features.conversation import text_of
 from router.market import Market
 from router.policy import direct_plan, plan, search_plan
 from router.prompts import prompt_size
+from router.remembered import Remembered
 from router.types import Plan, Query, Task, TaskKind
 
 GRADUS: Final = "gradus"
@@ -42,10 +45,22 @@ class Planner:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._config: Config = market.config
+        predictor = market.predictor
+        self._foresight = Foresight(predictor) if isinstance(predictor, Remembered) else None
 
     def names(self) -> list[str]:
         """Every value of ``model`` that a request may have."""
         return [GRADUS, *(f"{GRADUS}/{policy}" for policy in self._config.policies), *self._config.models]
+
+    async def foresee(self, asked: Asked) -> None:
+        """Have ready what :meth:`plan` will ask of a predictor: requests of one moment share the work."""
+        if self._foresight is None or asked.query.needs:
+            return
+        policy = self._policy(asked.model)
+        if policy is None or policy not in self._market.guides or self._config.policies[policy].rules:
+            return
+        if asked.wish is None or asked.wish.strategy is None:
+            await self._foresight.see(text_of(asked.query.messages))
 
     def plan(self, asked: Asked) -> Planned:
         """What would be done, and for how much; spends nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from contextlib import suppress
@@ -12,6 +13,7 @@ import uvicorn
 
 from gateway.admission import Doors
 from gateway.app import create_app
+from gateway.http_bounds import bounded_http
 from gateway.settings import Settings
 from router.logs import log_to_stderr
 from router.tracing import turn_on
@@ -20,6 +22,8 @@ KEEP_ALIVE_S: Final = 30
 BACKLOG: Final = 2048
 CUT_S: Final = 1
 """What has not ended by the end of the grace is cut off, and has this long to be."""
+NEW_OBJECTS: Final = 20_000
+"""After so many the collector looks for cycles: in requests that are under way it finds none."""
 NOT_STARTED: Final = 3  # uvicorn's exit code for it
 
 
@@ -43,6 +47,8 @@ def run(settings: Settings) -> None:
         log_level=telemetry.log_level,
         access_log=False,  # a line a request costs more than routing does
         server_header=False,
+        http=bounded_http(configured.read_timeout_s),
+        ws="none",
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=CUT_S,
@@ -60,6 +66,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, doors: Doors, grace_s: float) -> None:
         super().__init__(config)
         self._doors, self._grace_s = doors, grace_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What is there by now stays: to look through it took 0.2 s at a stretch, a fifth of the time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(NEW_OBJECTS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._doors.stopping = True

@@ -25,3 +25,8 @@ class Forecast:
     right: Floats
     completion_tokens: Floats
     familiarity: Floats
+
+    def of(self, query: int) -> Forecast:
+        """That of one query alone."""
+        rows = slice(query, query + 1)
+        return Forecast(self.actions, self.right[rows], self.completion_tokens[rows], self.familiarity[rows])

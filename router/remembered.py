@@ -58,7 +58,7 @@ class Remembered:
         """As :meth:`router.predictor.predictor.Predictor.forecast`."""
         if len(texts) != 1:
             return self._predictor.forecast(texts)
-        key = blake2b(texts[0].encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        key = _key(texts[0])
         with self._lock:
             found = self._known.get(key)
             if found is not None:
@@ -67,10 +67,30 @@ class Remembered:
                 return found
             self.misses += 1
         made = self._predictor.forecast(texts)
+        self._remember([key], made)
+        return made
+
+    def knows(self, text: str) -> bool:
+        with self._lock:
+            return _key(text) in self._known
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Forecast all of them at once, each to be had alone from then on."""
+        fresh = list(dict.fromkeys(texts))
+        with self._lock:
+            self.misses += len(fresh)
+        self._remember([_key(text) for text in fresh], self._predictor.forecast(fresh))
+
+    def _remember(self, keys: Sequence[bytes], made: Forecast) -> None:
+        """``made`` has a row a key."""
         for values in (made.right, made.completion_tokens, made.familiarity):
             values.setflags(write=False)  # others will get the same
         with self._lock:
-            self._known[key] = made
-            if len(self._known) > self._most:
-                self._known.popitem(last=False)
-        return made
+            for row, key in enumerate(keys):
+                self._known[key] = made if len(keys) == 1 else made.of(row)
+                if len(self._known) > self._most:
+                    self._known.popitem(last=False)
+
+
+def _key(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

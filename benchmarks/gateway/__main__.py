@@ -5,9 +5,9 @@
 
 Of Gradus everything is on: a key with a budget (in a Redis), prediction of difficulty, policy, the cache
 (which misses: no question is asked twice), the journal (SQLite). Of the others nothing but the way to the
-upstream. The upstream answers at once (:mod:`benchmarks.gateway.upstream`), wrk asks (:mod:`.load`); both share
-the other core. On a machine where others work too, compare what is from one run, and milliseconds of the
-processor a request: what it waits for others is not in them.
+upstream. The upstream answers at once (upstream.py), wrk (a Debian package) asks; both share the other core.
+On a machine where others work too, compare what is from one run, and milliseconds of the processor a request:
+what it waits for others is not in them.
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ WHAT: dict[str, Callable[[Stage, argparse.Namespace], None]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=WHAT)
     parser.add_argument("--litellm", type=Path, help="the command of litellm's proxy")
     parser.add_argument("--portkey", type=Path, help="start-server.js of Portkey's gateway")

@@ -31,7 +31,8 @@ request = function()
 end
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format('\\nRESULT {"requests": %%d, "seconds": %%f, "p50_ms": %%f, "p99_ms": %%f, "errors": %%d}\\n',
+  local form = '\\nRESULT {"requests": %%d, "seconds": %%f, "p50_ms": %%f, "p99_ms": %%f, "errors": %%d}\\n'
+  io.write(string.format(form,
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
     e.connect + e.read + e.write + e.status + e.timeout))
 end
@@ -64,8 +65,8 @@ def ask(asked: Contestant, connections: int, seconds: int, *, repeated: bool = F
         script.flush()
         cpu_s = asked.cpu_s()
         done = subprocess.run(
-            ["taskset", "-c", OTHER_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
-             "-s", script.name, f"{asked.url}/v1/chat/completions"],
+            ["taskset", "-c", OTHER_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
+             "--timeout", "30s", "-s", script.name, f"{asked.url}/v1/chat/completions"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         cpu_s = asked.cpu_s() - cpu_s

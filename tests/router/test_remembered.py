@@ -75,3 +75,13 @@ def test_a_market_that_remembers_plans_as_it_would() -> None:
     assert plans[0] == plans[1] == plans[2]
     assert isinstance(with_memory.predictor, Remembered)
     assert (with_memory.predictor.hits, with_memory.predictor.misses) == (1, 1)
+
+
+def test_texts_that_are_learnt_together_are_had_alone() -> None:
+    inner = Forecasts()
+    remembered = Remembered(inner)
+    remembered.learn(["a", "bb", "a", "\ud800"])
+    assert [remembered.knows(text) for text in ("a", "bb", "\ud800", "c")] == [True, True, True, False]
+    assert remembered.forecast(["bb"]).right.tolist() == [[2]]
+    assert remembered.forecast(["bb"]).familiarity.tolist() == [2]
+    assert inner.asked == [["a", "bb", "\ud800"]]
