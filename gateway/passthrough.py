@@ -32,7 +32,7 @@ _COUNTS: Final = ("n", "best_of", "max_tokens", "max_output_tokens")
 _BYTES_A_TOKEN: Final = 3
 # What a server reads besides the body, of a size that nobody knows here.
 _ELSEWHERE: Final = ("previous_response_id", "conversation")
-_OWN_TOOLS: Final = frozenset({"function", "custom"})
+_OWN_TOOLS: Final = ("function", "custom")  # no set: what a client sends may have no hash
 
 
 @dataclass(frozen=True, slots=True)
