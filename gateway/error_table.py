@@ -43,8 +43,11 @@ TABLE: dict[str, Row] = {
     "model_not_found": Row(404, "invalid_request_error", param="model"),
     "not_found": Row(404, "invalid_request_error"),
     "method_not_allowed": Row(405, "invalid_request_error"),
+    "request_timeout": Row(408, "server_error", retry=True),
     "request_too_large": Row(413, "invalid_request_error"),
     "unsupported_media_type": Row(415, "invalid_request_error"),
+    "head_too_large": Row(431, "invalid_request_error"),
+    "invalid_http": _INVALID,
     "http_error": _INVALID,
     # Keys
     "invalid_api_key": Row(401, "invalid_request_error"),

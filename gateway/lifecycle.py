@@ -38,7 +38,7 @@ from router.rules import warm_up
 
 log = logging.getLogger(__name__)
 
-FIXED = ("redis_url", "host", "port", "auth", "shutdown_grace_s")
+FIXED = ("redis_url", "host", "port", "auth", "read_timeout_s", "shutdown_grace_s")
 """Of the section ``server``: what a running process cannot change."""
 
 

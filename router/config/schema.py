@@ -22,6 +22,7 @@ class Server(Section):
     host: Name = "127.0.0.1"
     port: int = Field(default=8080, strict=True, ge=1, le=65535)
     max_body_bytes: Count = 1_000_000
+    read_timeout_s: Real = Field(default=30, gt=0)
     max_queued_jobs: Count = 100
     max_concurrent_requests: Count = 1000
     shutdown_grace_s: Real = Field(default=30, ge=0)

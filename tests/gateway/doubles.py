@@ -36,10 +36,10 @@ JUDGED = Usage("verifier", "prm", calls=4, prompt_tokens=300, seconds=0.1)
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """The application on a real port of its own; its URL."""
+def serving(app: ASGIApp, **options: Any) -> Iterator[str]:
+    """The application on a real port of its own; its URL. ``options`` are uvicorn's."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     until(lambda: server.started or not thread.is_alive())
