@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
 from cost_model.usage import Usage
 from gateway.entries import Entry
-from gateway.errors import TABLE
+from gateway.error_table import TABLE
 from gateway.telemetry.counts import Counts, Spread
 from router.tracing import span
 from router.types import Decision
