@@ -28,7 +28,7 @@ contracts:
 	$(VENV)/bin/lint-imports
 
 pytest:
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(VENV)/.installed-dev  ## let ruff format and mend what it can
 	$(VENV)/bin/ruff format .
