@@ -50,9 +50,9 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message.setdefault("headers", [])
+                headers = message.get("headers", ())
                 if not any(name == _HEADER for name, _ in headers):
-                    headers.append((_HEADER, request_id.encode()))
+                    message = {**message, "headers": [*headers, (_HEADER, request_id.encode())]}
             await send(message)
 
         try:
