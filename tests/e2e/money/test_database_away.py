@@ -8,7 +8,8 @@ from contextlib import closing
 import pytest
 
 from cost_model.budget import picodollars
-from tests.e2e.money.gateways import PATIENCE_S, Fleet, ask, price
+from tests.e2e.money.configured import price
+from tests.e2e.money.gateways import PATIENCE_S, Fleet, ask
 from tests.e2e.money.upstream import Upstream
 from tests.workers.engines.openai_server import until
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from cost_model.budget import picodollars
-from tests.e2e.money.gateways import Fleet, MadeKey, ask, ask_all, browser, price
+from tests.e2e.money.configured import price
+from tests.e2e.money.gateways import Fleet, MadeKey, ask, ask_all, browser
 from tests.e2e.money.upstream import Upstream
 from tests.gateway.doubles import Delivery, ScriptedWorker, easy
 

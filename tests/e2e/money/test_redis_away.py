@@ -10,7 +10,8 @@ from decimal import Decimal
 import pytest
 
 from cost_model.budget import picodollars
-from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, MadeKey, ask, code_of, price
+from tests.e2e.money.configured import price
+from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, MadeKey, ask, code_of
 from tests.workers.engines.openai_server import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from cost_model.budget import picodollars
-from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, ask, body_of, code_of, price
+from tests.e2e.money.configured import price
+from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, ask, body_of, code_of
 from tests.e2e.money.upstream import Upstream
 from tests.workers.engines.openai_server import until
 

@@ -13,7 +13,8 @@ from pydantic_core import to_json
 
 from cost_model.budget import picodollars
 from router.types import Failure, Outcome
-from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, MadeKey, body_of, price
+from tests.e2e.money.configured import price
+from tests.e2e.money.gateways import PATIENCE_S, Fleet, Gateway, MadeKey, body_of
 from tests.e2e.money.upstream import Upstream
 from tests.gateway.doubles import JUDGED, PROBE, Delivery, ScriptedWorker
 from tests.workers.engines.openai_server import until

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.money.gateways import Fleet, ask, code_of, price
+from tests.e2e.money.configured import price
+from tests.e2e.money.gateways import Fleet, ask, code_of
 from tests.workers.engines.openai_server import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
