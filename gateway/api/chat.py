@@ -14,6 +14,7 @@ from starlette.responses import Response
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
 from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
+from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
 from gateway.cache.control import control_of
@@ -25,7 +26,7 @@ from gateway.streams import Envelope, EventStream, Feed
 from gateway.telemetry.requests import request_id_of
 from gateway.translate import Asked, headers_of
 
-router = APIRouter(tags=["chat"])
+router = APIRouter(tags=["chat"], route_class=PlainRoute)
 
 
 @router.post(
@@ -37,7 +38,7 @@ router = APIRouter(tags=["chat"])
             "description": "The answer; with `stream: true`, server-sent events of chat completion chunks.",
             "content": {
                 "application/json": {"example": examples.COMPLETION},
-                "text/event-stream": {"example": examples.STREAM},
+                "text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM},
             },
         },
         **examples.ERRORS,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.api import examples
 from gateway.api.body import read_body
 from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
+from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
 from gateway.bill import decimal_text
@@ -24,10 +25,10 @@ from gateway.telemetry.requests import request_id_of
 from gateway.translate import headers_of
 from router.config import Endpoint
 
-router = APIRouter(tags=["passed through"])
+router = APIRouter(tags=["passed through"], route_class=PlainRoute)
 
 
-def _described(required: str, example: dict[str, Any]) -> dict[str, Any]:
+def _described(required: str, example: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
     """How OpenAPI describes a body that is the server's own business."""
     schema = {
         "type": "object",
@@ -36,7 +37,10 @@ def _described(required: str, example: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": True,
     }
     content = {"application/json": {"schema": schema, "example": example}}
-    answer = {"description": "The server's answer, as it came", "content": {"application/json": {}}}
+    answer = {
+        "description": "The server's answer, as it came",
+        "content": {"application/json": {"example": said}},
+    }
     return {"requestBody": {"required": True, "content": content}, "responses": {"200": answer}}
 
 
@@ -44,7 +48,9 @@ def _described(required: str, example: dict[str, Any]) -> dict[str, Any]:
     "/v1/completions",
     summary="Continue a text",
     responses=examples.ERRORS,
-    openapi_extra=_described("prompt", {"model": "large", "prompt": "Once upon a time", "max_tokens": 64}),
+    openapi_extra=_described(
+        "prompt", {"model": "large", "prompt": "Once upon a time", "max_tokens": 2}, examples.COMPLETED
+    ),
 )
 async def completions(request: Request) -> Response:
     """As the model's server answers, streamed or not. Nothing is routed: `model` is a configured name."""
@@ -55,7 +61,7 @@ async def completions(request: Request) -> Response:
     "/v1/embeddings",
     summary="Embed texts",
     responses=examples.ERRORS,
-    openapi_extra=_described("input", {"model": "embedder", "input": ["a text", "another"]}),
+    openapi_extra=_described("input", {"model": "embedder", "input": "a text"}, examples.EMBEDDED),
 )
 async def embeddings(request: Request) -> Response:
     """As the model's server answers. `model` is a configured name."""
@@ -66,7 +72,7 @@ async def embeddings(request: Request) -> Response:
     "/v1/responses",
     summary="Answer with OpenAI's Responses API",
     responses=examples.ERRORS,
-    openapi_extra=_described("input", {"model": "large", "input": "What is 3 + 4?"}),
+    openapi_extra=_described("input", {"model": "large", "input": "What is 3 + 4?"}, examples.RESPONSE),
 )
 async def responses(request: Request) -> Response:
     """As the model's server answers, streamed or not. Nothing is routed: `model` is a configured name."""

@@ -15,15 +15,15 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.cache.counters import Counters
 from gateway.cache.entries import names
+from gateway.cache.pipe import SCRIPT, Argument, Pipe
 from router.bounded import BOUND, OVERHEAD_BYTES
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ ALONE: Final = b"alone"
 """In place of a leader's token: its answer was not to be kept, so nobody waits for it."""
 
 _TIMEOUT_S: Final = 0.5
-_CONNECTIONS: Final = 32
 _PAUSE_S: Final = 1.0
 """For so long nothing is asked of a Redis that did not answer."""
 _ALONE_MS: Final = 2000
@@ -77,8 +76,6 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
-_T = TypeVar("_T")
-
 
 class RedisAway(Exception):
     """Redis does not answer, or did not a moment ago."""
@@ -97,64 +94,46 @@ class Shelf:
     """For one event loop. Every method raises :class:`RedisAway`."""
 
     def __init__(self, redis_url: str, counters: Counters) -> None:
-        pool = BlockingConnectionPool.from_url(
-            redis_url,
-            max_connections=_CONNECTIONS,
-            timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            socket_timeout=_TIMEOUT_S,
-            protocol=2,
-        )
-        self._redis = Redis.from_pool(pool)
-        self._board = self._redis.register_script(_BOARD)
-        self._keep = self._redis.register_script(_KEEP)
-        self._leave = self._redis.register_script(_LEAVE)
-        self._renew = self._redis.register_script(_RENEW)
+        scripts = {"board": _BOARD, "keep": _KEEP, "leave": _LEAVE, "renew": _RENEW}
+        self._redis = Pipe(redis_url, scripts, _TIMEOUT_S)
         self._counters = counters
         self._away_until_s = 0.0
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        await self._redis.close()
 
     async def board(
         self, key: str, spaces: Sequence[str], token: str = "", lease_ms: int = 0, *, always: bool = False
     ) -> Board:
         """Look up; with a ``token``, lead where nobody does: if nothing lies there, or ``always``."""
-        keys = [_entry(key), _leader(key), GENERATIONS]
-        args = [token, lease_ms, "always" if always else "", uuid.uuid4().hex, *spaces]
-        packed, leader, generations = await self._ask(lambda: self._board(keys, args))
+        keys = (_entry(key), _leader(key), GENERATIONS)
+        arguments = (token, lease_ms, "always" if always else "", uuid.uuid4().hex, *spaces)
+        packed, leader, generations = await self._ask(*_script("board", keys, *arguments))
         return Board(packed, leader, names(generations))
 
     async def keep(self, key: str, packed: bytes, token: str, ttl_s: int, most_bytes: int) -> bool:
         """Put an answer there and end its flight; not if another leads by now. No ``token``: no flight."""
-        keys = [_entry(key), _leader(key), "gradus:answers:index", "gradus:answers:total"]
+        keys = (_entry(key), _leader(key), "gradus:answers:index", "gradus:answers:total")
         size = len(packed) + OVERHEAD_BYTES
-        args: list[str | bytes | float] = [
-            token,
-            packed,
-            uuid.uuid4().hex,
-            size,
-            time.time(),
-            ttl_s,
-            most_bytes,
-        ]
-        return bool(await self._ask(lambda: self._keep(keys, args)))
+        arguments = (token, packed, uuid.uuid4().hex, size, time.time(), ttl_s, most_bytes)
+        return bool(await self._ask(*_script("keep", keys, *arguments)))
 
     async def leave(self, key: str, token: str, *, alone: bool) -> None:
         """End a flight without an answer: another may lead it, or all go ``alone``."""
-        await self._ask(lambda: self._leave([_leader(key)], [token, ALONE if alone else b"", _ALONE_MS]))
+        said = ALONE if alone else b""
+        await self._ask(*_script("leave", (_leader(key),), token, said, _ALONE_MS))
 
     async def renew(self, key: str, token: str, lease_ms: int) -> None:
-        await self._ask(lambda: self._renew([_leader(key)], [token, lease_ms]))
+        await self._ask(*_script("renew", (_leader(key),), token, lease_ms))
 
     async def purge(self, space: str) -> None:
-        await self._ask(lambda: self._redis.hset(GENERATIONS, space, uuid.uuid4().hex))
+        await self._ask("HSET", GENERATIONS, space, uuid.uuid4().hex)
 
-    async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+    async def _ask(self, *command: Argument) -> Any:
         if time.monotonic() < self._away_until_s:
             raise RedisAway("Redis did not answer a moment ago")
         try:
-            return await question()
+            return await self._redis.call(*command)
         except ResponseError as error:  # it answers, and cannot do it: out of memory, a replica
             self._counters.redis_failures += 1
             log.warning("the cache is passed by: %s", error)
@@ -164,6 +143,10 @@ class Shelf:
             self._away_until_s = time.monotonic() + _PAUSE_S
             log.warning("the cache is passed by, Redis does not answer: %s", error)
             raise RedisAway(str(error)) from error
+
+
+def _script(name: str, keys: tuple[str, ...], *arguments: Argument) -> tuple[Argument, ...]:
+    return SCRIPT, name, len(keys), *keys, *arguments
 
 
 def _entry(key: str) -> str:
