@@ -26,7 +26,8 @@ from gateway.errors import GatewayError
 from gateway.fallback import Instead
 from gateway.planning import Planned, Planner
 from gateway.replies import Done, Listener, Reply
-from gateway.running import Answer, Run, Runner
+from gateway.run import Answer, Run
+from gateway.running import Runner
 from gateway.settling import Cashier
 from gateway.streams import event_of
 from gateway.telemetry.metrics import decided, stage
