@@ -117,8 +117,9 @@ def many_streams(stage: Stage, options: argparse.Namespace) -> None:
         cpu_s = gradus.cpu_s() - cpu_s
         cuts = quantiles(done.first_ms, n=100) if len(done.first_ms) > 1 else [float("nan")] * 99
         print(
-            f"{options.streams} streams at once: {len(done.failures)} failed, all in {done.seconds:.1f} s; first byte "
-            f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms; CPU {cpu_s / options.streams * 1e3:.2f} ms a stream"
+            f"{options.streams} streams at once: {len(done.failures)} failed, all in {done.seconds:.1f} s; "
+            f"first byte p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms; "
+            f"CPU {cpu_s / options.streams * 1e3:.2f} ms a stream"
         )
         for failure in done.failures[:3]:
             print("   ", failure)

@@ -1,4 +1,4 @@
-"""The yardstick, starlette and aiohttp and nothing between: ``python -m benchmarks.gateway.bare PORT URL``."""
+"""The yardstick, starlette and aiohttp and no more: ``python -m benchmarks.gateway.bare PORT URL``."""
 
 from __future__ import annotations
 

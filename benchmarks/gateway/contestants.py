@@ -59,8 +59,8 @@ policies:
 cache: {mode: all}
 server: {auth: keys, max_concurrent_requests: 5000}
 """
-"""Key, ledger, prediction, policy, cache and journal are on. What is asked is hard for the small model, so that
-the large one answers: the upstream."""
+"""Key, ledger, prediction, policy, cache and journal are on. What is asked is hard for the small model, so
+that the large one answers: the upstream."""
 
 _LITELLM: Final = """
 model_list:
