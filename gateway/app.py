@@ -6,24 +6,18 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from gateway import errors
 from gateway.admission import Admission, Doors
 from gateway.api import admin, cache, chat, explain, feedback, health, metrics, models, passthrough, usage
-from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
-from gateway.api.feedback import FeedbackRequest
 from gateway.lifecycle import open_market, running
-from gateway.schemas import ChatRequest
+from gateway.openapi import document
 from gateway.settings import Settings
 from gateway.telemetry.requests import Observed
 
 log = logging.getLogger(__name__)
-
-BODIES: Final = (ChatRequest, FeedbackRequest, KeyCreate, KeyChange, TeamCreate, TeamChange)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -45,25 +39,16 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (chat, passthrough, models, explain, usage, feedback, admin, cache, health, metrics):
-        app.include_router(module.router)
+    modules = (chat, passthrough, models, explain, usage, feedback, admin, cache, health, metrics)
+    routers = [module.router for module in modules]
+    for router in routers:
+        app.include_router(router)
     errors.install(app)
     app.state.doors = Doors()
     app.add_middleware(Admission, doors=app.state.doors)
     app.add_middleware(Observed)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: document(app, routers)  # type: ignore[method-assign]
     return app
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The schema, with the request bodies: endpoints read them themselves, so FastAPI does not know them."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        for body in BODIES:
-            described = body.model_json_schema(ref_template="#/components/schemas/{model}")
-            schema["components"]["schemas"] |= described.pop("$defs", {}) | {body.__name__: described}
-        app.openapi_schema = schema
-    return app.openapi_schema
 
 
 def _version() -> str:

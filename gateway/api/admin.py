@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from gateway.api import admin_examples
+from gateway.api import admin_examples, examples
 from gateway.api.admin_schemas import (
     KeyChange,
     KeyCreate,
@@ -45,6 +45,7 @@ router = APIRouter(prefix="/v1/gradus/admin", tags=["admin"], responses=admin_ex
     summary="Create a key",
     status_code=HTTPStatus.CREATED,
     response_model=KeyObject,
+    responses=examples.answer(admin_examples.MADE, 201),
     openapi_extra=request_body(admin_examples.BODIES["KeyCreate"], KeyCreate),
 )
 async def create_key(request: Request) -> KeyObject:
@@ -54,7 +55,13 @@ async def create_key(request: Request) -> KeyObject:
     return key_object(stored, secret)
 
 
-@router.get("/keys", summary="List keys", response_model=KeyList, openapi_extra=admin_examples.TEAM_FILTER)
+@router.get(
+    "/keys",
+    summary="List keys",
+    response_model=KeyList,
+    responses=examples.answer(admin_examples.KEYS),
+    openapi_extra=admin_examples.TEAM_FILTER,
+)
 async def list_keys(request: Request) -> KeyList:
     """All, or those of `?team=`; revoked ones too."""
     auth_of(request).check_admin(request)
@@ -63,7 +70,12 @@ async def list_keys(request: Request) -> KeyList:
     return KeyList(data=[key_object(each) for each in found])
 
 
-@router.get("/keys/{key}", summary="Look up a key", response_model=KeyObject)
+@router.get(
+    "/keys/{key}",
+    summary="Look up a key",
+    response_model=KeyObject,
+    responses=examples.answer(admin_examples.KEY),
+)
 async def get_key(request: Request, key: str) -> KeyObject:
     """By its id, or by a name that no other key has."""
     auth_of(request).check_admin(request)
@@ -74,6 +86,7 @@ async def get_key(request: Request, key: str) -> KeyObject:
     "/keys/{key}",
     summary="Change a key",
     response_model=KeyObject,
+    responses=examples.answer(admin_examples.KEY),
     openapi_extra=request_body(admin_examples.BODIES["KeyChange"], KeyChange),
 )
 async def change_key(request: Request, key: str) -> KeyObject:
@@ -82,7 +95,12 @@ async def change_key(request: Request, key: str) -> KeyObject:
     return key_object(await _changed(request, keys.change_key, database_of(request), key, given))
 
 
-@router.post("/keys/{key}/rotate", summary="Give a key another secret", response_model=KeyObject)
+@router.post(
+    "/keys/{key}/rotate",
+    summary="Give a key another secret",
+    response_model=KeyObject,
+    responses=examples.answer(admin_examples.MADE),
+)
 async def rotate_key(request: Request, key: str) -> KeyObject:
     """The old secret ends; the new one is in the answer, and nowhere else."""
     auth_of(request).check_admin(request)
@@ -90,7 +108,12 @@ async def rotate_key(request: Request, key: str) -> KeyObject:
     return key_object(stored, secret)
 
 
-@router.delete("/keys/{key}", summary="Revoke a key", response_model=KeyObject)
+@router.delete(
+    "/keys/{key}",
+    summary="Revoke a key",
+    response_model=KeyObject,
+    responses=examples.answer(admin_examples.KEY),
+)
 async def revoke_key(request: Request, key: str) -> KeyObject:
     """For ever. What it spent stays in the journal."""
     auth_of(request).check_admin(request)
@@ -102,6 +125,7 @@ async def revoke_key(request: Request, key: str) -> KeyObject:
     summary="Create a team",
     status_code=HTTPStatus.CREATED,
     response_model=TeamObject,
+    responses=examples.answer(admin_examples.TEAM, 201),
     openapi_extra=request_body(admin_examples.BODIES["TeamCreate"], TeamCreate),
 )
 async def create_team(request: Request) -> TeamObject:
@@ -109,14 +133,21 @@ async def create_team(request: Request) -> TeamObject:
     return team_object(await _changed(request, teams.create_team, database_of(request), given))
 
 
-@router.get("/teams", summary="List teams", response_model=TeamList)
+@router.get(
+    "/teams", summary="List teams", response_model=TeamList, responses=examples.answer(admin_examples.TEAMS)
+)
 async def list_teams(request: Request) -> TeamList:
     auth_of(request).check_admin(request)
     found = await ask_store(teams.list_teams, database_of(request))
     return TeamList(data=[team_object(each) for each in found])
 
 
-@router.get("/teams/{team}", summary="Look up a team", response_model=TeamObject)
+@router.get(
+    "/teams/{team}",
+    summary="Look up a team",
+    response_model=TeamObject,
+    responses=examples.answer(admin_examples.TEAM),
+)
 async def get_team(request: Request, team: str) -> TeamObject:
     """By its id or name."""
     auth_of(request).check_admin(request)
@@ -127,6 +158,7 @@ async def get_team(request: Request, team: str) -> TeamObject:
     "/teams/{team}",
     summary="Change a team",
     response_model=TeamObject,
+    responses=examples.answer(admin_examples.TEAM),
     openapi_extra=request_body(admin_examples.BODIES["TeamChange"], TeamChange),
 )
 async def change_team(request: Request, team: str) -> TeamObject:
@@ -134,13 +166,23 @@ async def change_team(request: Request, team: str) -> TeamObject:
     return team_object(await _changed(request, teams.change_team, database_of(request), team, given))
 
 
-@router.delete("/teams/{team}", summary="Revoke a team and its keys", response_model=TeamObject)
+@router.delete(
+    "/teams/{team}",
+    summary="Revoke a team and its keys",
+    response_model=TeamObject,
+    responses=examples.answer(admin_examples.TEAM),
+)
 async def revoke_team(request: Request, team: str) -> TeamObject:
     auth_of(request).check_admin(request)
     return team_object(await _changed(request, teams.revoke_team, database_of(request), team))
 
 
-@router.post("/reload", summary="Read the configuration again", response_model=Reloaded)
+@router.post(
+    "/reload",
+    summary="Read the configuration again",
+    response_model=Reloaded,
+    responses=examples.answer({"object": "gradus.reload", "warnings": []}),
+)
 async def reload(request: Request) -> Reloaded:
     """Models, policies and limits as the file has them now. A file that is wrong changes nothing."""
     auth_of(request).check_admin(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.api import examples
 from gateway.api.examples import error
 
 _KEY: dict[str, Any] = {
@@ -31,6 +32,32 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "TeamChange": {"limits": {"summary": "Another budget", "value": {"limits": {"usd_per_month": "500"}}}},
 }
+
+TEAM: dict[str, Any] = {
+    "object": "gradus.team",
+    "id": "team_5d0c2a7e91b4f638",
+    "name": "research",
+    "limits": {"usd_per_month": "200"},
+    "created_at": "2026-11-22T10:00:00Z",
+    "revoked_at": None,
+}
+KEY: dict[str, Any] = {
+    **_KEY,
+    "object": "gradus.key",
+    "id": "key_03c7c7ffe1e50133",
+    "hint": "gk-...3f2a",
+    "secret": None,
+    "team": TEAM["id"],
+    "models": None,
+    "expired": False,
+    "without_redis": "refuse",
+    "lease_usd": "0",
+    "created_at": "2026-11-22T10:00:00Z",
+    "revoked_at": None,
+}
+MADE: dict[str, Any] = {**KEY, "secret": "gk-the-secret-is-shown-here-and-nowhere-else-3f2a"}
+KEYS: dict[str, Any] = {"object": "list", "data": [KEY]}
+TEAMS: dict[str, Any] = {"object": "list", "data": [TEAM]}
 
 
 def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +148,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "there is a team 'research' already; choose another name",
         "name",
     ),
+    **{status: examples.ERRORS[status] for status in (408, 413, 415, 500)},
     503: error(
         "The database is away",
         "server_error",

@@ -63,7 +63,7 @@ def _too_large(max_body_bytes: int) -> BadRequest:
 def request_body(examples: dict[str, Any], schema: type[BaseModel] = ChatRequest) -> dict[str, Any]:
     """How OpenAPI describes a body that is read here and not by the framework.
 
-    ``schema`` is one of :data:`gateway.app.BODIES`.
+    ``schema`` is one of :data:`gateway.openapi.BODIES`.
     """
     return {
         "requestBody": {

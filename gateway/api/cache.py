@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from gateway.accounts import Account
-from gateway.api import admin_examples
+from gateway.api import admin_examples, examples
 from gateway.api.state import state_of
 from gateway.api.stored import ask_store, database_of
 from gateway.auth import auth_of
@@ -33,6 +33,7 @@ class Purged(BaseModel):
     "/cache",
     summary="Forget what is cached",
     response_model=Purged,
+    responses=examples.answer({"object": "gradus.cache.purged", "spaces": ["everything"]}),
     openapi_extra={
         "parameters": [
             {"name": name, "in": "query", "description": what, "schema": {"type": "string"}}

@@ -19,6 +19,9 @@ REQUESTS: dict[str, Any] = {
     },
 }
 
+MODEL = {"id": "gradus/default", "object": "model", "created": 1767225600, "owned_by": "gradus"}
+MODELS = {"object": "list", "data": [MODEL]}
+
 GRADUS: dict[str, Any] = {
     "route": "small",
     "model": "abacus-small",
@@ -157,6 +160,11 @@ NOT_READY = {
 }
 
 
+def answer(example: object, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint answers where all is well."""
+    return {status: {"content": {"application/json": {"example": example}}}}
+
+
 def error(description: str, kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
     example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return {
@@ -180,12 +188,31 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "cost_cap_exceeded",
         "every way to answer may cost more than max_cost_usd",
     ),
+    401: error(
+        "No key, or one that nobody knows",
+        "invalid_request_error",
+        "invalid_api_key",
+        "There is no API key: send one in the header 'Authorization: Bearer gk-...'.",
+    ),
+    403: error(
+        "The key may not ask for this",
+        "invalid_request_error",
+        "model_not_allowed",
+        "The API key gk-...3f2a may not ask for the model 'large'; it may for small.",
+        "model",
+    ),
     404: error(
         "No such model or policy",
         "invalid_request_error",
         "model_not_found",
         "There is no model 'gpt-9'; there are gradus, gradus/default, abacus-small, abacus-large.",
         "model",
+    ),
+    408: error(
+        "The request did not come to its end in time",
+        "server_error",
+        "request_timeout",
+        "The request did not come to its end within 30 seconds (server.read_timeout_s); send it again.",
     ),
     413: error(
         "The body is over the limit",
@@ -199,6 +226,24 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "unsupported_media_type",
         "The body should come with the header 'content-type: application/json' "
         "(curl -H 'content-type: application/json' ...), and it came with no content-type.",
+    ),
+    422: error(
+        "No candidate kept to the JSON schema or the tools",
+        "invalid_request_error",
+        "schema_not_met",
+        "No candidate keeps to the JSON schema, and there is no large model to ask.",
+    ),
+    429: error(
+        "A budget or a limit of the key, its team or everybody has no room for it; or a server's has none",
+        "insufficient_quota",
+        "insufficient_quota",
+        "The budget of the key for the day has no room for this request; it is reset at 00:00 UTC.",
+    ),
+    500: error(
+        "A worker or the gateway failed, or a server's key is missing",
+        "server_error",
+        "internal_error",
+        "The gateway failed on this request; its log says why.",
     ),
     502: error(
         "A large model's server cannot be used",
@@ -220,3 +265,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "policy's deadline_s.",
     ),
 }
+
+WHO: dict[int | str, dict[str, Any]] = {
+    401: ERRORS[401],
+    503: error(
+        "The keys cannot be looked up yet",
+        "server_error",
+        "keys_unavailable",
+        "The keys cannot be looked up yet; ask again in a moment.",
+    ),
+}
+"""Errors of what takes no body, and asks only whose the key is."""

@@ -25,7 +25,12 @@ STOPPING: Final = "This gateway process is being stopped: it ends what it began,
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="Is the process alive?", response_model=Health)
+@router.get(
+    "/healthz",
+    summary="Is the process alive?",
+    response_model=Health,
+    responses=examples.answer({"status": "ok"}),
+)
 async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
@@ -34,7 +39,10 @@ async def healthz() -> dict[str, str]:
     "/readyz",
     summary="Can requests be answered?",
     response_model=Readiness,
-    responses={503: {"model": Readiness, "content": {"application/json": {"example": examples.NOT_READY}}}},
+    responses={
+        **examples.answer({"status": "ready", "reasons": [], "warnings": []}),
+        503: {"model": Readiness, "content": {"application/json": {"example": examples.NOT_READY}}},
+    },
 )
 async def readyz(request: Request) -> Response:
     """Ready when Redis answers and live workers run every model that the configuration runs in workers.

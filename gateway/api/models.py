@@ -16,7 +16,12 @@ from gateway.schemas import ModelCard, ModelList
 router = APIRouter(tags=["models"])
 
 
-@router.get("/v1/models", summary="List models and policies", response_model=ModelList)
+@router.get(
+    "/v1/models",
+    summary="List models and policies",
+    response_model=ModelList,
+    responses={**examples.answer(examples.MODELS), **examples.WHO},
+)
 async def list_models(request: Request) -> dict[str, Any]:
     """The default policy, every policy, and every configured model: those that the key may ask for."""
     state = state_of(request)
@@ -32,7 +37,7 @@ async def list_models(request: Request) -> dict[str, Any]:
     "/v1/models/{name:path}",
     summary="Look up a model or policy",
     response_model=ModelCard,
-    responses={404: examples.ERRORS[404]},
+    responses={**examples.answer(examples.MODEL), **examples.WHO, 404: examples.ERRORS[404]},
 )
 async def get_model(request: Request, name: str) -> dict[str, Any]:
     state = state_of(request)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api import examples
+from gateway.api import examples, passed_examples
 from gateway.api.body import read_body
 from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
 from gateway.api.plain import PlainRoute
@@ -49,7 +49,7 @@ def _described(required: str, example: dict[str, Any], said: dict[str, Any]) -> 
     summary="Continue a text",
     responses=examples.ERRORS,
     openapi_extra=_described(
-        "prompt", {"model": "large", "prompt": "Once upon a time", "max_tokens": 2}, examples.COMPLETED
+        "prompt", {"model": "large", "prompt": "Once upon a time", "max_tokens": 2}, passed_examples.COMPLETED
     ),
 )
 async def completions(request: Request) -> Response:
@@ -61,7 +61,7 @@ async def completions(request: Request) -> Response:
     "/v1/embeddings",
     summary="Embed texts",
     responses=examples.ERRORS,
-    openapi_extra=_described("input", {"model": "embedder", "input": "a text"}, examples.EMBEDDED),
+    openapi_extra=_described("input", {"model": "embedder", "input": "a text"}, passed_examples.EMBEDDED),
 )
 async def embeddings(request: Request) -> Response:
     """As the model's server answers. `model` is a configured name."""
@@ -72,7 +72,9 @@ async def embeddings(request: Request) -> Response:
     "/v1/responses",
     summary="Answer with OpenAI's Responses API",
     responses=examples.ERRORS,
-    openapi_extra=_described("input", {"model": "large", "input": "What is 3 + 4?"}, examples.RESPONSE),
+    openapi_extra=_described(
+        "input", {"model": "large", "input": "What is 3 + 4?"}, passed_examples.RESPONSE
+    ),
 )
 async def responses(request: Request) -> Response:
     """As the model's server answers, streamed or not. Nothing is routed: `model` is a configured name."""

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.accounts import Account
 from gateway.api import admin_examples
 from gateway.api.stored import ask_store, database_of
 from gateway.auth import account_of, auth_of
@@ -61,7 +62,7 @@ class UsageReport(BaseModel):
         200: {
             "content": {
                 "application/json": {"example": admin_examples.USAGE},
-                "text/csv": {"example": admin_examples.USAGE_CSV},
+                "text/csv": {"schema": {"type": "string"}, "example": admin_examples.USAGE_CSV},
             }
         },
         **admin_examples.ERRORS,
@@ -70,11 +71,12 @@ class UsageReport(BaseModel):
 )
 async def usage(request: Request) -> Response:
     """Whole days in UTC, both ends included. What is under way is not in it yet; a cached answer costs 0."""
+    account = None if auth_of(request).is_admin(request) else account_of(request)
     given = dict(request.query_params)
     if "group_by" in given:
         given["group_by"] = ",".join(request.query_params.getlist("group_by"))
     asked = checked(UsageQuery, given)
-    wanted = await _wanted(request, asked)
+    wanted = await _wanted(request, account, asked)
     database = database_of(request)
     rows = await ask_store(report, database, asked.group_by, wanted)
     if asked.format == "csv":
@@ -90,18 +92,16 @@ async def usage(request: Request) -> Response:
     return Response(to_json(body), media_type="application/json")
 
 
-async def _wanted(request: Request, asked: UsageQuery) -> Wanted:
-    """Whose usage it is. Raises :class:`NotAllowed` where somebody else's is asked for."""
-    if not auth_of(request).is_admin(request):
-        account = account_of(request)
-        if account.key is not None:
-            if asked.key is not None or asked.team is not None:
-                raise NotAllowed(
-                    "Only the admin may choose whose usage it is; leave out key and team.",
-                    code="admin_only",
-                    param="key" if asked.key is not None else "team",
-                )
-            return Wanted(asked.since, asked.until, key_id=account.key.id)
+async def _wanted(request: Request, account: Account | None, asked: UsageQuery) -> Wanted:
+    """Whose usage it is; without an account the admin's choice. Raises :class:`NotAllowed` for others'."""
+    if account is not None and account.key is not None:
+        if asked.key is not None or asked.team is not None:
+            raise NotAllowed(
+                "Only the admin may choose whose usage it is; leave out key and team.",
+                code="admin_only",
+                param="key" if asked.key is not None else "team",
+            )
+        return Wanted(asked.since, asked.until, key_id=account.key.id)
     database, key_id, team_id = database_of(request), None, None
     if asked.key is not None:
         key_id = (await ask_store(keys.get_key, database, asked.key)).key.id
