@@ -189,7 +189,7 @@ class Upstreams:
                 with pool.use(place), calling(model.name, place.deployed):
                     return await self._call(model, place, question, reading, use)
             except (Refusal, Unreachable) as failure:
-                error = named(model.name, place.deployed, failure)
+                error = named(model.name, place.deployed, failure, model.key_of(place))
                 error.__cause__ = failure
                 if reading.opened or again(failure) is Again.NOBODY:
                     raise error from failure

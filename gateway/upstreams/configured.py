@@ -68,6 +68,9 @@ class UpstreamModel:
                 param=where,
             )
 
+    def key_of(self, place: Place) -> str | None:
+        return self._keys[place.deployed]
+
     def call(self, place: Place, endpoint: Endpoint, body: Mapping[str, Any], reading: Reading) -> Call:
         """What to send to a deployment."""
         limits, deployed = _LIMITS[endpoint], place.deployed
@@ -77,7 +80,7 @@ class UpstreamModel:
             endpoint,
             deployed.model,
             deployed.base_url,
-            self._keys[deployed],
+            self.key_of(place),
             body,
             self.config.timeouts.connect_s,
             reading.send,

@@ -13,17 +13,18 @@ UNAUTHORIZED = 401
 TOO_MANY = 429
 
 
-def named(model: str, place: Deployed, failure: Refusal | Unreachable) -> GatewayError:
-    """The error that a client gets for what one deployment said or did."""
+def named(model: str, place: Deployed, failure: Refusal | Unreachable, api_key: str | None) -> GatewayError:
+    """The error that a client gets for what one deployment said or did, and never its key."""
+    message = str(failure).replace(api_key, "(the API key)") if api_key else str(failure)
     if isinstance(failure, Unreachable):
         return UpstreamFailed(
-            f"The server of model '{model}' cannot be used: {failure}. Ask again, or check its base_url."
+            f"The server of model '{model}' cannot be used: {message}. Ask again, or check its base_url."
         )
     if failure.status == UNAUTHORIZED:  # its message may quote the key
         variable = place.api_key_env
         advice = f"check the key in {variable}" if variable else "configure its api_key_env"
         return UpstreamFailed(f"The server of model '{model}' refused the gateway's API key; {advice}.")
-    said = f"The server of model '{model}' refused the request ({failure.status}): {failure}"
+    said = f"The server of model '{model}' refused the request ({failure.status}): {message}"
     if failure.status in BAD_REQUEST_STATUSES:
         return UpstreamRejected(said, code=failure.code, param=failure.param, status=failure.status)
     if failure.status == TOO_MANY:
