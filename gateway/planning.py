@@ -34,7 +34,6 @@ class Planned:
     plan: Plan
     query: Query
     policy: str | None
-    deadline_after_s: float
     settled: bool
     waits: bool
 
@@ -67,10 +66,8 @@ class Planner:
 
         Raises :class:`RouterError` or :class:`GatewayError`.
         """
-        policy, wish = self._policy(asked.model), asked.wish
-        by_name = policy is None
-        if policy is None and wish is not None and wish.strategy != "direct":
-            policy = self._searching(asked.model)
+        policy, wish = self.followed(asked), asked.wish
+        by_name = self._policy(asked.model) is None
         query = self._with_task(asked.query, policy)
         try:
             if policy is None:
@@ -85,15 +82,22 @@ class Planner:
         except CannotSearch as error:
             raise BadRequest(f"{error}.", param=f"gradus.{error.parameter}") from error
         settled = by_name or (wish is not None and wish.strategy is not None)
-        followed = self._config.policies[policy or DEFAULT_POLICY]
-        return Planned(
-            decided,
-            query,
-            policy,
-            followed.deadline_s,
-            settled,
-            followed.overflow == "wait",
-        )
+        waits = self._config.policies[policy or DEFAULT_POLICY].overflow == "wait"
+        return Planned(decided, query, policy, settled, waits)
+
+    def followed(self, asked: Asked) -> str | None:
+        """The policy that is followed; ``None`` where a model is asked by its own name, for one answer.
+
+        Raises :class:`GatewayError`.
+        """
+        policy, wish = self._policy(asked.model), asked.wish
+        if policy is None and wish is not None and wish.strategy != "direct":
+            return self._searching(asked.model)
+        return policy
+
+    def deadline_after_s(self, policy: str | None) -> float:
+        """How long an answer may take, of a policy that is followed."""
+        return self._config.policies[policy or DEFAULT_POLICY].deadline_s
 
     def _policy(self, model: str) -> str | None:
         """The policy that a request's ``model`` means; ``None`` for a configured model's own name."""

@@ -20,6 +20,29 @@ from router.types import Decision, Plan
 
 
 @dataclass(slots=True)
+class Given:
+    """A request that the cache answered: nothing is planned for it, and it costs nothing."""
+
+    asked: Asked
+    caller: Caller
+    policy: str | None
+    bill: Bill
+    began_s: float
+    given_up: list[LastWords] = field(default_factory=list)
+
+    @property
+    def asked_for(self) -> str:
+        return self.asked.model
+
+    @property
+    def most_usd(self) -> Decimal | None:
+        return Decimal(0)
+
+    def most_tokens(self, config: Config) -> int:  # noqa: ARG002 - every Billed has it
+        return 0
+
+
+@dataclass(slots=True)
 class Run:
     """One request on its way. ``deadline_s`` is on the event loop's clock; ``stages_s`` fills up.
 

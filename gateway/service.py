@@ -1,7 +1,7 @@
 """One request from plan to reply: the file to read first.
 
-    plan      what to do in every case, and for how much (router.policy)
     cache     an equal request's answer, if there is one
+    plan      what to do in every case, and for how much (router.policy)
     reserve   the most that it may cost, of every budget that it is held to; nothing is spent before
     follow    the plan, by workers and upstream servers (gateway.running)
     settle    what it came to, whatever ended it
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from cost_model.usage import Usage
@@ -24,9 +25,9 @@ from gateway.cache.tickets import Ticket
 from gateway.caller import Caller
 from gateway.errors import GatewayError
 from gateway.fallback import Instead
-from gateway.planning import Planned, Planner
+from gateway.planning import Planner
 from gateway.replies import Done, Listener, Reply
-from gateway.run import Answer, Run
+from gateway.run import Answer, Given, Run
 from gateway.running import Runner
 from gateway.settling import Cashier
 from gateway.streams import event_of
@@ -70,40 +71,44 @@ class Service:
         return self._planner.plan(asked).plan
 
     async def answer(self, asked: Asked, caller: Caller, listener: Listener | None = None) -> Reply:
-        """Plan, look it up, reserve, follow, settle, reply; ``listener`` hears of it meanwhile.
+        """Look it up, plan, reserve, follow, settle, reply; ``listener`` hears of it meanwhile.
 
         Raises :class:`RouterError` or :class:`GatewayError`; ``account`` of the latter says what was spent.
         """
         began_s = time.perf_counter()
-        with stage("plan"):
-            await self._planner.foresee(asked)
-            planned = self._planner.plan(asked)
-        self._watch(planned.plan)
-        deadline_s = asyncio.get_running_loop().time() + planned.deadline_after_s
-        ticket = self._ticket(asked, caller, planned)
-        run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
+        policy = self._planner.followed(asked)
+        deadline_s = asyncio.get_running_loop().time() + self._planner.deadline_after_s(policy)
+        ticket = self._ticket(asked, caller, policy)
         async with self._cache.visit(ticket, deadline_s) as visit:
-            run.headers = visit.headers
             if visit.entry is not None:
-                return await self._again(run, visit.entry)
+                given = Given(asked, caller, policy, Bill(self._market), began_s)
+                return await self._again(given, visit.entry, visit.headers, listener)
+            with stage("plan"):
+                await self._planner.foresee(asked)
+                planned = self._planner.plan(asked)
+            self._watch(planned.plan)
+            run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
+            run.headers = visit.headers
             run.collector = Collector() if asked.stream and ticket.key else None
             if planned.plan.probe_samples or planned.plan.small is not None:
                 run.cache_scope = await self._cache.candidate_scope(ticket, visit)
             return await self._paid(run, visit)
 
-    async def _again(self, run: Run, entry: Entry) -> Reply:
+    async def _again(
+        self, given: Given, entry: Entry, headers: Mapping[str, str], listener: Listener | None
+    ) -> Reply:
         """An answer that was given before. It costs nothing, and is on the books all the same."""
         model, route = str(entry.gradus["model"]), entry.gradus["route"]
-        run.bill.add([Usage("cache", model, calls=1)])
-        await self._cashier.give(run, route, model, str(entry.gradus["strategy"]))
-        if run.listener is not None:
-            run.open(headers_of(entry.gradus))
+        given.bill.add([Usage("cache", model, calls=1)])
+        await self._cashier.give(given, route, model, str(entry.gradus["strategy"]))
+        if listener is not None:
+            listener.open({**headers, **headers_of(entry.gradus)})
             if entry.upstream is not None:
                 chunks = chunks_of(entry.upstream)
-                await run.listener.chunks([Said(event_of(chunk), chunk) for chunk in chunks])
-        seconds = time.perf_counter() - run.began_s
-        reply = reply_of(entry, run.bill.account(), run.bill.usage(), seconds)
-        return replace(reply, headers=run.headers)
+                await listener.chunks([Said(event_of(chunk), chunk) for chunk in chunks])
+        seconds = time.perf_counter() - given.began_s
+        reply = reply_of(entry, given.bill.account(), given.bill.usage(), seconds)
+        return replace(reply, headers=headers)
 
     async def _paid(self, run: Run, visit: Visit) -> Reply:
         p_right = run.plan.p_right
@@ -134,12 +139,12 @@ class Service:
             raise
         return branch, answer
 
-    def _ticket(self, asked: Asked, caller: Caller, planned: Planned) -> Ticket:
+    def _ticket(self, asked: Asked, caller: Caller, policy: str | None) -> Ticket:
         return self._cache.tickets.of(
             endpoint=ENDPOINT,
             body=asked.body,
             options=asked.options,
-            policy=planned.policy,
+            policy=policy,
             account=caller.account,
             control=caller.control,
         )
