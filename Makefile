@@ -5,7 +5,7 @@ MODELS ?= abacus
 VENV   := .venv
 PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: up test check lint types contracts pytest format clean help
+.PHONY: up test check lint types contracts audit pytest format clean help
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ up: $(VENV)/.installed $(VENV)/.models-$(MODELS)  ## run Gradus here: private Re
 
 test: $(VENV)/.installed-dev check  ## install and run every check
 
-check: lint types contracts pytest  ## every check, assuming the environment is there
+check: lint types contracts audit pytest  ## every check, assuming the environment is there
 
 lint:
 	$(VENV)/bin/ruff check .
@@ -26,6 +26,9 @@ types:
 
 contracts:
 	$(VENV)/bin/lint-imports
+
+audit:  ## known vulnerabilities of the packages we build on; says so where it cannot look
+	@$(VENV)/bin/python -m tests.audit
 
 pytest:
 	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
