@@ -98,6 +98,25 @@ def test_an_equal_request_costs_nothing_and_says_so(
     assert "cached" not in one["gradus"]
 
 
+def test_what_is_in_the_cache_is_not_planned(
+    http: httpx.Client, upstream: UpstreamDouble, redis_url: str
+) -> None:
+    _kept(http, redis_url)
+    planned = _planned(http)
+    assert _ask(http).headers["x-gradus-cache"] == "hit"
+    assert _planned(http) == planned
+    _ask(http, seed=2)
+    assert _planned(http) == planned + 1
+
+
+def _planned(http: httpx.Client) -> float:
+    """How many requests were, of all gateways of this process."""
+    for line in http.get("/metrics").text.splitlines():
+        if line.startswith('gradus_stage_seconds_count{stage="plan"}'):
+            return float(line.split()[-1])
+    return 0.0
+
+
 def test_another_request_is_asked(http: httpx.Client, upstream: UpstreamDouble, redis_url: str) -> None:
     _kept(http, redis_url)
     others: list[dict[str, Any]] = [
