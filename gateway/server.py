@@ -14,7 +14,6 @@ import uvicorn
 from gateway.admission import Doors
 from gateway.app import create_app
 from gateway.http_bounds import bounded_http
-from gateway.http_bounds import bounded_http
 from gateway.settings import Settings
 from router.logs import log_to_stderr
 from router.tracing import turn_on
@@ -48,8 +47,6 @@ def run(settings: Settings) -> None:
         log_level=telemetry.log_level,
         access_log=False,  # a line a request costs more than routing does
         server_header=False,
-        http=bounded_http(configured.read_timeout_s),
-        ws="none",
         http=bounded_http(configured.read_timeout_s),
         ws="none",
         backlog=BACKLOG,
