@@ -269,7 +269,7 @@ class EventStream(StreamingResponse):
         )
         self._work = work
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (ASGI)
         # Not by Starlette's group of tasks: what always has something to send is never found at rest there,
         # and goes on after its client is gone.
         sending = asyncio.create_task(self.stream_response(send))
