@@ -71,7 +71,7 @@ def test_a_connection_that_was_cut_is_made_again_and_nobody_notices(redis_url: s
 
 
 def test_without_redis_all_who_ask_hear_so() -> None:
-    async def run() -> list[None | BaseException]:
+    async def run() -> list[BaseException | None]:
         pipe = Pipe("redis://127.0.0.1:1/0", ECHO, timeout_s=1.0)
         try:
             asked = (pipe.call("PING"), pipe.call("PING"))
