@@ -86,8 +86,8 @@ def _leans(turn: str) -> bool:
     if _length(turn) <= _SHORT_WORDS:
         return not _has_numbers(turn)
     words: list[str] = [word.lower() for word in _WORD.findall(turn[:_READ])]
-    if len(words) > _FOLLOWING_WORDS:
-        return False
+    if not words or len(words) > _FOLLOWING_WORDS:
+        return False  # without words of letters or digits nothing says that it goes on
     # "that" only at the end: "prove that ..." leans on nothing.
     if _GOES_ON.fullmatch(words[0]) or words[-1] == "that":
         return True

@@ -140,3 +140,15 @@ def test_of_a_long_text_head_and_tail_are_kept() -> None:
     text = text_of(said(f"First. {'word ' * 5000} What is the last word?"))
     assert text.startswith("First.")
     assert text.endswith("What is the last word?")
+
+
+@given(st.lists(st.text() | st.text("・。…?! \n日a1", max_size=60), max_size=4), st.booleans())
+def test_any_text_at_all_is_read(turns: list[str], answered: bool) -> None:
+    messages = said(*turns) if answered else [{"role": "user", "content": turn} for turn in turns]
+    assert len(text_of(messages)) <= MAX_CHARACTERS
+
+
+def test_a_turn_of_marks_alone_stands_by_itself() -> None:
+    dots = "・" * 20
+    asked = [{"role": "user", "content": "What is it?"}, {"role": "user", "content": dots}]
+    assert text_of(asked) == dots
