@@ -145,7 +145,10 @@ def _uncertified(policy: Policy, table: Table, notice: str) -> Tuned:
     large = None if policy.min_share_of_large is None else _large(policy, table)
     if large is not None:
         return _tuned(table, large, "as right as itself", notice=notice)
-    return _tuned(table, int(table.right.mean(axis=1).argmax()), "the most accurate of all", notice=notice)
+    found = _best(
+        table, {*table.rules, *table.alone}, table.right, "right answers", "the most accurate of all"
+    )
+    return replace(found, notice="; ".join(each for each in (notice, found.notice) if each))
 
 
 def _affordable(table: Table, budget_usd: float) -> Tuned:
