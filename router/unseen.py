@@ -30,6 +30,7 @@ _FREQUENT = 4096
 _SINGULAR = 32
 _CENTRES = 24
 _FLOOR = 1e-6
+_SAME_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,8 @@ def _centres(points: NDArray[Any]) -> Floats:
     """[K, D] of length 1."""
     from sklearn.cluster import KMeans
 
-    clusters = KMeans(min(_CENTRES, len(points)), n_init=1, random_state=0).fit(points)
+    different = len(np.unique(points.round(_SAME_DIGITS), axis=0))  # no more centres than there are places
+    clusters = KMeans(min(_CENTRES, different), n_init=1, random_state=0).fit(points)
     centres: Floats = clusters.cluster_centers_
     centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), _FLOOR)
     return centres

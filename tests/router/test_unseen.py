@@ -96,3 +96,10 @@ def test_too_few_rows_are_refused(features: TextFeatures) -> None:
         fit_unseen(rows[:19], rows)
     with pytest.raises(ValueError, match="not 30 and 0"):
         fit_unseen(rows, rows[:0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_prompts_of_few_kinds_are_fitted_without_a_warning(features: TextFeatures) -> None:
+    rows = features.transform(["What is 1 + 1?", "Name a colour.", "Why?"] * 20)
+    for points in (rows, rows.toarray()):
+        assert fit_unseen(points, points).p_values(points).max() == 1
