@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ Indices = NDArray[np.intp]
 
 MOST_SEGMENTS = 100
 OTHERS = "(others)"
-"""The segment of all that come after so many."""
+"""The segment of all beyond so many: see :func:`_kept`."""
 
 What = tuple[str | int, ...]
 """What is measured, with the number of the policy: ("policy", 0), ("estimated", 0) where that was not
@@ -54,20 +55,28 @@ class Tally:
         for (segment, what), sums in other.sums.items():
             self._add(segment, what, sums)
         self.counts.update(other.counts)
+        self._fold(_kept(self.segments()))
 
     def segments(self) -> list[str]:
-        return list(dict.fromkeys(segment for segment, _ in self.sums))
+        return sorted({segment for segment, _ in self.sums})
 
     def _add(self, segment: str, what: What, sums: Floats) -> None:
         before = self.sums.get((segment, what))
         self.sums[segment, what] = sums.copy() if before is None else before + sums
 
+    def _fold(self, kept: Sequence[str]) -> None:
+        """Take the segments that are not kept together."""
+        for name in {*self.segments()} - {*kept, OTHERS}:
+            for segment, what in [key for key in self.sums if key[0] == name]:
+                self._add(OTHERS, what, self.sums.pop((segment, what)))
+            for segment, policy, done in [key for key in self.counts if key[0] == name]:
+                self.counts[OTHERS, policy, done] += self.counts.pop((segment, policy, done))
+
     def _by_segment(self, names: Sequence[str]) -> list[tuple[str, Indices]]:
-        known = [name for name in self.segments() if name != OTHERS]
-        new = [name for name in dict.fromkeys(names) if name not in known]
-        kept = [*known, *new[: MOST_SEGMENTS - len(known)], OTHERS]
-        places = {name: place for place, name in enumerate(kept)}
-        last = len(kept) - 1
+        kept = _kept([*self.segments(), *names])
+        self._fold(kept)
+        places = {name: place for place, name in enumerate([*kept, OTHERS])}
+        last = len(kept)
         place = np.fromiter((places.get(name, last) for name in names), np.intp, len(names))
         rows = [np.flatnonzero(place == each) for each in range(len(places))]
         return [(name, rows[each]) for name, each in places.items() if len(rows[each])]
@@ -87,6 +96,18 @@ class Tally:
         }
         for what, count in counted.items():
             self.counts[segment, policy, what] += int(count)
+
+
+def _kept(names: Iterable[str]) -> list[str]:
+    """Of too many segments those with the smallest hashes.
+
+    So nothing is kept in the whole that was not kept in every part of it, however traffic is cut and ordered.
+    """
+    return sorted({*names} - {OTHERS}, key=_hash)[:MOST_SEGMENTS]
+
+
+def _hash(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "replace")).digest()
 
 
 def _measured(table: OutcomeTable, decided: Sequence[Decided]) -> dict[What, Pair]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.outcome_table import OutcomeTable
@@ -150,6 +151,27 @@ def test_more_segments_than_fit_are_taken_together() -> None:
     segments = tally.segments()
     assert len(segments) == MOST_SEGMENTS + 1
     assert tally.counts[OTHERS, 0, "questions"] == 400 - MOST_SEGMENTS
+
+
+@given(st.integers(1, 399), st.randoms(use_true_random=False))
+@settings(max_examples=20)
+def test_of_too_many_segments_the_same_are_told_however_traffic_is_cut(cut: int, random: Random) -> None:
+    outcomes = table(400)
+    order = list(range(400))
+    random.shuffle(order)
+    named = replace(outcomes, segments=tuple(f"kind {row % 150}" for row in range(400)))
+    parts = [named.take(order[:cut]), named.take(order[cut:])]
+    tallies = [_tally(each, "grand", "small") for each in parts]
+    tallies[0].merge(tallies[1])
+    chunked = Tally()
+    for part in parts:
+        chunked.add(part, [_decided(part, "grand"), _decided(part, "small")])
+    whole = _tally(named, "grand", "small")
+    for each in (tallies[0], chunked):
+        assert each.counts == whole.counts
+        assert each.segments() == whole.segments()
+        for key, sums in whole.sums.items():
+            np.testing.assert_allclose(each.sums[key], sums, rtol=1e-9, atol=1e-12)
 
 
 def test_who_refuses_is_not_right_and_pays_nothing_on_all_questions() -> None:
