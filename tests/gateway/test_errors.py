@@ -58,6 +58,7 @@ def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
     assert retried == {
         *("queue_unavailable", "no_worker", "queue_full", "worker_lost", "model_unavailable"),
         *("upstream_failed", "rate_limit_exceeded", "ledger_unavailable", "overloaded", "stopping"),
+        "request_timeout",
         *("keys_unavailable", "database_unavailable"),
     }
 

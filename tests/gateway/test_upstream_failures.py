@@ -38,6 +38,8 @@ def refused(client: openai.OpenAI, model: str = "gradus", **options: Any) -> ope
 def test_a_client_that_leaves_closes_the_connection_to_the_server(
     url: str, upstream: UpstreamDouble, model: str, stream: bool
 ) -> None:
+    httpx.post(f"{url}/v1/chat/completions", json={"model": model, "messages": MESSAGES}, timeout=60)
+    upstream.bodies.clear()  # the first request imports litellm, which takes seconds
     upstream.hangs = True
 
     async def leave() -> None:
