@@ -81,26 +81,31 @@ class Together:
         return np.concatenate(self._hashes) if self._hashes else np.empty(0, dtype=np.uint64)
 
 
-def check_together(path: Path, parts: Sequence[Together]) -> None:
-    """Raises :class:`OutcomesInvalid`, with the first line that came too late."""
+def check_together(paths: Sequence[Path], parts: Sequence[Together]) -> None:
+    """For all ``paths``, in parts. Raises :class:`OutcomesInvalid`, with the first line that came too late."""
     hashes = np.sort(np.concatenate([each.hashes() for each in parts]))
     twice = hashes[1:][hashes[1:] == hashes[:-1]]
     if len(twice):
-        _fail_at_return(path, {each.tobytes() for each in twice})
+        _fail_at_return(paths, {each.tobytes() for each in twice})
 
 
-def _fail_at_return(path: Path, hashes: Collection[bytes]) -> None:
+def _fail_at_return(paths: Sequence[Path], hashes: Collection[bytes]) -> None:
     """Of questions with such hashes."""
-    last, known = None, set[str]()
-    for row, (file, line) in _rows(path):
-        name = _id_of(row)
-        if name != last and _hash(name) in hashes:
-            if name in known:
-                raise OutcomesInvalid(
-                    f"{file}:{line}: id {name!r} was further up, behind other questions; sort the file by id"
-                )
-            known.add(name)
-        last = name
+    known: dict[str, int] = {}
+    for number, path in enumerate(paths):
+        last = None
+        for row, (file, line) in _rows(path):
+            name = _id_of(row)
+            if name != last and _hash(name) in hashes:
+                if name in known:
+                    where = (
+                        "further up, behind other questions; sort the file by id"
+                        if known[name] == number
+                        else f"in {paths[known[name]]} already; all rows of a question stand in one file"
+                    )
+                    raise OutcomesInvalid(f"{file}:{line}: id {name!r} was {where}")
+                known[name] = number
+            last = name
 
 
 def _hash(name: str) -> bytes:

@@ -29,10 +29,10 @@ _contenders: Sequence[Contender] = ()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What came of some of the questions; ``together`` is by file."""
+    """What came of some of the questions, of all files."""
 
     tally: Tally
-    together: tuple[Together, ...]
+    together: Together
 
 
 def processes_for(paths: Sequence[Path]) -> int:
@@ -88,23 +88,20 @@ def replay_part(
 ) -> Part:
     """The k-th of n parts (k, n)."""
     replayers = [Replayer(each) for each in contenders]
-    tally, done, seen = Tally(), 0, []
+    tally, done, together = Tally(), 0, Together()
     for path in paths:
-        together = Together()
         for table in iter_outcomes(path, chunk_questions, part=part):
             chunk = Chunk(table)
             tally.add(table, [each.decide(chunk) for each in replayers])
             together.add(table.ids)
             done += len(table)
             on_questions(done)
-        seen.append(together)
-    return Part(tally, tuple(seen))
+    return Part(tally, together)
 
 
 def whole(parts: Sequence[Part], paths: Sequence[Path]) -> Tally:
     """All parts. Raises :class:`OutcomesInvalid` for rows of a question that did not stand together."""
-    for path, *together in zip(paths, *(part.together for part in parts), strict=True):
-        check_together(path, together)
+    check_together(paths, [part.together for part in parts])
     tally = Tally()
     for part in parts:
         tally.merge(part.tally)

@@ -152,7 +152,7 @@ def test_a_question_that_comes_back_after_its_chunk_is_an_error(tmp_path: Path) 
     for table in iter_outcomes(file, 1):
         together.add(table.ids)
     with pytest.raises(OutcomesInvalid, match=r"o.jsonl:3: id '1' was further up"):
-        check_together(file, [together])
+        check_together([file], [together])
 
 
 @pytest.mark.parametrize(

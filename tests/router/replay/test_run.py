@@ -62,6 +62,24 @@ def test_parts_are_together_the_whole(folder: Path, by_action: bool) -> None:
         np.testing.assert_allclose(merged.sums[what], sums, rtol=1e-9)
 
 
+def test_a_question_in_two_files_is_refused_with_its_line_in_the_second(folder: Path) -> None:
+    contenders = open_contenders([f"{folder}/tabled.yaml"], {})
+    file = _file(folder, 30)
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    second = folder / "second.jsonl"
+    for ids in (["x", "y", rows[3]["id"]], [rows[-1]["id"], "x", "y"]):  # or right where the first one ends
+        lines = [json.dumps({**row, "id": name}) for row, name in zip(rows, ids, strict=False)]
+        second.write_text("\n".join(lines) + "\n", "utf-8")
+        line = 1 + [name in {row["id"] for row in rows} for name in ids].index(True)
+        refused = rf"second.jsonl:{line}: id '{ids[line - 1]}' was in .*traffic.jsonl already"
+        with pytest.raises(OutcomesInvalid, match=refused):
+            replay(contenders, [file, second])
+        with pytest.raises(OutcomesInvalid, match=refused):
+            whole([replay_part(contenders, [file, second], (part, 2)) for part in range(2)], [file, second])
+    second.write_text(second.read_text("utf-8").replace(json.dumps(rows[-1]["id"]), '"z"'), "utf-8")
+    assert replay(contenders, [file, second]).counts["a", 0, "questions"] == 33
+
+
 @pytest.mark.process
 def test_processes_say_what_one_process_says(folder: Path) -> None:
     references, file = [f"{folder}/tabled.yaml"], _file(folder, 200)
