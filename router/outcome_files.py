@@ -82,7 +82,7 @@ class Together:
 
 
 def check_together(paths: Sequence[Path], parts: Sequence[Together]) -> None:
-    """For all ``paths``, in parts. Raises :class:`OutcomesInvalid`, with the first line that came too late."""
+    """For all ``paths``, in parts. Raises :class:`OutcomesInvalid`, with the first line that is too late."""
     hashes = np.sort(np.concatenate([each.hashes() for each in parts]))
     twice = hashes[1:][hashes[1:] == hashes[:-1]]
     if len(twice):
@@ -116,19 +116,23 @@ def with_labels(table: OutcomeTable, path: Path) -> OutcomeTable:
     """``table`` with what people said later: rows of ``id`` and ``right``, and an ``action`` where in doubt.
 
     Without an action the label is of the one that ran and has none yet, as in a record of the gateway. Later
-    labels of the same action replace earlier ones. Raises :class:`OutcomesInvalid`.
+    labels of the same action replace earlier ones. Those of other questions are left out, which is noted in
+    ``table.notes``. Raises :class:`OutcomesInvalid`, also where none fits.
     """
     row_of = {name: row for row, name in enumerate(table.ids)}
     right = table.right.copy()
     ran = ~np.isnan(np.stack([table.cost_usd, table.completion_tokens, table.seconds])).all(axis=0)
     waiting = ran & np.isnan(table.right)
+    read, strangers = 0, list[str]()
     for label, (file, line) in _rows(path):
         where = f"{file}:{line}"
         if not isinstance(label, Mapping):
             raise OutcomesInvalid(f'{where}: not an object; a label looks like {{"id": "1", "right": 1}}')
+        read += 1
         row = row_of.get(str(label.get("id")))
         if row is None:
-            raise OutcomesInvalid(f"{where}: no question has the id {label.get('id')!r}")
+            strangers.append(f"{where}: no question has the id {label.get('id')!r}")
+            continue
         if label.get("action"):
             try:
                 column = table.column(str(label["action"]))
@@ -143,7 +147,12 @@ def with_labels(table: OutcomeTable, path: Path) -> OutcomeTable:
                 )
             column = int(columns[0])
         right[row, column] = _label(label.get("right"), where)
-    return replace(table, right=right)
+    if not strangers:
+        return replace(table, right=right)
+    if len(strangers) == read:
+        raise OutcomesInvalid(f"{strangers[0]}, and no other label fits either")
+    left_out = f"{len(strangers)} of {read} labels are of questions that are not here (first {strangers[0]})"
+    return replace(table, right=right, notes=(*table.notes, left_out))
 
 
 def _label(value: Any, where: str) -> float:
