@@ -17,8 +17,8 @@ from router.predictor.predictor import Predictor
 from router.probing import log_odds
 
 _HELD_OUT = 0.1
-_LEAST_HELD_OUT = 30
-"""Fitting holds questions out to tune policies on; here none is tuned, so as few as it allows."""
+"""Share of the groups. Fitting holds them out to measure itself and to tune on, which is not done here: the
+folds measure. So few, and however few questions they have."""
 
 
 def fit_and_forecast(method: str) -> Callable[[OutcomeTable, int], Predict]:
@@ -29,8 +29,9 @@ def fit_and_forecast(method: str) -> Callable[[OutcomeTable, int], Predict]:
     """
 
     def fit(train: OutcomeTable, seed: int) -> Predict:
-        share = min(0.5, max(_HELD_OUT, _LEAST_HELD_OUT / len(train)))
-        predictor = fit_predictor(_probed(train), method=method, calibration_share=share, seed=seed)
+        predictor = fit_predictor(
+            _probed(train), method=method, calibration_share=_HELD_OUT, one_of_folds=True, seed=seed
+        )
         return lambda test: forecasts(predictor, test)
 
     return fit

@@ -44,6 +44,7 @@ def fit_predictor(
     *,
     method: str = AUTO,
     calibration_share: float = 0.3,
+    one_of_folds: bool = False,
     seed: int = 0,
     identities: Identities | None = None,
     embed: Embed | None = None,
@@ -52,14 +53,17 @@ def fit_predictor(
     """Fit to a part of ``table``; all else is its calibration split.
 
     ``method`` is one of :func:`router.fitting.text_models.candidates`, or chosen among them by inner
-    cross-validation. ``embed`` refines it by embeddings. ``on_step`` is told what begins. Actions that too
+    cross-validation. ``calibration_share`` is of the groups. ``one_of_folds``: for :mod:`router.evaluation`,
+    which has checked that there is enough on the whole, and measures by itself; little may be held out then.
+    ``embed`` refines it by embeddings. ``on_step`` is told what begins. Actions that too
     little is known of are left out: the manifest says why. Raises :class:`OutcomesInvalid` for too few
     outcomes (:mod:`router.fitting.minimum`).
     """
     identities, table = identities or Identities(), by_story(table)
-    check_enough(table)
+    if not one_of_folds:
+        check_enough(table)
     fitted, held_out = split(table, calibration_share, seed)
-    table, left_out = without_rare(table, fitted, held_out)
+    table, left_out = without_rare(table, fitted, held_out, 1 if one_of_folds else MIN_OUTCOMES)
     train = table.take(fitted)
 
     on_step("choosing the text model")

@@ -37,21 +37,21 @@ def check_enough(table: OutcomeTable, folds: int = 1) -> None:
 
 
 def without_rare(
-    table: OutcomeTable, fitted: np.ndarray, held_out: np.ndarray
+    table: OutcomeTable, fitted: np.ndarray, held_out: np.ndarray, least_held_out: int = MIN_OUTCOMES
 ) -> tuple[OutcomeTable, dict[str, str]]:
     """The actions that enough is known of, and of each other one why it is left out.
 
-    ``fitted`` and ``held_out`` are rows. Raises :class:`OutcomesInvalid` where fewer than two actions remain,
+    ``fitted`` and ``held_out`` are rows, of which ``least_held_out`` must tell of an action. Raises :class:`OutcomesInvalid` where fewer than two actions remain,
     or not the small model that there was: then nothing can be decided.
     """
     left_out = {}
     known, groups = np.isfinite(table.right), np.asarray(table.groups)
     for column, action in enumerate(table.actions):
         to_fit, held = (int(known[rows, column].sum()) for rows in (fitted, held_out))
-        if min(to_fit, held) < MIN_OUTCOMES:
+        if to_fit < MIN_OUTCOMES or held < least_held_out:
             left_out[action.name] = (
                 f"right or wrong is known of {to_fit} questions to fit and {held} held out; at least "
-                f"{MIN_OUTCOMES} of each are needed"
+                f"{MIN_OUTCOMES} to fit and {least_held_out} held out are needed"
             )
         elif len(set(groups[fitted][known[fitted, column]])) < 2:
             left_out[action.name] = f"the {to_fit} questions to fit it to are of one group"

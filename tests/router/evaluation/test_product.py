@@ -10,6 +10,7 @@ from router.evaluation.bootstrap import apgr_of
 from router.evaluation.crossval import cross_validate
 from router.evaluation.product import apply_predictor, fit_and_forecast, halves
 from router.fitting.fit import fit_predictor
+from router.fitting.minimum import check_enough
 from router.outcome_table import Action, OutcomeTable
 from router.types import Evidence
 from tests.router.evaluation.tables import table
@@ -59,6 +60,16 @@ def test_the_probed_model_may_have_any_name() -> None:
     text, after = apgr(questions(probed=True, first="mixtral"))
 
     assert after > text + 0.05
+
+
+def test_what_is_enough_on_the_whole_is_enough_in_every_fold_however_uneven_the_groups() -> None:
+    groups = ["book"] * 90 + [str(row % 30) for row in range(COUNT // 2 - 90)]
+    found = replace(questions(probed=False).take(range(COUNT // 2)), groups=tuple(groups))
+    check_enough(found, folds=5)
+
+    predicted = cross_validate(found, fit_and_forecast("words"), fold_count=5, seeds=range(2))
+
+    assert predicted.right.shape == (2, COUNT // 2, 4)
 
 
 def test_a_fitted_predictor_is_taken_as_it_is_whatever_the_order_of_actions() -> None:
