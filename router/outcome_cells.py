@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, NoReturn, cast, get_args
 
@@ -136,7 +137,8 @@ class Cells:
             values = np.array(column, dtype=np.float64)
         except (ValueError, TypeError):
             values = np.empty(())
-        if values.ndim == 1:
+        # "NaN" in text, or as JSON is not: what is unknown is null, so more of them are looked at one by one.
+        if values.ndim == 1 and np.count_nonzero(np.isnan(values)) == column.count(None):
             return values
         return np.array([self._read_one(field, value, cell) for cell, value in enumerate(column)])
 
@@ -144,9 +146,12 @@ class Cells:
         """By itself: CSV says "true" and leaves unknown fields empty."""
         given = _TRUE.get(value.strip().lower(), value) if isinstance(value, str) else value
         try:
-            return np.nan if given is None else float(given)
+            read = np.nan if given is None else float(given)
         except (TypeError, ValueError):
+            read, given = np.nan, value
+        if given is not None and isnan(read):
             fail(self.source(cell), f"{field} must be a number, or null if unknown, not {value!r}")
+        return read
 
 
 def number(value: Any, name: str, source: Source) -> float | None:

@@ -24,6 +24,8 @@ ROW: dict[str, Any] = {"id": "1", "question": "2 + 2?", "action": "small", "righ
             {"probe": {"samples": [{"answer": "4", "score": 1}], "cost_usd": "cheap"}},
             "probe: cost_usd: a number",
         ),
+        ({"right": "NaN"}, "right must be a number, or null if unknown, not 'NaN'"),
+        ({"cost_usd": float("nan")}, "cost_usd must be a number, or null if unknown, not nan"),
         ({"action": None}, "action: a name is wanted"),
         ({"action": ""}, "action: a name is wanted"),
         ({"model": {"a": 1}}, "model, strategy and samples are names and a number"),
