@@ -42,6 +42,8 @@ def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeT
     if not len(rows):
         raise OutcomesInvalid(f"{', '.join(map(str, paths))}: no outcomes")
     table = rows.table()
+    if empty := table.prompts.count(""):
+        table = replace(table, notes=(f"{empty} of {len(table)} questions have an empty text",))
     return table if labels is None else with_labels(table, labels)
 
 

@@ -34,7 +34,7 @@ class OutcomeTable:
     texts as :func:`router.features.conversation.text_of` gives them. Questions of one of ``groups`` [N] (a
     story, a template, a repeated prompt) are never split between folds. ``evidence`` [N] is what a probe of
     the small model saw, ``probe_usd`` [N] what it cost. ``segments`` [N] name the kind of question, for
-    reports only.
+    reports only. ``notes`` say what was left out when they were read.
     """
 
     ids: tuple[str, ...]
@@ -50,6 +50,7 @@ class OutcomeTable:
     prompt_tokens: Floats
     probe_usd: Floats
     evidence: tuple[Evidence | None, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,7 +70,7 @@ class OutcomeTable:
             value = getattr(self, each.name)
             if isinstance(value, np.ndarray):
                 changes[each.name] = value[chosen]
-            elif each.name != "actions":
+            elif each.name not in ("actions", "notes"):
                 changes[each.name] = tuple(value[row] for row in chosen)
         return replace(self, **changes)  # type: ignore[arg-type]
 

@@ -112,7 +112,7 @@ def command(
         if is_stale:  # it is of outcomes that this predictor knows nothing of
             (output / STRATEGIES).unlink()
     _show(console, manifest, output)
-    for note in notes(manifest):
+    for note in (*table.notes, *notes(manifest)):
         typer.echo(f"note: {note}", err=True)
     if has_table:
         console.print(

@@ -70,7 +70,7 @@ def prepare(
     weak_name, strong_name = _pair(table, weak, strong)
     others = [name for name in actions if name not in (weak_name, strong_name)]
     chosen = table.only([_known(table, name) for name in (weak_name, strong_name, *others)])
-    notes = []
+    notes = list(table.notes)
     unused = [action.name for action in table.actions if action not in chosen.actions]
     if unused:
         notes.append(f"not compared, for want of --actions: {_listed(unused)}")

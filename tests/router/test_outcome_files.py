@@ -208,6 +208,26 @@ def test_labels_reach_the_answer_that_was_given(tmp_path: Path) -> None:
     )
 
 
+def test_labels_of_other_questions_are_left_out_and_counted(tmp_path: Path) -> None:
+    table = read_outcomes([written(tmp_path / "r.jsonl", [record("1", "a"), record("2", "a", "b")])])
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,right,action\n8,0,\n1,1,\n9,0,\n")
+    labelled = with_labels(table, labels)
+    assert labelled.right[0, labelled.column("a")] == 1
+    assert labelled.notes == (
+        f"2 of 3 labels are of questions that are not here (first {labels}:2: no question has the id '8')",
+    )
+
+
+def test_questions_without_a_text_are_noted(tmp_path: Path) -> None:
+    rows = [
+        {"id": each, "question": each.strip(), "action": "small", "right": 1} for each in ("a", " ", "  ")
+    ]
+    assert read_outcomes([written(tmp_path / "r.jsonl", rows)]).notes == (
+        "2 of 3 questions have an empty text",
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
