@@ -38,6 +38,8 @@ def first_manifest(
     """All but the metrics, and the hashes of files that are not written yet."""
     import sklearn
 
+    told = np.isfinite(table.right).any(axis=1)
+    fitted = int(np.isfinite(train.right).any(axis=1).sum())
     small = [action.model for action in table.actions if action.name == SMALL]
     return Manifest(
         version=1,
@@ -45,10 +47,11 @@ def first_manifest(
         data=Data(
             sha256=identities.sha256,
             files=identities.files,
-            questions=len(table),
-            groups=len(set(table.groups)),
-            fitted=len(train),
-            calibration=len(table) - len(train),
+            questions=int(told.sum()),
+            groups=len(set(np.asarray(table.groups)[told])),
+            fitted=fitted,
+            calibration=int(told.sum()) - fitted,
+            unlabelled=int((~told).sum()),
             seed=seed,
         ),
         method=method,

@@ -98,8 +98,15 @@ def stage_rows(manifest: Manifest) -> list[tuple[str, ...]]:
 
 
 def notes(manifest: Manifest) -> list[str]:
-    """What the tables do not show: a line for each action that was left out."""
-    return [f"action {name!r} is left out: {reason}" for name, reason in manifest.left_out.items()]
+    """What the tables do not show: actions that were left out, and questions without an outcome."""
+    data = manifest.data
+    said = [f"action {name!r} is left out: {reason}" for name, reason in manifest.left_out.items()]
+    if data.unlabelled:
+        said.append(
+            f"right or wrong is known of {data.questions} of {data.questions + data.unlabelled} questions; "
+            "the others are not counted"
+        )
+    return said
 
 
 def _probe(manifest: Manifest) -> str:

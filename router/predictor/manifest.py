@@ -77,7 +77,11 @@ class StageMetrics(_Part):
 
 
 class Data(_Part):
-    """``sha256`` is of the files in the order given, ``fitted`` and ``calibration`` count questions."""
+    """``sha256`` is of the files in the order given; all others count.
+
+    ``questions``, those ``fitted`` and those held out for ``calibration``, are those with an outcome; beside
+    them there were ``unlabelled`` ones.
+    """
 
     sha256: str
     files: tuple[str, ...]
@@ -85,6 +89,7 @@ class Data(_Part):
     groups: _Count
     fitted: _Count
     calibration: _Count
+    unlabelled: _Count = 0
     seed: int
 
 

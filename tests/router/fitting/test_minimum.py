@@ -89,3 +89,12 @@ def test_a_share_that_leaves_too_few_groups_to_fit_to_is_refused() -> None:
     outcomes = replace(table(), groups=tuple(str(row % 12) for row in range(240)))
     with pytest.raises(OutcomesInvalid, match=r"--calibration-share 0.9 leaves 1 groups"):
         split(outcomes, 0.9, 0)
+
+
+def test_questions_without_an_outcome_are_not_counted_as_fitted_or_measured() -> None:
+    rows = np.arange(240) < 120
+    unlabelled = known_of(known_of(known_of(table(), SMALL, rows), MAJORITY, rows), GRAND, rows)
+    manifest = fit_predictor(unlabelled, method="words").manifest
+    assert manifest.data.fitted + manifest.data.calibration == manifest.data.questions == 120
+    assert manifest.data.calibration == manifest.metrics["small"].questions
+    assert "right or wrong is known of 120 of 240 questions" in card(manifest)
