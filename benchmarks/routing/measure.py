@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.routing import evidence
-from benchmarks.routing.baselines import Embeddings, baselines
+from benchmarks.routing.baselines import TFIDF, Embeddings, baselines
 from benchmarks.routing.pairs import Pair, Transfer, outcomes, setting
 from benchmarks.routing.text import candidate, read_embeddings, refined
 from benchmarks.routing.transfer import across
@@ -22,7 +22,6 @@ from router.evaluation.report import report
 from router.evaluation.verdict import Candidate, decide
 from router.outcome_table import Floats, OutcomeTable
 
-TFIDF = "tf-idf ridge, alpha 1"
 PRODUCT = "gradus, text"
 PROBED = "gradus, text and probe"
 LARGE = 5000
@@ -47,7 +46,7 @@ def methods(table: OutcomeTable, embeddings: Embeddings | None, mathematics: boo
         found |= {
             name: method
             for name, method in baselines(embeddings).items()
-            if name not in ("random", "length", "tf-idf ridge, alpha 10") and not (large and name in _SLOW)
+            if name not in ("random", "length") and not (large and name in _SLOW)
         }
         if len(set(table.segments)) < 2:
             del found["segment mean"]

@@ -24,7 +24,7 @@ from rich.progress import Progress
 from rich.table import Table
 from sklearn.base import clone
 
-from benchmarks.routing.baselines import Embeddings, baselines, vectors
+from benchmarks.routing.baselines import TFIDF, Embeddings, baselines, vectors
 from benchmarks.routing.sets import load
 from router.evaluation.bootstrap import Interval, intervals, of_curves
 from router.evaluation.crossval import Method, Predict, cross_validate, folds
@@ -47,7 +47,7 @@ PAIRS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "zeroeval/crux": (("Qwen2.5-7B-Instruct", "Qwen2.5-72B-Instruct"),),
     "math500": (("llama3.2-1b|beam|n2", "llama3.1-8b|beam|n3"),),
 }
-REFERENCES = ("tf-idf ridge, alpha 10", "tf-idf ridge, alpha 1", "length")
+REFERENCES = (TFIDF, f"{TFIDF}, alpha 1", "length")
 VALUES = ("apgr", "cpt50", "cpt80")
 _FOLDS = 5
 
