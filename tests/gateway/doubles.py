@@ -182,6 +182,8 @@ class ScriptedWorker:
         with contextlib.suppress(OperationalError), Connection(wire.broker_url(self._url)) as connection:
             connection.SimpleQueue(wire.QUEUE, serializer="json").put({})  # wakes it up
         self._thread.join(GIVE_UP_S)
+        with contextlib.suppress(redis.ConnectionError):
+            self._client.delete(wire.QUEUE)  # it may have ended without what was to wake it up
         self._client.close()
 
     def _run(self) -> None:
