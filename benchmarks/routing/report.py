@@ -28,7 +28,12 @@ def render(rows: Sequence[Row], about: str, file: Path) -> None:
     if own:
         figure = file.with_suffix("") / "calls.png"
         _draw(own, figure)
-        parts += ["## In short", _summary(rows), f"![Quality by calls]({figure.parent.name}/{figure.name})"]
+        parts.append("## In short")
+        if any(map(_which_tfidf, rows)):
+            parts.append(
+                'Where tf-idf is at *alpha 1* it is the weaker one, and "over tf-idf" flatters: see above.'
+            )
+        parts += [_summary(rows), f"![Quality by calls]({figure.parent.name}/{figure.name})"]
         parts += ["## Fitted and measured on the same set, by folds", *(_section(row) for row in own)]
     if across:
         parts += ["## Fitted on one set, measured on another", *(_section(row) for row in across)]
