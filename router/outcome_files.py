@@ -37,7 +37,7 @@ def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeT
     """
     rows = RowTable()
     for path in paths:
-        for row, source in _rows(path):
+        for row, source in rows_of(path):
             rows.add(row, source)
     if not len(rows):
         raise OutcomesInvalid(f"{', '.join(map(str, paths))}: no outcomes")
@@ -60,7 +60,7 @@ def iter_outcomes(
     the k-th of n parts, for n processes. Raises :class:`OutcomesInvalid` as it gets there.
     """
     rows = RowTable(actions)
-    for row, source in _rows(path, part):
+    for row, source in rows_of(path, part):
         if len(rows) >= chunk_questions and _id_of(row) not in rows:
             table = rows.table()
             yield table
@@ -96,7 +96,7 @@ def _fail_at_return(paths: Sequence[Path], hashes: Collection[bytes]) -> None:
     known: dict[str, int] = {}
     for number, path in enumerate(paths):
         last = None
-        for row, (file, line) in _rows(path):
+        for row, (file, line) in rows_of(path):
             name = _id_of(row)
             if name != last and _hash(name) in hashes:
                 if name in known:
@@ -126,7 +126,7 @@ def with_labels(table: OutcomeTable, path: Path) -> OutcomeTable:
     ran = ~np.isnan(np.stack([table.cost_usd, table.completion_tokens, table.seconds])).all(axis=0)
     waiting = ran & np.isnan(table.right)
     read, strangers = 0, list[str]()
-    for label, (file, line) in _rows(path):
+    for label, (file, line) in rows_of(path):
         where = f"{file}:{line}"
         if not isinstance(label, Mapping):
             raise OutcomesInvalid(f'{where}: not an object; a label looks like {{"id": "1", "right": 1}}')
@@ -168,7 +168,8 @@ def _label(value: Any, where: str) -> float:
     return right
 
 
-def _rows(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, Source]]:
+def rows_of(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, Source]]:
+    """The rows of a file, as JSON or CSV has them, with where they stand. Raises :class:`OutcomesInvalid`."""
     name = path.name.removesuffix(".gz")
     if not name.endswith((".jsonl", ".json", ".ndjson", ".csv")):
         raise OutcomesInvalid(f"{path}: outcomes are .jsonl or .csv, also with .gz behind")

@@ -27,8 +27,7 @@ from router.traffic_records import RecordedMix, read_mix
 
 Share = Annotated[Rate, Field(le=1)]
 Right = Annotated[Usd, Field(le=1)]
-
-
+Queries = Annotated[Rate, Field(le=10**15)]  # a day; what is computed of more leaves floats
 _NEEDS: Final = "queries_per_day, usd_per_right_answer and models"
 
 
@@ -125,14 +124,14 @@ class Traffic(Section):
     ``records`` say which share of the queries is in which bin.
     """
 
-    queries_per_day: Rate
+    queries_per_day: Queries
     usd_per_right_answer: Usd
     years: Rate = Decimal(1)
     pretraining_tokens: Rate | None = None
     models: Mapping[Name, PricedModel] = Field(min_length=1)
     verifier: VerifierSection | None = None
     outcomes: Name | None = None
-    records: Name | None = None
+    records: Name | Annotated[list[Name], Field(min_length=1)] | None = None
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     ways: Mapping[Name, WaySection] | None = None
@@ -211,7 +210,8 @@ def load_traffic(file: Path) -> tuple[Traffic, Situation, str]:
     except ValidationError as error:
         raise first_problem(document, error, Traffic) from None
     measured = None if traffic.outcomes is None else read_outcomes(file.parent / traffic.outcomes)
-    recorded = None if traffic.records is None else read_mix(file.parent / traffic.records)
+    named = [traffic.records] if isinstance(traffic.records, str) else traffic.records
+    recorded = None if named is None else read_mix([file.parent / each for each in named])
     for path, problem in _inconsistencies(traffic, measured, recorded):
         raise document.error(path, problem)
     return traffic, traffic.situation(measured, recorded), _source(file, traffic, measured, recorded)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from router.errors import ConfigInvalid
+from router.errors import ConfigInvalid, OutcomesInvalid
+from router.outcome_files import rows_of
 from router.probe import bin_of
 from router.types import Bin
 
@@ -44,25 +45,27 @@ class RecordedMix:
     source: str
 
 
-def read_mix(file: Path) -> RecordedMix:
+def read_mix(files: Sequence[Path]) -> RecordedMix:
     """Which share of the recorded queries is in which bin of Algorithm 6.
 
     A query that was probed is in the bin of its mean score. One that was not is spread as those that were, of
-    the same predicted P(right): what decides to probe knows little else, so within a bin of predictions the
-    probed ones stand for the others. Where none of them was probed, the prediction itself says the bin. A
-    query with neither says nothing and is left out.
+    the same predicted P(right). These are no random part: a probe is taken where it may change what is done,
+    near the boundary of a decision. So what is spread is an estimate, and ``source`` tells its share. Where
+    none of them was probed, the prediction itself says the bin. A query with neither says nothing and is left
+    out; unseen prompts have no prediction that counts.
 
     Raises :class:`router.errors.ConfigInvalid`, with the line of what is no record.
     """
     recorded: Counter[tuple[Bin | None, Bin | None]] = Counter()
-    try:
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                record = _record(line, str(file), number)
+    names = ", ".join(file.name for file in files)
+    for file in files:
+        try:
+            for row, (_, number) in rows_of(file):
+                record = _record(row, str(file), number)
                 predicted = None if record.p_right is None else bin_of(record.p_right)
                 recorded[predicted, record.seen()] += 1
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"cannot be read: {error}", source=str(file)) from error
+        except OutcomesInvalid as error:
+            raise ConfigInvalid(str(error).removeprefix(f"{file}: "), source=str(file)) from error
     found = dict.fromkeys(Bin, Decimal(0))
     counts = {"probed": 0, "spread": 0, "predicted": 0, "left out": 0}
     for predicted in (*Bin, None):
@@ -85,19 +88,28 @@ def read_mix(file: Path) -> RecordedMix:
         raise ConfigInvalid(
             "says nothing of difficulty: no query was probed, and of none was P(right) predicted; configure "
             "a predictor, or give shares by hand",
-            source=str(file),
+            source=names,
         )
     return RecordedMix(
         {each: share / total for each, share in found.items() if share},
-        f"{file.name}: {counts['probed']:,} queries by their probes, {counts['spread']:,} as probed ones of "
+        f"{names}: {counts['probed']:,} queries by their probes, {counts['spread']:,} as probed ones of "
         f"like predicted P(right), {counts['predicted']:,} by predicted P(right) alone, "
-        f"{counts['left out']:,} left out for want of both",
+        f"{counts['left out']:,} left out for want of both{_warning(counts['spread'], total)}",
     )
 
 
-def _record(line: str, source: str, number: int) -> _Record:
+def _warning(spread: int, total: Decimal) -> str:
+    if not spread:
+        return ""
+    return (
+        f"; {spread / total:.0%} of the mix was spread so: an estimate, for those that are probed are no "
+        "random part, but near the boundary of a decision"
+    )
+
+
+def _record(row: object, source: str, number: int) -> _Record:
     try:
-        return _Record.model_validate_json(line)
+        return _Record.model_validate(row)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])

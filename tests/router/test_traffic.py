@@ -83,6 +83,7 @@ def test_a_model_of_litellm_has_its_listed_price(tmp_path: Path) -> None:
 
 
 MISTAKES = [
+    ("queries_per_day: 1_000", "queries_per_day: 1e400", 1, "queries_per_day: must be"),
     ("queries_per_day: 1_000", "queries_per_day: 0", 1, "queries_per_day: must be greater than 0"),
     ("share: 0.75", "share: 0.7", 20, "bins: the shares add up to 0.95, not 1"),
     ("once: 0.8, ", "", 21, "bins.easy.right: must say how often each way is right; 'once' is missing"),

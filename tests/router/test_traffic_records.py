@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -44,7 +45,7 @@ def record(p_right: float | None, *scores: float | None) -> dict[str, Any]:
 
 def mix_of(folder: Path, records: Sequence[dict[str, Any]]) -> RecordedMix:
     (folder / "records.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records), "utf-8")
-    return read_mix(folder / "records.jsonl")
+    return read_mix([folder / "records.jsonl"])
 
 
 def test_unprobed_queries_are_spread_as_probed_ones_that_looked_as_hard(tmp_path: Path) -> None:
@@ -54,8 +55,24 @@ def test_unprobed_queries_are_spread_as_probed_ones_that_looked_as_hard(tmp_path
     assert mix.shares == {Bin.EASY: Decimal("0.75"), Bin.VERY_HARD: Decimal("0.25")}
     assert mix.source == (
         "records.jsonl: 2 queries by their probes, 6 as probed ones of like predicted P(right), "
-        "8 by predicted P(right) alone, 1 left out for want of both"
+        "8 by predicted P(right) alone, 1 left out for want of both; 38% of the mix was spread so: an "
+        "estimate, for those that are probed are no random part, but near the boundary of a decision"
     )
+
+
+def test_records_that_were_rotated_and_compressed_are_read_together(tmp_path: Path) -> None:
+    mix_of(tmp_path, [record(0.9)])
+    old = "\n\n" + json.dumps(record(0.05)) + "\n\n"
+    (tmp_path / "old.jsonl.gz").write_bytes(gzip.compress(old.encode()))
+    (tmp_path / "traffic.yaml").write_text(
+        PLAN.replace("records: records.jsonl", "records: [records.jsonl, old.jsonl.gz]"), "utf-8"
+    )
+    _, situation, source = load_traffic(tmp_path / "traffic.yaml")
+    assert {name: each.share for name, each in situation.bins.items()} == {
+        "easy": Decimal("0.5"),
+        "very_hard": Decimal("0.5"),
+    }
+    assert source.startswith("records.jsonl, old.jsonl.gz: ")
 
 
 def test_without_a_predictor_probes_say_it_and_stand_for_nobody_else(tmp_path: Path) -> None:
