@@ -20,6 +20,12 @@ FRUGAL = {
 """No answer of the large model is worth its price: what is reserved is the price of one of the small one."""
 
 
+@pytest.fixture
+def redis_url(redis_url: str) -> str:
+    """A database of that Redis in which no gateway that other tests share counts."""
+    return f"{redis_url}?db=1"
+
+
 def worst_usd(client: openai.OpenAI) -> Decimal:
     body = {"model": "gradus/remote", "messages": MESSAGES}
     explained = client.post("/gradus/explain", body=body, cast_to=object)
@@ -37,13 +43,16 @@ def test_what_a_cap_cannot_pay_is_refused_and_not_overspent(
     spare_usd: str,
     status: int,
 ) -> None:
-    free = start(configure(**FRUGAL, GRADUS_DATABASE_URL=f"sqlite:///{tmp_path}/free.db"))
+    free = start(
+        configure(**FRUGAL, GRADUS_REDIS_URL=redis_url, GRADUS_DATABASE_URL=f"sqlite:///{tmp_path}/free.db")
+    )
     with openai.OpenAI(base_url=f"{free}/v1", api_key="any", max_retries=0) as client:
         small_usd = worst_usd(client)
     cap_usd = format(small_usd + Decimal(spare_usd), "f")
     capped = start(
         configure(
             **FRUGAL,
+            GRADUS_REDIS_URL=redis_url,
             GRADUS_DATABASE_URL=f"sqlite:///{tmp_path}/capped.db",
             GRADUS__LIMITS__USD_TOTAL=cap_usd,
         )

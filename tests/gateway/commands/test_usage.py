@@ -25,6 +25,12 @@ TODAY = f"{NOW:%Y-%m-%d}"
 
 
 @pytest.fixture
+def redis_url(redis_url: str) -> str:
+    """A database of that Redis in which no gateway that other tests share counts."""
+    return f"{redis_url}?db=1"
+
+
+@pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Two requests of the key "ci" of the team "red", today and ten days ago, and one of nobody's."""
     url = f"sqlite:///{tmp_path}/gradus.db"

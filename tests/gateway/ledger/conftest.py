@@ -16,6 +16,12 @@ Open = Callable[..., AbstractAsyncContextManager[Ledger]]
 
 
 @pytest.fixture
+def redis_url(redis_url: str) -> str:
+    """A database of that Redis in which no gateway that other tests share counts."""
+    return f"{redis_url}?db=1"
+
+
+@pytest.fixture
 def own_redis() -> Iterator[OwnRedis]:
     own = OwnRedis()
     yield own

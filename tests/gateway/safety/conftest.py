@@ -104,10 +104,11 @@ class Guarded:
 @pytest.fixture(scope="package")
 def guarded(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     upstream, theirs, folder = Everything(), FastAPI(), tmp_path_factory.mktemp("guarded")
+    own = f"{redis_server}?db=2"  # where no gateway with another database counts
     theirs.add_api_route("/v1/{endpoint:path}", upstream.answer_any, methods=["POST"])
-    with serving(theirs) as upstream_url, ScriptedWorker(redis_server) as worker:
+    with serving(theirs) as upstream_url, ScriptedWorker(own) as worker:
         path = folder / "gradus.yaml"
-        path.write_text(CONFIG.format(upstream=upstream_url, redis=redis_server, folder=folder))
+        path.write_text(CONFIG.format(upstream=upstream_url, redis=own, folder=folder))
         environ = {"GRADUS_ADMIN_KEY": ADMIN, "REMOTE_KEY": UPSTREAM_KEY, "GRADUS_HOME": str(folder)}
         database = Database(f"sqlite:///{folder}/gradus.db")
         limits: Any = {"usd_total": 1000}

@@ -40,7 +40,7 @@ PRICES = {
 
 
 def test_damaged_requests_break_nothing_and_every_cent_is_on_the_books(
-    guarded: Guarded, redis_server: str, caplog: pytest.LogCaptureFixture
+    guarded: Guarded, caplog: pytest.LogCaptureFixture
 ) -> None:
     rng = random.Random(7)
     known_id = first_answer(guarded)
@@ -81,7 +81,7 @@ def test_damaged_requests_break_nothing_and_every_cent_is_on_the_books(
     until(lambda: booked(guarded)[0] == before[0] + answered)
     _, of_upstream, total = booked(guarded)
     assert of_upstream - before[1] == sum((PRICES[each] for each in asked), Decimal(0))
-    with redis.Redis.from_url(redis_server) as client:
+    with redis.Redis.from_url(guarded.settings.config.server.redis_url) as client:
         scope = f"key:{guarded.key_id}"
         until(lambda: running(client).get(scope, 0) == 0)
         assert usd(held(client)[scope]) == total
