@@ -35,16 +35,19 @@ class PromptSize:
 def prompt_size(query: Query, known_tokens: int | None = None) -> PromptSize:
     """``known_tokens`` where the caller counted; else from UTF-8 bytes: a token is at least one byte.
 
-    Everything a model may get to read counts: messages, and the tools and schemas beside them.
+    Messages count, and the tools and schemas beside them; at most every other field too: a template may show
+    its model fields that nobody here knows (vLLM's ``documents``, ``chat_template_kwargs``).
     """
     if known_tokens is not None:
         return PromptSize(known_tokens, known_tokens, known_tokens)
-    text_bytes = _bytes(query.messages) + (_bytes(query.extra) if query.needs else 0)
+    extra_bytes = _bytes(query.extra)
+    text_bytes = _bytes(query.messages) + (extra_bytes if query.needs else 0)
     messages = len(query.messages)
     expected = text_bytes // _BYTES_A_TOKEN + _TYPICAL_MESSAGE_TOKENS * messages
     if any(map(_has_media, query.messages)):
         return PromptSize(0, expected, None)
-    at_most = text_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS
+    maybe_read_bytes = 0 if query.needs else extra_bytes
+    at_most = text_bytes + maybe_read_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS
     return PromptSize(text_bytes // _MOST_BYTES_A_TOKEN, expected, at_most)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +43,14 @@ def test_tools_are_read_too_and_so_they_count() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * 900}}]
     plain, with_tools = query(), query(needs=("tools",), extra={"tools": tools})
     assert prompt_size(with_tools).expected >= prompt_size(plain).expected + 300
+
+
+@pytest.mark.parametrize(
+    "extra", [{"documents": [{"text": "x" * 900}]}, {"chat_template_kwargs": {"a": "x" * 900}}]
+)
+def test_what_a_template_may_show_its_model_counts_at_most(extra: dict[str, Any]) -> None:
+    plain, more = prompt_size(query()), prompt_size(query(extra=extra))
+    assert plain.at_most is not None
+    assert more.at_most is not None
+    assert more.at_most >= plain.at_most + 900
+    assert (more.at_least, more.expected) == (plain.at_least, plain.expected)
