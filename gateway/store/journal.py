@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,19 +11,27 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, case, delete, func, literal, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, StatementError
 from sqlalchemy.orm import Session
 
-from cost_model.budget import picodollars, usd, windows
+from cost_model.budget import MAX_REQUEST_PICODOLLARS, picodollars, usd, windows
 from cost_model.usage import Usage
 from gateway.entries import Entry
 from gateway.ledger.journal import Numbered, Presence, Standing
 from gateway.ledger.spool import scopes_of
 from gateway.store.columns import Utc
 from gateway.store.database import Database
+from gateway.store.errors import DatabaseUnavailable
 from gateway.store.models import EntryRow, GatewayRow, LineRow, SpentRow
 
+UNSTORABLE: Final = "it could not be stored as it was; the gateway's log has it"
 _MOST: Final = 10**15
 """More tokens nobody used: a server that says so must not break the sums of others."""
+
+
+_UNWRITABLE: Final = (ValueError, TypeError, ArithmeticError, StatementError, DatabaseUnavailable)
+
+log = logging.getLogger(__name__)
 
 
 class StoredJournal:
@@ -32,6 +41,25 @@ class StoredJournal:
         self._database = database
 
     def append(self, gateway_id: str, entries: Sequence[Numbered]) -> None:
+        """One that cannot be stored as it is holds up no other: it is stored as what it was billed."""
+        try:
+            self._append(gateway_id, entries)
+        except _UNWRITABLE as error:
+            if not _is_an_entrys(error):
+                raise
+            for each in entries:
+                self._append_alone(gateway_id, each)
+
+    def _append_alone(self, gateway_id: str, numbered: Numbered) -> None:
+        try:
+            self._append(gateway_id, [numbered])
+        except _UNWRITABLE as error:
+            if not _is_an_entrys(error):
+                raise
+            log.error("an entry of the journal is stored without its lines (%r): %r", error, numbered.entry)
+            self._append(gateway_id, [Numbered(numbered.number, _bare(numbered.entry))])
+
+    def _append(self, gateway_id: str, entries: Sequence[Numbered]) -> None:
         into = _insert(self._database, GatewayRow)
         highest = max((each.number for each in entries), default=0)
         row = {"id": gateway_id, "seen_at": None, "journaled": highest}
@@ -80,6 +108,26 @@ def append(database: Database, entries: Iterable[Entry]) -> int:
     """
     with database.write() as session:
         return _append(database, session, entries)
+
+
+def _is_an_entrys(error: Exception) -> bool:
+    """Whether what was to be written is at fault, and not the database, which later may take it."""
+    return not isinstance(error, DatabaseUnavailable) or isinstance(error.__cause__, DataError)
+
+
+def _bare(entry: Entry) -> Entry:
+    """What its budgets are charged, and whose they are: as much as any database takes."""
+    most = usd(MAX_REQUEST_PICODOLLARS)
+    return Entry(
+        id=entry.id,
+        at=entry.at,
+        status="lost",
+        billed_usd=max(-most, min(entry.billed_usd, most)),
+        estimated=True,
+        key_id=entry.key_id,
+        team_id=entry.team_id,
+        error=UNSTORABLE,
+    )
 
 
 def _append(database: Database, session: Session, entries: Iterable[Entry]) -> int:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.exc import StatementError
 
-from cost_model.budget import picodollars, windows
+from cost_model.budget import MAX_REQUEST_PICODOLLARS, picodollars, usd, windows
 from cost_model.usage import Usage
 from gateway.entries import Entry
 from gateway.ledger.journal import Journal, Numbered
 from gateway.store.database import Database
-from gateway.store.journal import StoredJournal, append, shares
+from gateway.store.journal import UNSTORABLE, StoredJournal, append, shares
 from gateway.store.models import EntryRow, LineRow
 from gateway.store.usage import Wanted, used
 from tests.gateway.ledger.journal_conformance import JournalConformance
@@ -53,6 +53,33 @@ def _entries(draw: st.DrawFn) -> Entry:
         key_id=draw(st.none() | st.sampled_from(["key_1", "key_2"])),
         team_id=draw(st.none() | st.just("team_1")),
     )
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Entry("b", AT, "answered", Decimal(10**9), key_id="key_1"),
+        Entry("b", AT, "answered", Decimal(1), (Usage("direct", "m", cost_usd=Decimal(10**12)),) * 2),
+        Entry("b", AT, "answered", Decimal(1), (Usage("direct", None, cost_usd=Decimal(1)),)),  # type: ignore[arg-type]
+    ],
+    ids=["billed", "cost", "null"],
+)
+def test_an_entry_that_cannot_be_stored_holds_up_no_other_and_is_stored_as_what_it_was_billed(
+    database: Database, bad: Entry, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = [Entry(name, AT, "answered", Decimal(1)) for name in "ac"]
+
+    StoredJournal(database).append("g", [Numbered(i + 1, e) for i, e in enumerate([good[0], bad, good[1]])])
+
+    with database.read() as session:
+        found = {row.id: (row.billed_usd, row.status, row.error) for row in session.scalars(select(EntryRow))}
+    billed = min(bad.billed_usd, usd(MAX_REQUEST_PICODOLLARS))
+    assert found["b"] == (billed, "lost", UNSTORABLE)
+    assert [found[name][:2] for name in "ac"] == [(Decimal(1), "answered")] * 2
+    standing = StoredJournal(database).standing(["total"])
+    assert standing.spent["all", "total"] == picodollars(2 + billed)
+    assert standing.gateways["g"].journaled == 3
+    assert "stored without its lines" in caplog.text
 
 
 class TestStoredJournal(JournalConformance):
