@@ -24,11 +24,13 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from cost_model.budget import windows
+from cost_model.budget import usd, windows
 from gateway.entries import Entry
 from gateway.ledger.journal import Numbered
 
 log = logging.getLogger(__name__)
+
+UNREADABLE = "what it came to was written down and cannot be read; the gateway's log has it"
 
 
 @cache
@@ -172,7 +174,7 @@ class DeadSpool:
                 if kind == b"R" and (record := _record(rest)) is not None:
                     open[record.id] = record
                 elif kind == b"C":
-                    open.pop(json.loads(rest), None)
+                    open.pop(_cancelled(rest) or "", None)
                 elif kind == b"S" and (settled := _settled(line)) is not None:
                     told.append(settled)
                     open.pop(settled.numbered.entry.id, None)
@@ -229,12 +231,41 @@ def _line(settled: Settled) -> bytes:
     return b"S %d %d %b\n" % (number, reserved, _entries().dump_json(entry))
 
 
+def lost(record: Record, why: str) -> Entry:
+    """Of a request of which only this is known: billed what was reserved."""
+    return Entry(
+        id=record.id,
+        at=datetime.fromisoformat(record.at),
+        status="lost",
+        billed_usd=usd(record.reserved or 0),
+        estimated=True,
+        key_id=record.key_id,
+        team_id=record.team_id,
+        error=why,
+    )
+
+
 def _settled(line: bytes) -> Settled | None:
     try:
         _, number, reserved, text = line.split(b" ", 3)
-        return Settled(Numbered(int(number), _entries().validate_json(text)), int(reserved))
-    except ValueError:  # pydantic's errors are such
+        try:
+            entry = _entries().validate_json(text)
+        except ValueError:  # pydantic's errors are such
+            said = json.loads(text)
+            record = Record(said["id"], said["at"], int(reserved), said["key_id"], said["team_id"])
+            entry = lost(record, UNREADABLE)
+            log.error("a line of a spool is no entry; billed is what was reserved: %r", line)
+        return Settled(Numbered(int(number), entry), int(reserved))
+    except (ValueError, KeyError, TypeError):
         log.error("a line of a spool is torn and left out: %r", line)
+        return None
+
+
+def _cancelled(text: bytes) -> str | None:
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        log.error("a line of a spool is torn and left out: %r", text)
         return None
 
 

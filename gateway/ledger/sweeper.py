@@ -6,15 +6,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from datetime import datetime
 from pathlib import Path
 
-from cost_model.budget import picodollars, usd
-from gateway.entries import Entry
+from cost_model.budget import picodollars
 from gateway.ledger.channel import Channel
 from gateway.ledger.journal import Journal, Numbered
 from gateway.ledger.operations import Tell, settling
-from gateway.ledger.spool import DeadSpool, Record, Settled, dead_spools
+from gateway.ledger.spool import DeadSpool, Record, Settled, dead_spools, lost
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +54,15 @@ class Sweeper:
     def _to_journal(self, spool: DeadSpool) -> Sequence[Settled]:
         told, open = spool.read()
         last = told[-1].numbered.number if told else 0
-        lost = [
-            Settled(Numbered(last + 1 + i, _lost(each)), each.reserved or 0) for i, each in enumerate(open)
+        died = [
+            Settled(Numbered(last + 1 + i, lost(each, LOST)), each.reserved or 0)
+            for i, each in enumerate(open)
         ]
-        for each in lost:
+        for each in died:
             log.warning("%s died; request %s is billed what was reserved", spool.path, each.numbered.entry.id)
-        spool.append(lost)
-        self.lost += len(lost)
-        told += lost
+        spool.append(died)
+        self.lost += len(died)
+        told += died
         for start in range(0, len(told), MOST_AT_ONCE):
             some = [each.numbered for each in told[start : start + MOST_AT_ONCE]]
             self._journal.append(spool.gateway_id, some)
@@ -75,19 +74,6 @@ class Sweeper:
             generation = self._channel.generation
             while self._channel.generation == generation:  # until all is counted anew, from the journal
                 await asyncio.sleep(POLL_S)
-
-
-def _lost(record: Record) -> Entry:
-    return Entry(
-        id=record.id,
-        at=datetime.fromisoformat(record.at),
-        status="lost",
-        billed_usd=usd(record.reserved or 0),
-        estimated=True,
-        key_id=record.key_id,
-        team_id=record.team_id,
-        error=LOST,
-    )
 
 
 def _telling(settled: Settled) -> Tell:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
+from cost_model.budget import usd
 from gateway.accounts import Account, Limits
+from gateway.entries import Entry
 from gateway.errors import BudgetExceeded, LedgerUnavailable
 from gateway.ledger import writer
 from gateway.ledger.connection import Connection
@@ -238,6 +242,36 @@ def test_a_torn_line_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCapt
     assert "torn" in caplog.text
     dead.close(delete=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_cancellation_leaves_its_request_billed_and_the_file_readable(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "g")
+    spool.reserved(['["a", "2026-11-22T00:00:00+00:00", 1, null, null]'])
+    spool.cancelled("a")
+    os.ftruncate(spool._file, spool.size - 3)
+    spool.close(delete=False)
+
+    (dead,) = dead_spools(tmp_path)
+    told, left = dead.read()
+    dead.close(delete=True)
+
+    assert (told, [record.id for record in left]) == ([], ["a"])
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")
+def test_a_line_that_is_no_entry_is_billed_what_was_reserved_and_keeps_its_number(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "g")
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    bad = Entry("a", at, "answered", Decimal(1), key_id="k", upstream_id=cast(str, 12))
+    spool.settled(bad, 5)
+    spool.settled(Entry("b", at, "answered", Decimal(1)), 5)
+
+    found, _ = spool.read(0, spool.size, 10)
+    spool.close(delete=True)
+
+    assert [(each.number, each.entry.id) for each in found] == [(1, "a"), (2, "b")]
+    first = found[0].entry
+    assert (first.billed_usd, first.status, first.key_id) == (usd(5), "lost", "k")
 
 
 def test_a_gateway_id_is_used_once(tmp_path: Path) -> None:
