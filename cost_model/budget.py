@@ -14,6 +14,8 @@ from functools import lru_cache
 PICODOLLARS_PER_USD = 10**12
 MAX_PICODOLLARS = 2**63 - 1
 """What a counter of 64 bits holds: about 9.2 million USD."""
+MAX_REQUEST_PICODOLLARS = 10**17
+"""The most that one request may be reserved or billed, 100,000 USD: far above any, and counters hold many."""
 
 _EXACT = Context(prec=40)
 

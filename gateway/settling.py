@@ -92,7 +92,7 @@ class Cashier:
         finally:
             self._open -= 1
             if slip.begins_anew:
-                self._ledger.cancel(held)
+                self._ledger.cancel(held, begins_anew=True)
             elif run.given_up:
                 task = asyncio.create_task(self._settle_late(held, slip))
                 self._late.add(task)
@@ -146,8 +146,9 @@ class Slip:
         self.begins_anew = False
 
     def answer(self, route: Route, model: str, strategy: str, upstream_id: str | None) -> None:
-        """Write down whose answer it is; ``upstream_id`` is its id at the server."""
-        self.route, self.answered, self.strategy, self.upstream_id = route, model, strategy, upstream_id
+        """Write down whose answer it is; ``upstream_id`` is its id at the server, which may be no text."""
+        self.route, self.answered, self.strategy = route, model, strategy
+        self.upstream_id = None if upstream_id is None else str(upstream_id)
 
     def entry(self, held: Reservation) -> Entry:
         """What is known of the cost; where a part is unknown, what was reserved for all of it."""

@@ -105,6 +105,11 @@ def _books(numbers: Numbers) -> Iterator[str]:
             f"The database is away: {numbers.unjournaled} entries of the journal wait on disk; answers go "
             "on, changes of keys do not."
         )
+    if numbers.forgetful:
+        yield (
+            "Redis drops keys when its memory is full: budgets may be forgotten. "
+            "Set its maxmemory-policy to noeviction."
+        )
     if numbers.state == "rebuilding":
         yield "What budgets have left is being counted anew; keys with one wait meanwhile."
 

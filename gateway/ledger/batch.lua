@@ -20,6 +20,7 @@ if not counted or first > counted + 1 then return 'unknown' end
 redis.call('HSET', numbers, gateway, string.format('%.0f', math.max(counted, last)))
 
 local MINUTE_US = 60000000
+local DAY_US = 24 * 60 * MINUTE_US
 local WINDOW_TTL_S = 40 * 24 * 3600
 local now
 local function now_us()
@@ -33,6 +34,7 @@ end
 -- Of a bucket that holds a minute's worth: the time at which it is full again.
 local function full_at(rate) return tonumber(redis.call('GET', rate) or nil) or 0 end
 local function fill(rate, at)
+  at = math.min(at, now_us() + DAY_US)  -- whatever a server says that it used
   local ttl = math.max(at - now_us(), 0) / 1000 + 1000
   redis.call('SET', rate, string.format('%.0f', at), 'PX', string.format('%.0f', ttl))
 end
@@ -43,16 +45,35 @@ local function is_room(held, room)  -- held <= room, as decimal strings
   return #held == #room and held <= room
 end
 
-local function add(amount, scopes, windows)
+local MOST = '9223372036854775807'  -- picodollars, 9.2 million USD: as much as fits
+local function increase(window, scope, amount)  -- whether it fitted; else nothing was written
+  local held = redis.pcall('HINCRBY', base .. window, scope, amount)
+  if held == tonumber(amount) and window ~= 'total' then  -- the first in this window
+    redis.call('EXPIRE', base .. window, WINDOW_TTL_S)
+  end
+  return type(held) == 'number'
+end
+
+local function add(amount, scopes, windows)  -- what was spent counts in full; a full counter stays full
   for _, window in ipairs(windows) do
     for _, scope in ipairs(scopes) do
-      -- 9.2 million USD are as much as fits: a counter stays below, and its error harms nobody else
-      local held = redis.pcall('HINCRBY', base .. window, scope, amount)
-      if held == tonumber(amount) and window ~= 'total' then  -- the first in this window
-        redis.call('EXPIRE', base .. window, WINDOW_TTL_S)
-      end
+      if not increase(window, scope, amount) then redis.call('HSET', base .. window, scope, MOST) end
     end
   end
+end
+
+local function hold(amount, scopes, windows)  -- in all counters, or in none: what is given back was added
+  local done = {}
+  for _, window in ipairs(windows) do
+    for _, scope in ipairs(scopes) do
+      if not increase(window, scope, amount) then
+        for _, each in ipairs(done) do redis.call('HINCRBY', base .. each[1], each[2], '-' .. amount) end
+        return false
+      end
+      done[#done + 1] = {window, scope}
+    end
+  end
+  return true
 end
 
 local function run(by, scopes)
@@ -82,8 +103,8 @@ local function reserve(op)
     local wait_us = full[i] - now_us() - MINUTE_US
     if wait_us > 0 then return {'rate', i, wait_us} end
   end
+  if not hold(amount, scopes, windows) then return {'full'} end
   redis.call('HSET', open, id, record)
-  add(amount, scopes, windows)
   run(1, scopes)
   for i, rate in ipairs(rates) do fill(root .. ':' .. rate[1], full[i]) end
   return 1

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 log = logging.getLogger(__name__)
 
 ROOT = "gradus:ledger"
+KEEPS_ALL = "noeviction"
 TIMEOUT_S = 2.0
 SCRIPTS = ("batch", "generation")
 
@@ -27,6 +28,7 @@ class Connection:
 
     def __init__(self, redis_url: str) -> None:
         self.run_id = ""
+        self.eviction = KEEPS_ALL
         self._client = Redis.from_url(
             redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, protocol=2
         )
@@ -40,12 +42,13 @@ class Connection:
             text = Path(__file__).with_name(f"{name}.lua").read_text("utf-8")
             self._scripts[name] = (await self.call("SCRIPT", "LOAD", text)).decode()
         self.run_id = await self._info("server", "run_id")
-        policy = await self._info("memory", "maxmemory_policy")
-        if policy != "noeviction":
+        self.eviction = await self._info("memory", "maxmemory_policy")
+        if self.eviction != KEEPS_ALL:
             log.error(
                 "Redis drops keys when its memory is full (maxmemory-policy %s): budgets may be forgotten. "
-                "Set it to noeviction",
-                policy,
+                "Set it to %s",
+                self.eviction,
+                KEEPS_ALL,
             )
 
     async def disconnect(self) -> None:

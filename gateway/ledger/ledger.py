@@ -20,16 +20,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from cost_model.budget import Books, Charge, picodollars, usd
+from cost_model.budget import MAX_REQUEST_PICODOLLARS, Books, Charge, picodollars, usd
 from gateway.accounts import Account
 from gateway.entries import Entry
 from gateway.errors import CostUnknown, LedgerUnavailable
 from gateway.ledger.channel import Channel, State, unavailable
+from gateway.ledger.connection import KEEPS_ALL
 from gateway.ledger.generations import Generations, clock
 from gateway.ledger.journal import Journal
 from gateway.ledger.spool import Spool
 from gateway.ledger.sweeper import Sweeper
-from gateway.ledger.terms import Reservation, Terms, terms_of
+from gateway.ledger.terms import Reservation, Terms, plausible, terms_of
 from gateway.ledger.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -43,11 +44,18 @@ _WORST_UNKNOWN = (
     "This key has a budget, and the most that this request may cost is not known: give the model a price, or "
     "ask for one that has one."
 )
+_WORST_ABSURD = (
+    f"The most that this request may cost is above {usd(MAX_REQUEST_PICODOLLARS):,.0f} USD, which none may: "
+    "ask for less (max_tokens, n)."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What health and metrics show. ``overruns`` cost more than was reserved, ``lost`` were never settled."""
+    """What health and metrics show. ``overruns`` cost more than was reserved, ``lost`` were never settled.
+
+    ``forgetful``: Redis drops keys when its memory is full.
+    """
 
     state: State
     open: int
@@ -59,6 +67,7 @@ class Numbers:
     lost: int
     rebuilds: int
     journal_is_up: bool
+    forgetful: bool
 
 
 class Ledger:
@@ -143,6 +152,7 @@ class Ledger:
             lost=self._sweeper.lost,
             rebuilds=self._generations.rebuilds,
             journal_is_up=self._writer.is_up,
+            forgetful=self._channel.redis.eviction != KEEPS_ALL,
         )
 
     async def reserve(
@@ -158,6 +168,8 @@ class Ledger:
             raise CostUnknown(_WORST_UNKNOWN)
         at = clock()
         reserved = None if worst_usd is None else picodollars(worst_usd)
+        if reserved is not None and reserved > MAX_REQUEST_PICODOLLARS:
+            raise CostUnknown(_WORST_ABSURD)
         reservation = terms.reservation(request_id, at, reserved, tokens)
         if not terms.is_limited:
             return self._go_on(reservation)
@@ -180,11 +192,12 @@ class Ledger:
     def settle(self, reservation: Reservation, entry: Entry) -> None:
         """Bill what the request came to, in full, and release the rest; a second time changes nothing.
 
-        The entry's id, time and account are the reservation's; ``billed_usd`` is rounded up to picodollars.
-        Never waits.
+        The entry's id, time and account are the reservation's; ``billed_usd`` is rounded up to picodollars,
+        and an absurd one is billed as the most that any request may cost. Never waits.
         """
         if self._open.pop(reservation.id, None) is None:
             return
+        entry = plausible(entry)
         record, billed = reservation.record, picodollars(entry.billed_usd)
         if _says(entry) != (record.id, reservation.at, usd(billed), record.key_id, record.team_id):
             entry = replace(
@@ -207,13 +220,16 @@ class Ledger:
         self._channel.tell(reservation.terms.settling(reservation, number, billed, used), number)
         self._writer.wake()
 
-    def cancel(self, reservation: Reservation) -> None:
-        """Nothing was spent: give all of it back. Never waits; after a settlement nothing changes."""
+    def cancel(self, reservation: Reservation, *, begins_anew: bool = False) -> None:
+        """Nothing was spent: give all of it back, but the request that was counted, unless it begins anew.
+
+        Never waits; after a settlement nothing changes.
+        """
         if self._open.pop(reservation.id, None) is None:
             return
         self._leases.cancel(reservation.id)
         self._spool.cancelled(reservation.id)
-        self._channel.tell(reservation.terms.cancelling(reservation))
+        self._channel.tell(reservation.terms.cancelling(reservation, begins_anew=begins_anew))
 
     def _go_on(self, reservation: Reservation) -> Reservation:
         try:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from cost_model.budget import MAX_PICODOLLARS, resets_at, usd, windows
+from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, picodollars, resets_at, usd, windows
 from gateway.accounts import Account, Limits
 from gateway.bill import decimal_text
-from gateway.errors import BudgetExceeded, GatewayError, RateLimited
+from gateway.entries import Entry
+from gateway.errors import BudgetExceeded, GatewayError, LedgerUnavailable, RateLimited
 from gateway.ledger.operations import cancelling, reserving, settling
 from gateway.ledger.spool import Record, encode
 
+log = logging.getLogger(__name__)
+
 MINUTE_US = 60_000_000
 SLOT_WAIT_S = 1.0  # nobody knows when a running request ends
+MOST_TOKENS = 10**11  # more nobody used, or may: in microseconds of a bucket 64 bits hold them
+
+_FULL = (
+    f"What is spent and reserved together would be above {usd(MAX_PICODOLLARS):,.0f} USD, which is more than "
+    "is counted."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +68,23 @@ class Terms:
 
     def reservation(self, id: str, at: datetime, reserved: int | None, tokens: int) -> Reservation:
         record = Record(id, at.isoformat(), reserved, self.key_id, self.team_id)
-        return Reservation(record, at, windows(at), encode(record), tokens, self)
+        return Reservation(record, at, windows(at), encode(record), min(tokens, MOST_TOKENS), self)
 
     def settling(self, reservation: Reservation, number: int, billed: int, tokens: int) -> str:
         """The operation that turns what was reserved into what it came to (batch.lua)."""
         record = reservation.record
         difference = billed - (record.reserved or 0)
         rates = [
-            (name, _share(tokens, limit) - _share(reservation.tokens, limit)) for name, limit in self.tokens
+            (name, _share(min(tokens, MOST_TOKENS), limit) - _share(reservation.tokens, limit))
+            for name, limit in self.tokens
         ]
         return settling(number, record, reservation.windows, billed, difference, rates)
 
-    def cancelling(self, reservation: Reservation) -> str:
-        """The operation that gives all of it back but the request that was counted."""
+    def cancelling(self, reservation: Reservation, *, begins_anew: bool = False) -> str:
+        """The operation that gives all of it back; the request was counted, unless it begins anew."""
         rates = [(name, -_share(reservation.tokens, limit)) for name, limit in self.tokens]
+        if begins_anew:
+            rates += [(name, -_share(1, limit)) for name, limit in self.requests]
         return cancelling(reservation.record, rates)
 
     def ask(self, reservation: Reservation) -> str:
@@ -88,6 +101,8 @@ class Terms:
     def refusal(self, reservation: Reservation, answer: Sequence[bytes | int], now: datetime) -> GatewayError:
         """What Redis answered, said to the client."""
         kind = answer[0]
+        if kind == b"full":
+            return LedgerUnavailable(_FULL)
         if kind == b"budget":
             scope, window = int(answer[1]) - 1, int(answer[2]) - 1
             return self._over_budget(reservation, scope, window, int(answer[3]), now)
@@ -164,6 +179,16 @@ def terms_of(account: Account) -> Terms:
         ),
         is_limited=any(each != Limits() for each in limits),
     )
+
+
+def plausible(entry: Entry) -> Entry:
+    """A server that says it used 10**17 tokens must not fill the counters; what it did cost nobody knows."""
+    if picodollars(entry.billed_usd) <= MAX_REQUEST_PICODOLLARS:
+        return entry
+    most = usd(MAX_REQUEST_PICODOLLARS)
+    log.error("request %s is said to have cost %s USD; billed are %s USD", entry.id, entry.billed_usd, most)
+    lines = tuple([replace(line, cost_usd=None) for line in entry.lines])
+    return replace(entry, billed_usd=most, lines=lines, estimated=True)
 
 
 def _cap(limits: Limits, field: str) -> int | None:

@@ -174,6 +174,18 @@ def test_tokens_a_minute_are_the_most_there_may_be_until_it_is_known_how_many_th
     asyncio.run(ask())
 
 
+def test_a_request_that_begins_anew_counts_once(opened: Open) -> None:
+    who = account(Limits(requests_per_minute=1))
+
+    async def ask() -> None:
+        async with opened() as ledger:
+            ledger.cancel(await ledger.reserve("a", who, None, 0), begins_anew=True)
+            ledger.cancel(await ledger.reserve("a", who, None, 0))
+            assert isinstance(await refused(ledger, who), RateLimited)
+
+    asyncio.run(ask())
+
+
 def test_requests_at_once_are_as_many_as_the_limit_says(opened: Open) -> None:
     who = account(team=Limits(max_concurrent_requests=2))
 
