@@ -23,11 +23,12 @@ from gateway.replies import Done
 from gateway.telemetry.metrics import record_lost
 from router.config.telemetry import Recording
 from router.guides import action_name
-from router.types import Alternative, Evidence
+from router.types import Alternative, Evidence, Plan
 
 log = logging.getLogger(__name__)
 
 _FIRST_LINE_BYTES: Final = 1_000_000
+_ONE_ANSWER: Final = ("direct", "escalation")
 
 
 class Records:
@@ -155,14 +156,23 @@ def record(done: Done) -> dict[str, Any]:
         "messages": done.planned.query.messages,
         "segment": done.planned.policy,
         "actions": {_name(chosen): action},
-        "p_right": plan.p_right,
+        "p_right": None if _is_unseen(plan) else plan.p_right,
         "familiarity": plan.familiarity,
     }
+    # Searches may read their prompt several times; a direct answer does once.
+    if read := max((line.prompt_tokens for line in lines if line.purpose in _ONE_ANSWER), default=0):
+        row["prompt_tokens"] = read
     evidence = None if done.decision is None else done.decision.evidence
     if evidence is not None:
         probe = [line.cost_usd for line in done.lines if _is_probe(line)]
         row["probe"] = {"samples": _samples(evidence), "cost_usd": decimal_text(add_usd(*probe))}
     return row
+
+
+def _is_unseen(plan: Plan) -> bool:
+    """What was predicted of a prompt like none that was fitted on is worth nothing: it was not decided by."""
+    branches = [branch for stage in plan.stages for branch in stage.branches]
+    return all(branch.chosen.accuracy_source != "predicted" for branch in branches)
 
 
 def _name(chosen: Alternative) -> str:

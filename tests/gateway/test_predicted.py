@@ -24,6 +24,7 @@ from tests.router.tables import table
 EASY = "add two apples two add apples number 7"
 # Decided query by query: such a policy is never one action for every prompt.
 ROUTES = {"GRADUS__POLICIES__DEFAULT__MIN_ACCURACY": "0.75"}
+UNSEEN = "¿Qué hora es? $$$ \\begin{theorem} ∀x∃y ... SELECT * FROM users;" * 5
 HARD = "prove integral converges prove integral prove number 8"
 
 
@@ -69,7 +70,7 @@ def test_a_prompt_unlike_all_others_goes_by_the_table_of_bins(
     url = start(
         configure(GRADUS__PREDICTOR=str(predictor), **ROUTES, GRADUS__POLICIES__DEFAULT__UNSEEN_BELOW="0.02")
     )
-    plan = _plan(url, "¿Qué hora es? $$$ \\begin{theorem} ∀x∃y ... SELECT * FROM users;" * 5)
+    plan = _plan(url, UNSEEN)
 
     assert plan["familiarity"] <= 0.02
     assert [branch["difficulty_bin"] for branch in plan["stages"][-1]["branches"]] == [
@@ -78,6 +79,28 @@ def test_a_prompt_unlike_all_others_goes_by_the_table_of_bins(
         "hard",
         "very_hard",
     ]
+
+
+def test_what_was_predicted_of_an_unseen_prompt_is_not_recorded(
+    predictor: Path,
+    configure: Configure,
+    start: Start,
+    worker: ScriptedWorker,
+    redis_url: str,
+    tmp_path: Path,
+) -> None:
+    records = tmp_path / "records.jsonl"
+    kept = {"GRADUS_REDIS_URL": redis_url, "GRADUS__RECORDS": str(records)}
+    unseen = {"GRADUS__POLICIES__DEFAULT__UNSEEN": "small", "GRADUS__POLICIES__DEFAULT__UNSEEN_BELOW": "0.02"}
+    url = start(configure(GRADUS__PREDICTOR=str(predictor), **ROUTES, **kept, **unseen))
+    worker.script = easy
+    for text in (EASY, UNSEEN):
+        httpx.post(f"{url}/v1/chat/completions", json=_chat(text)).raise_for_status()
+
+    known, strange = [json.loads(line) for line in records.read_text("utf-8").splitlines()]
+    assert known["p_right"] > 0.6
+    assert strange["p_right"] is None
+    assert strange["familiarity"] <= 0.02
 
 
 def test_a_predictor_of_other_models_keeps_the_gateway_from_starting(
