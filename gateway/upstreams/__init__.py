@@ -19,7 +19,7 @@ from gateway.errors import DeadlineExceeded, GatewayError
 from gateway.telemetry.metrics import retried
 from gateway.upstreams.configured import UpstreamModel
 from gateway.upstreams.counted import calling, deployment_name
-from gateway.upstreams.deployments import Place
+from gateway.upstreams.deployments import Place, Pool
 from gateway.upstreams.litellm_models import LiteLLMModels
 from gateway.upstreams.openai_server import OpenAIServers
 from gateway.upstreams.port import Call, Refusal, Said, Unreachable, UpstreamEngine
@@ -152,11 +152,12 @@ class Upstreams:
         """The model, else its fallbacks; where all of them fail, the error is what became of the model."""
         failed: GatewayError | None = None
         names = (question.model, *self._models[question.model].config.fallbacks)
+        last_resort = self._last_resort(names, question)
         for name in names:
             model = self._models[name]
             try:
                 model.check(question.endpoint, question.body)
-                return await self._ask_model(model, question, use, has_fallbacks=len(names) > 1)
+                return await self._ask_model(model, question, use, whatever=name == last_resort)
             except _Exhausted as exhausted:
                 failed = failed or exhausted.error
                 question.calls.why_others = f"{question.model} did not answer: {failed}"
@@ -168,17 +169,25 @@ class Upstreams:
         assert failed is not None
         raise failed
 
+    def _last_resort(self, names: Sequence[str], question: Question) -> str | None:
+        """Where all of these are left alone, the one that will be free first: somebody has to be asked."""
+        able = [name for name in names if _takes(self._models[name], question)]
+        if any(self._models[name].pool.wait_s() <= 0 for name in able):
+            return None
+        return min(able, key=lambda name: self._models[name].pool.rests_until_s(), default=None)
+
     async def _ask_model(
-        self, model: UpstreamModel, question: Question, use: _Use, *, has_fallbacks: bool
+        self, model: UpstreamModel, question: Question, use: _Use, *, whatever: bool
     ) -> Said | None:
         """Each deployment once, then again those that may do better, as often as its retries allow."""
         pool, calls = model.pool, question.calls
         retries = model.config.max_retries and max(model.config.max_retries, len(pool.places) - 1)
         tried: set[Place] = set()  # in this round
         useless: set[Place] = set()
+        blamed: set[Place] = set()  # a request counts once against a deployment, however often it is repeated
         error: GatewayError | None = None
         for retry in range(retries + 1):
-            place = pool.choose(tried, whatever=retry == 0 and not has_fallbacks)
+            place = pool.choose(tried, whatever=whatever and retry == 0)
             if place is None:
                 break
             if retry:
@@ -187,7 +196,7 @@ class Upstreams:
             calls.made.append(reading)
             try:
                 with pool.use(place), calling(model.name, place.deployed):
-                    return await self._call(model, place, question, reading, use)
+                    return await self._call(model, place, question, reading, use, blamed)
             except (Refusal, Unreachable) as failure:
                 error = named(model.name, place.deployed, failure, model.key_of(place))
                 error.__cause__ = failure
@@ -208,9 +217,15 @@ class Upstreams:
         raise _Exhausted(error or _unasked(model))
 
     async def _call(
-        self, model: UpstreamModel, place: Place, question: Question, reading: Reading, use: _Use
+        self,
+        model: UpstreamModel,
+        place: Place,
+        question: Question,
+        reading: Reading,
+        use: _Use,
+        blamed: set[Place],
     ) -> Said | None:
-        """Ask one deployment, once, and remember how it did."""
+        """Ask one deployment, once, and remember how it did: a failure, unless it is ``blamed`` already."""
         loop, total_s, pool = asyncio.get_running_loop(), model.config.timeouts.total_s, model.pool
         began_s = loop.time()
         engine = self._engines[model.config.engine]
@@ -221,7 +236,7 @@ class Upstreams:
         except TimeoutError as error:
             raise too_late(model.name) from error
         except Unreachable as failure:
-            pool.failed(place)
+            _blame(pool, place, blamed)
             if failure.unsent:
                 reading.refuse()
             raise
@@ -232,7 +247,7 @@ class Upstreams:
             elif refusal.retry_after_s:
                 pool.rest(place, refusal.retry_after_s)
             else:
-                pool.failed(place)
+                _blame(pool, place, blamed)
             raise
         finally:
             reading.seconds = loop.time() - began_s
@@ -241,6 +256,20 @@ class Upstreams:
         if not reading.reported:
             await model.count.load()
         return said
+
+
+def _takes(model: UpstreamModel, question: Question) -> bool:
+    try:
+        model.check(question.endpoint, question.body)
+    except GatewayError:
+        return False
+    return True
+
+
+def _blame(pool: Pool, place: Place, blamed: set[Place]) -> None:
+    if place not in blamed:
+        blamed.add(place)
+        pool.failed(place)
 
 
 def _unasked(model: UpstreamModel) -> GatewayError:

@@ -104,6 +104,10 @@ class Pool:
     def rests(self, place: Place) -> bool:
         return _rests_until_s(place) > self._clock()
 
+    def rests_until_s(self) -> float:
+        """When the first of those that are not full is no longer left alone, by the pool's clock."""
+        return min((_rests_until_s(place) for place in self.places if not place.is_full), default=inf)
+
     def wait_s(self, tried: Collection[Place] = ()) -> float:
         """Until one that was not ``tried`` may be asked; infinity where no time says when."""
         now_s = self._clock()

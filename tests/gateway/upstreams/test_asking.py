@@ -243,22 +243,6 @@ def test_no_more_are_asked_at_once_than_a_deployment_takes() -> None:
     asyncio.run(run())
 
 
-def test_what_is_left_alone_is_not_asked_where_a_fallback_can_be() -> None:
-    async def run() -> None:
-        time = Time()
-        async with serving(refuses(500)) as bad, serving(says(ANSWER), refuses(503)) as other:
-            models = config(big={"base_url": bad.url, "fallbacks": ["o"]}, o={"base_url": other.url})
-            async with asking(models, time) as upstreams:
-                await upstreams.complete(question())
-                assert len(bad.bodies) == 3
-                error = await fails(upstreams, question())
-        assert len(bad.bodies) == 3
-        assert (error.code, error.retry_after_s) == ("upstream_failed", 10.0)
-        assert "'big' is left alone" in str(error)
-
-    asyncio.run(run())
-
-
 def test_a_redirect_is_not_followed() -> None:
     async def run() -> None:
         async with serving(says(ANSWER)) as other:
