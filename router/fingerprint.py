@@ -30,9 +30,7 @@ def fingerprint_of(config: Config) -> str:
     said = config.model_dump(mode="json", by_alias=True, exclude=_NEUTRAL)
     files = {name: _stamps(getattr(config, name)) for name in _ARTIFACTS}
     paths = {
-        name: _stamps(getattr(each, "path", None))
-        for section in (config.models, config.verifiers)
-        for name, each in section.items()
+        name: _paths(each) for section in (config.models, config.verifiers) for name, each in section.items()
     }
     return _hash([_release(), said, files, paths])
 
@@ -43,7 +41,7 @@ def identity_of(*sections: BaseModel) -> str:
     Of an ensemble it takes the members' sections too.
     """
     said = [section.model_dump(mode="json", exclude={"price", "latency"}) for section in sections]
-    return _hash([_release(), said, [_stamps(getattr(section, "path", None)) for section in sections]])
+    return _hash([_release(), said, [_paths(section) for section in sections]])
 
 
 def _hash(value: Any) -> str:
@@ -55,6 +53,13 @@ def _release() -> str:
         return version("gradus")
     except PackageNotFoundError:  # a source tree that is not installed
         return "0"
+
+
+def _paths(section: BaseModel) -> list[list[tuple[str, str]]]:
+    """What a model or verifier reads: weights, the tokenizer of a server's prompts, its measured quality."""
+    quality = getattr(section, "quality", None)
+    named = (getattr(section, "path", None), getattr(section, "tokenizer", None))
+    return [_stamps(each) for each in (*named, getattr(quality, "file", None))]
 
 
 def _stamps(reference: str | None) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config import Config, OpenAIModel, TransformersModel, load_config
+from router.config import Config, JudgeVerifier, OpenAIModel, TransformersModel, load_config
 from router.fingerprint import fingerprint_of, identity_of
 
 
@@ -62,6 +62,24 @@ def test_an_artefact_that_was_fitted_anew_is_another_fingerprint(tmp_path: Path)
         table.write_text(content)
         found.add(fingerprint_of(config))
     assert len(found) == 3
+
+
+def test_another_tokenizer_or_measured_quality_is_another_fingerprint(tmp_path: Path) -> None:
+    known = {"base_url": "http://a", "upstream_model": "m", "tokenizer": str(tmp_path)}
+    model = OpenAIModel.model_validate({"engine": "openai", **known})
+    quality = {"file": str(tmp_path / "quality.json"), "min_auc": 0.6}
+    judge = JudgeVerifier.model_validate(
+        {"kind": "judge", "litellm_model": "m", "context_tokens": 900, "quality": quality}
+    )
+    plain = _config()
+    server = plain.model_copy(update={"models": {**plain.models, "server": model}})
+    judged = plain.model_copy(update={"verifiers": {**plain.verifiers, "judge": judge}})
+    found = {fingerprint_of(server), fingerprint_of(judged)}
+    (tmp_path / "tokenizer.json").write_text("{}")
+    found.add(fingerprint_of(server))
+    (tmp_path / "quality.json").write_text("{}")
+    found.add(fingerprint_of(judged))
+    assert len(found) == 4
 
 
 def test_a_model_is_what_it_says_and_not_what_it_costs(tmp_path: Path) -> None:
