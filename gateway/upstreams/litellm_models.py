@@ -102,6 +102,8 @@ class LiteLLMModels:
                 data = chunk.model_dump(exclude_none=True, mode="json")
                 if call.endpoint == "completions":
                     data["choices"] = [{"text": "", **each} for each in data["choices"] if len(each) > 1]
+                if data.get("usage") and not any(map(_says_something, data["choices"])):
+                    data["choices"] = []  # as OpenAI sends usage: litellm adds an empty choice
                 yield [Said(b"data: " + to_json(data) + b"\n\n", data)]
         except Exception as error:
             raise _failure(error) from error
@@ -134,6 +136,10 @@ class LiteLLMModels:
             )
         except Exception as error:
             raise _failure(error) from error
+
+
+def _says_something(choice: Mapping[str, Any]) -> bool:
+    return any(value for name, value in choice.items() if name != "index")
 
 
 def _litellm() -> Any:

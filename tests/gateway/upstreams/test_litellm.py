@@ -97,6 +97,26 @@ def test_a_stream_of_completions_has_usage_in_a_chunk_of_its_own() -> None:
     asyncio.run(run())
 
 
+def test_a_stream_of_a_chat_has_usage_in_a_chunk_of_its_own() -> None:
+    known = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "theirs"}
+    chunks = (
+        {**known, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "a"}}]},
+        {**known, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {**known, "choices": [], "usage": USAGE},
+    )
+
+    async def run() -> None:
+        async with (
+            serving(streams(*map(event, chunks), DONE)) as server,
+            asking(config(big=lite(server.url)), K="k") as upstreams,
+        ):
+            heard = Heard()
+            await upstreams.stream(of("chat", messages=[{"role": "user", "content": "hi"}]), heard)
+        assert [bool(each.data["choices"]) for each in heard.said if each.data.get("usage")] == [False]
+
+    asyncio.run(run())
+
+
 def test_its_deployments_are_balanced_and_replaced_here() -> None:
     async def run() -> None:
         time = Time()
