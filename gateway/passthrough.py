@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from gateway.bill import Bill
 from gateway.caller import Caller
 from gateway.dispatch import LastWords
 from gateway.errors import BadRequest, GatewayError, ModelNotFound
 from gateway.planning import ASSUMED_TOKENS, DEFAULT_POLICY, GRADUS
+from gateway.schemas import json_object
 from gateway.settling import Cashier
 from gateway.streams import RawFeed
 from gateway.upstreams import Calls, Question, Upstreams
@@ -64,12 +65,7 @@ class Direct:
 
 def read(raw: bytes, endpoint: Endpoint) -> Direct:
     """Raises :class:`gateway.errors.BadRequest`. What is not checked here is for the server to check."""
-    try:
-        body = from_json(raw, allow_inf_nan=False)
-    except ValueError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
-    if not isinstance(body, dict):
-        raise BadRequest("The body should be a JSON object with a model.", code="invalid_type")
+    body = json_object(raw, "a JSON object with a model")
     if "model" not in body:
         raise BadRequest(
             "Missing required parameter: 'model'.", code="missing_required_parameter", param="model"

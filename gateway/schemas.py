@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+import math
+import re
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, from_json
@@ -113,7 +115,23 @@ def json_object(raw: bytes, wanted: str) -> dict[str, Any]:
         raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
     if not isinstance(body, dict):
         raise BadRequest(f"The body should be {wanted}, not {_json_type(body)}.", code="invalid_type")
+    if _MAY_OVERFLOW.search(raw) and not _is_finite(body):
+        raise BadRequest(
+            "The body has a number that no 64-bit float holds (1e999): it should be less than 1.8e308.",
+            code="invalid_json",
+        )
     return body
+
+
+_MAY_OVERFLOW: Final = re.compile(rb"[0-9.][eE]\+?[0-9]|[0-9]{300}")
+"""Only such numbers are read as infinite: most bodies need no second look."""
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_is_finite, within))
 
 
 def checked(schema: type[S], values: object) -> S:

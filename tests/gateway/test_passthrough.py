@@ -209,6 +209,12 @@ def test_what_cannot_be_passed_on_is_refused_by_name(
     assert said in answer.json()["error"]["message"]
 
 
+def test_a_number_that_is_read_as_infinite_is_not_passed_on(url: str, upstream: Upstream) -> None:
+    raw = '{"model": "embedder", "input": "x", "y": 1e999}'
+    said = httpx.post(f"{url}/v1/embeddings", content=raw, headers={"content-type": "application/json"})
+    assert (said.status_code, said.json()["error"]["code"], upstream.bodies) == (400, "invalid_json", [])
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_servers_error_is_an_error_here(client: openai.OpenAI, upstream: Upstream, stream: bool) -> None:
     upstream.status = 500
