@@ -102,6 +102,18 @@ class JobFailed(GatewayError):
     code = "worker_error"
 
 
+class NotCached(GatewayError):
+    """``Cache-Control: only-if-cached``, and the cache does not have it."""
+
+    code = "not_cached"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The cache does not have the answer, and the request wants it from nowhere else "
+            "(Cache-Control: only-if-cached)."
+        )
+
+
 class KeyMissing(GatewayError):
     code = "api_key_missing"
 

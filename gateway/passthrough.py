@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from gateway.bill import Bill
 from gateway.caller import Caller
 from gateway.dispatch import LastWords
-from gateway.errors import BadRequest, GatewayError, ModelNotFound
+from gateway.errors import BadRequest, GatewayError, ModelNotFound, NotCached
 from gateway.planning import ASSUMED_TOKENS, DEFAULT_POLICY, GRADUS
 from gateway.schemas import json_object
 from gateway.settling import Cashier
@@ -149,6 +149,8 @@ class Passthrough:
         Raises :class:`GatewayError`; its ``account`` says what was spent.
         """
         self.check(asked)
+        if caller.control.only:
+            raise NotCached  # nothing of these endpoints is kept
         errand = Errand(asked, caller, Bill(self._market), self.worst_case_usd(asked), time.perf_counter())
         calls = Calls(once=caller.account.caps_money)
         deadline_s = self._market.config.policies[DEFAULT_POLICY].deadline_s

@@ -28,7 +28,7 @@ from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, unpack
 from gateway.cache.flights import MOST_LEADERS, Flight, Flights
 from gateway.cache.shelf import ALONE, Board, RedisAway, Shelf
 from gateway.cache.tickets import Ticket, Tickets
-from gateway.errors import DeadlineExceeded, GatewayError, QueueUnavailable
+from gateway.errors import DeadlineExceeded, NotCached, QueueUnavailable
 from gateway.replies import Reply
 from gateway.telemetry.metrics import stage
 from router.config import Config
@@ -127,14 +127,14 @@ class AnswerCache:
             raise QueueUnavailable(f"Redis cannot be reached, so nothing was forgotten: {error}.") from error
 
     async def _enter(self, ticket: Ticket, deadline_s: float) -> Visit:
+        if ticket.control.only:
+            return await self._only(ticket)
         if not ticket.key:
             return Visit("bypass")
         try:
             if not ticket.control.reads:  # a new answer is wanted, and kept
                 board = await self._shelf.board(ticket.key, ticket.spaces)
                 return Visit("miss", generations=board.generations)
-            if ticket.control.only:
-                return self._only(ticket, await self._shelf.board(ticket.key, ticket.spaces))
             async with asyncio.timeout_at(deadline_s):
                 return await self._board(ticket)
         except RedisAway:
@@ -144,14 +144,13 @@ class AnswerCache:
                 "The deadline came while the request waited for an equal one to be answered."
             ) from None
 
-    def _only(self, ticket: Ticket, board: Board) -> Visit:
-        visit = self._found(ticket, board)
+    async def _only(self, ticket: Ticket) -> Visit:
+        visit = None
+        if ticket.key and ticket.control.reads:
+            with suppress(RedisAway):
+                visit = self._found(ticket, await self._shelf.board(ticket.key, ticket.spaces))
         if visit is None:
-            raise GatewayError(
-                "The cache does not have the answer, and the request wants it from nowhere else "
-                "(Cache-Control: only-if-cached).",
-                code="not_cached",
-            )
+            raise NotCached
         return visit
 
     async def _board(self, ticket: Ticket) -> Visit:

@@ -19,12 +19,11 @@ class Control:
 def control_of(header: str | None) -> Control:
     """What is not understood is left out, as the RFC wants it."""
     said = dict(_directives(header or ""))
+    only = "only-if-cached" in said
     if "no-store" in said:
-        return Control(reads=False, keeps=False)
+        return Control(reads=False, keeps=False, only=only)
     max_age_s = _seconds(said["max-age"]) if "max-age" in said else None
-    return Control(
-        reads="no-cache" not in said and max_age_s != 0, max_age_s=max_age_s, only="only-if-cached" in said
-    )
+    return Control(reads="no-cache" not in said and max_age_s != 0, max_age_s=max_age_s, only=only)
 
 
 def _directives(header: str) -> list[tuple[str, str]]:

@@ -209,6 +209,12 @@ def test_what_cannot_be_passed_on_is_refused_by_name(
     assert said in answer.json()["error"]["message"]
 
 
+def test_what_is_wanted_from_the_cache_alone_is_not_bought(url: str, upstream: Upstream) -> None:
+    asked = {"model": "embedder", "input": "x"}
+    said = httpx.post(f"{url}/v1/embeddings", json=asked, headers={"cache-control": "only-if-cached"})
+    assert (said.status_code, said.json()["error"]["code"], upstream.bodies) == (504, "not_cached", [])
+
+
 def test_a_number_that_is_read_as_infinite_is_not_passed_on(url: str, upstream: Upstream) -> None:
     raw = '{"model": "embedder", "input": "x", "y": 1e999}'
     said = httpx.post(f"{url}/v1/embeddings", content=raw, headers={"content-type": "application/json"})

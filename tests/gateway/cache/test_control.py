@@ -18,6 +18,7 @@ from gateway.cache.control import Control, control_of
         ("max-age=soon", Control(reads=False, max_age_s=0)),
         ("only-if-cached", Control(only=True)),
         ("no-cache,no-store", Control(reads=False, keeps=False)),
+        ("no-store, only-if-cached", Control(reads=False, keeps=False, only=True)),
         ("stale-if-error=3", Control()),
     ],
 )
