@@ -19,7 +19,7 @@ _LIMITS: Final[Mapping[Endpoint, tuple[str, ...]]] = {
     "embeddings": (),
     "responses": ("max_output_tokens",),
 }
-"""What a request limits its answer by; the first is set where it does not."""
+"""What a request limits its answer by; where it does not, the first is set, or a chat's ``limit_field``."""
 
 
 class UpstreamModel:
@@ -75,7 +75,8 @@ class UpstreamModel:
         """What to send to a deployment."""
         limits, deployed = _LIMITS[endpoint], place.deployed
         if limits and self.config.max_tokens is not None and not any(body.get(each) for each in limits):
-            body = {**body, limits[0]: self.config.max_tokens}  # the worst case that was priced rests on it
+            field = self.config.limit_field if endpoint == "chat" else limits[0]
+            body = {**body, field: self.config.max_tokens}  # the worst case that was priced rests on it
         return Call(
             endpoint,
             deployed.model,

@@ -111,6 +111,7 @@ class _Upstream(Section):
     api_key_env: Name | None = None
     context_tokens: Count | None = None
     max_tokens: Count | None = None
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     parameters: Count | None = None
     endpoints: tuple[Endpoint, ...] = Field(default=("chat",), min_length=1)
     fallbacks: tuple[Name, ...] = ()
