@@ -104,6 +104,12 @@ class Bill:
             "completion_tokens_details": {**(reported.get("completion_tokens_details") or {}), **written},
         }
 
+    def _notices(self) -> list[str]:
+        """What there is to say of the cost."""
+        fees = f"{', '.join(self._fees)}: priced apart, so the cost is unknown."
+        said = {UNCOUNTED: self._uncounted, fees: bool(self._fees), CUT: self._cut}
+        return [notice for notice, holds in said.items() if holds]
+
     def account(self) -> dict[str, Any]:
         """The part of the ``gradus`` object that says what was spent (docs/api.md)."""
         lines = self.lines
@@ -130,14 +136,13 @@ class Bill:
                 }
                 for line in lines
             ],
-            **({"notice": CUT} if self._cut else {}),
-            **({"notice": UNCOUNTED} if self._uncounted else {}),
-            **(
-                {"notice": f"{', '.join(self._fees)}: priced apart, so the cost is unknown."}
-                if self._fees
-                else {}
-            ),
+            **({"notice": joined(notices)} if (notices := self._notices()) else {}),
         }
+
+
+def joined(notices: Iterable[str | None]) -> str:
+    """The notices of a reply as one text, each of them once."""
+    return "; ".join(dict.fromkeys(notice.removesuffix(".") for notice in notices if notice))
 
 
 def decimal_text(amount: Decimal | None) -> str | None:

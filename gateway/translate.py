@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from gateway.bill import joined
 from gateway.errors import BadRequest
 from gateway.schemas import ChatRequest
 from gateway.structured import forces_tools, structured_task, told
@@ -180,7 +181,7 @@ def gradus_object(
         "confidence": None if confidence is None else _short(confidence),
         **account,
         "latency_s": {stage: _short(seconds) for stage, seconds in latency_s.items()},
-        **({"notice": notice} if notice else {}),
+        **({"notice": said} if (said := joined((notice, account.get("notice")))) else {}),
     }
 
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from cost_model.usage import Purpose, Usage
 from gateway.bill import PURPOSES, Bill, decimal_text
+from gateway.translate import gradus_object
 from gateway.upstreams import Reading
 from router.config import load_config
 from router.market import Market, open_market
+from router.types import Alternative, StrategySpec
 from tests.gateway.conftest import CONFIG
 
 PURPOSE = st.sampled_from(["probe", "candidate", "direct", "escalation"])
@@ -76,6 +78,32 @@ def test_a_call_that_nobody_counted_makes_the_whole_cost_unknown_and_no_line_of_
     unknown = [(line["purpose"], line["model"]) for line in account["lines"] if line["cost_usd"] is None]
     assert account["cost_usd"] is None
     assert unknown == [("escalation", "remote")]
+
+
+def test_every_reason_why_a_cost_is_unknown_is_said_beside_other_notices(market: Market) -> None:
+    bill = Bill(market)
+    paid, broken = Reading("remote", {"prompt": "what?"}, len), Reading("remote", {"prompt": "what?"}, len)
+    for call in (paid, broken):
+        call.send()
+    paid.see({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+    bill.add_call("direct", paid, ("service_tier",))
+    bill.add_call("direct", broken)
+    direct = Alternative("large", "remote", StrategySpec("direct"), 0.5, "assumed", None, None)
+
+    said = gradus_object(
+        policy=None,
+        chosen=direct,
+        decision=None,
+        predicted=None,
+        samples=1,
+        confidence=None,
+        account=bill.account(),
+        latency_s={},
+        notice="a fallback answered",
+    )["notice"]
+    assert said.startswith("a fallback answered; ")
+    assert "never said what that consumed" in said
+    assert "service_tier: priced apart" in said
 
 
 def test_what_was_cached_and_what_was_thought_are_details_beside_a_server_s_own(market: Market) -> None:
