@@ -87,7 +87,7 @@ TABLE: dict[str, Row] = {
     "wire_invalid": SERVER,  # gateway and workers are of different versions
     # Large models
     "api_key_missing": SERVER,
-    "upstream_rejected": Row(502, "server_error"),
+    "upstream_rejected": _INVALID,  # a refusal under the server's status, without a code
     "upstream_failed": Row(502, "server_error", retry=True),
     # Ours
     "config_invalid": SERVER,

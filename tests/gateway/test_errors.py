@@ -32,7 +32,7 @@ def test_every_code_of_the_project_has_a_row(root: type[Exception]) -> None:
 def test_the_documentation_has_every_code_that_a_client_may_see() -> None:
     unseen = {"refused", "cancelled", "http_error", "config_invalid", "artifact_invalid", "router_error"}
     unseen |= {"database_error", "database_invalid", "invoice_invalid"}
-    unseen |= {"upstream_rejected", "outcomes_invalid", "cannot_tune", "embedder_invalid"}
+    unseen |= {"outcomes_invalid", "cannot_tune", "embedder_invalid"}
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 
     assert [code for code in TABLE if code not in unseen and f"`{code}`" not in text] == []
@@ -50,6 +50,16 @@ def test_a_servers_own_code_and_status_reach_the_client() -> None:
             "code": "content_filter",
         }
     }
+
+
+def test_a_refusal_without_a_code_is_the_requests_fault_all_the_same() -> None:
+    answer = to_http(UpstreamRejected("no", status=422))
+
+    assert answer.status == 422
+    assert (answer.body["error"]["type"], answer.body["error"]["code"]) == (
+        "invalid_request_error",
+        "upstream_rejected",
+    )
 
 
 def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
