@@ -18,7 +18,7 @@ from gateway.api.stored import ask_store, database_of
 from gateway.auth import account_of
 from gateway.errors import BadRequest, GatewayError
 from gateway.schemas import checked, json_object
-from gateway.store.feedback import Feedback, asked_by, give
+from gateway.store.feedback import Feedback, give, request_of
 from gateway.telemetry.metrics import judged
 
 router = APIRouter(tags=["gradus"])
@@ -38,7 +38,7 @@ class FeedbackRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    id: str = Field(pattern=r"^[!-~]{1,128}$", description="The completion's id")
+    id: str = Field(pattern=r"^[!-~]{1,128}$", description="The completion's id, or its x-request-id")
     right: bool | None = None
     score: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
     comment: str | None = Field(None, max_length=2000, pattern=r"^[^\x00]*$")
@@ -71,27 +71,30 @@ async def feedback(request: Request) -> Response:
     key_id = None if account.key is None else account.key.id
     known = state.predictions.of(said.id)
     database = database_of(request)
-    there, whose = (True, known.key_id) if known else await ask_store(asked_by, database, said.id)
-    if not there or whose != key_id:
+    if known is not None and known.key_id == key_id:
+        request_id: str | None = said.id
+    else:
+        request_id = await ask_store(request_of, database, said.id, key_id)
+    if request_id is None:
         raise GatewayError(
             f"There is no answer '{said.id}' of this key; an id is known some seconds after its answer.",
             code="answer_not_found",
             param="id",
         )
     now = datetime.now(UTC)
-    await ask_store(give, database, Feedback(said.id, now, key_id, said.value, said.comment))
+    await ask_store(give, database, Feedback(request_id, now, key_id, said.value, said.comment))
     judged(said.value)
-    _watch(state, said)
-    body = {"object": "gradus.feedback", "id": said.id, "score": said.value}
+    _watch(state, request_id, said.value)
+    body = {"object": "gradus.feedback", "id": request_id, "score": said.value}
     return Response(to_json(body), media_type="application/json")
 
 
-def _watch(state: GatewayState, said: FeedbackRequest) -> None:
+def _watch(state: GatewayState, request_id: str, score: float) -> None:
     """Whether predictions hold: once an answer, since betting twice on one outcome would prove nothing."""
-    known = state.predictions.of(said.id)
+    known = state.predictions.of(request_id)
     if state.drift is not None and known is not None and known.p_right is not None:
-        state.drift.feedback(known.p_right, said.value)
-        state.predictions.told(said.id)
+        state.drift.feedback(known.p_right, score)
+        state.predictions.told(request_id)
 
 
 def _read(raw: bytes) -> FeedbackRequest:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from gateway.store.database import REPORT_PATIENCE_S, Database
@@ -24,11 +24,18 @@ class Feedback:
     comment: str | None = None
 
 
-def asked_by(database: Database, request_id: str) -> tuple[bool, str | None]:
-    """Whether the journal has this request, and whose it was. Raises :class:`DatabaseUnavailable`."""
+def request_of(database: Database, answer_id: str, key_id: str | None) -> str | None:
+    """The request of this key that an answer's id belongs to, ours or its server's; ``None``: none is known.
+
+    A stream that goes through byte by byte shows the server's. Raises :class:`DatabaseUnavailable`.
+    """
+    wanted = (
+        select(EntryRow.id)
+        .where(or_(EntryRow.id == answer_id, EntryRow.upstream_id == answer_id), EntryRow.key_id == key_id)
+        .order_by(EntryRow.id != answer_id, EntryRow.at.desc())
+    )
     with database.read() as session:
-        found = session.execute(select(EntryRow.key_id).where(EntryRow.id == request_id)).first()
-    return found is not None, found.key_id if found is not None else None
+        return session.scalars(wanted.limit(1)).first()
 
 
 def give(database: Database, feedback: Feedback) -> None:

@@ -88,6 +88,23 @@ def test_another_gateway_knows_the_answer_once_it_is_in_the_journal(
     assert stored(database_url) == {answer: 1.0}
 
 
+def test_an_answer_is_known_by_the_id_that_its_stream_showed(keyed: str, database_url: str) -> None:
+    mine, theirs = make_key(database_url, "mine"), make_key(database_url, "theirs")
+    until(lambda: httpx.get(f"{keyed}/v1/models", headers={"authorization": f"Bearer {theirs}"}).is_success)
+    answer = httpx.post(
+        f"{keyed}/v1/chat/completions",
+        json={"model": "remote", "messages": MESSAGES, "stream": True},
+        headers={"authorization": f"Bearer {mine}"},
+    )
+    shown = json.loads(answer.text.removeprefix("data: ").splitlines()[0])["id"]
+    ours = answer.headers["x-request-id"]
+    assert shown != ours
+
+    until(lambda: say(keyed, mine, id=shown, right=True).status_code == 200)
+    assert say(keyed, theirs, id=shown, right=False).status_code == 404
+    assert stored(database_url) == {ours: 1.0}
+
+
 @pytest.mark.parametrize(
     ("said", "param"),
     [
