@@ -20,7 +20,7 @@ from router.wish import Wish
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options", "gradus"})
 # Fields that Query.sampling holds.
 _SAMPLING = frozenset({"max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed"})
-# Fields that say who asks or how to file it, and change no answer.
+# Fields that say who asks or how to file it, and change no answer (but see Asked.not_honoured).
 _NEUTRAL = frozenset(
     {
         "user",
@@ -49,6 +49,8 @@ _NEEDS: Mapping[str, Callable[[Any], bool]] = {
     "prediction": bool,
     "web_search_options": lambda value: value is not None,
 }
+# Neutral fields, and the values with which they ask for nothing.
+_FILED: Mapping[str, tuple[Any, ...]] = {"service_tier": ("auto", "default"), "store": (False,)}
 # Fields that mean nothing without those above.
 _COMPANIONS = frozenset({"tool_choice", "parallel_tool_calls", "function_call"})
 
@@ -77,12 +79,17 @@ class Asked:
         if self.query.task.kind == "tools":  # calls have their own schemas; there is no other text
             known -= {"response_format"}
         return tuple(
-            name for name, value in self.query.extra.items() if name not in known and value is not None
+            name
+            for name, value in self.query.extra.items()
+            if value is not None and (name not in known or (name in _FILED and value not in _FILED[name]))
         )
 
 
 def read(request: ChatRequest, body: Mapping[str, Any]) -> Asked:
     """Raises :class:`gateway.errors.BadRequest` where two fields contradict each other."""
+    choice = body.get("tool_choice")
+    if (choice == "required" or isinstance(choice, dict)) and not body.get("tools"):
+        raise BadRequest("tool_choice asks for a call, and there are no tools.", param="tool_choice")
     params = dict(_needs(body))
     options = request.gradus
     task = structured_task(Task() if options is None else options.answer_task(), body)
@@ -138,6 +145,9 @@ def _message_needs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if message["role"] in ("tool", "function") or message.get("tool_calls") or message.get("function_call"):
         yield "tool messages", ""
     content = message.get("content")
+    for name in ("audio", "refusal"):  # what was said, where there is no text
+        if not content and message.get(name):
+            yield f"{name} messages", f".{name}"
     if isinstance(content, list):
         for index, part in enumerate(content):
             if part["type"] != "text":

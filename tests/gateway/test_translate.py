@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import schemas, translate
+from gateway.errors import BadRequest
 from gateway.translate import Asked
 
 USER = {"role": "user", "content": "hello"}
@@ -54,6 +55,16 @@ def test_a_plain_request_needs_nothing() -> None:
             "tool messages",
             "messages[1]",
         ),
+        (
+            {"messages": [{"role": "assistant", "content": None, "audio": {"id": "a"}}, USER]},
+            "audio messages",
+            "messages[0].audio",
+        ),
+        (
+            {"messages": [{"role": "assistant", "content": None, "refusal": "no"}, USER]},
+            "refusal messages",
+            "messages[0].refusal",
+        ),
     ],
 )
 def test_features_of_large_models_are_needs_with_their_place(
@@ -71,6 +82,18 @@ def test_what_it_knows_not_is_kept_for_the_model_that_answers_and_named_for_work
     assert asked.body["top_k"] == 3
     assert asked.query.extra == {"top_k": 3, "min_p": None, "tool_choice": "auto", "metadata": {"a": "b"}}
     assert asked.not_honoured == ("top_k",)
+
+
+def test_what_is_filed_otherwise_than_asked_is_named() -> None:
+    assert read(service_tier="flex", store=True).not_honoured == ("service_tier", "store")
+    assert read(service_tier="auto", store=False).not_honoured == ()
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_a_call_of_no_tools_is_refused(choice: Any) -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(tool_choice=choice)
+    assert refused.value.param == "tool_choice"
 
 
 def test_chat_templates_get_one_text_and_roles_they_know() -> None:
