@@ -24,11 +24,14 @@ from gateway.settling import Cashier
 from gateway.streams import RawFeed
 from gateway.upstreams import Calls, Question, Upstreams
 from router.config import Config, Endpoint, LiteLLMModel, OpenAIModel
+from router.fees import fees_of
 from router.market import Market
-from router.pricing import DIRECT, fallbacks_of, fees_of
+from router.pricing import DIRECT, fallbacks_of
 from router.types import Query
 
 _LIMITS: Final[Mapping[Endpoint, str]] = {"completions": "max_tokens", "responses": "max_output_tokens"}
+_CHAT_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+"""Beside an endpoint's own limit nobody knows which of them its server heeds."""
 _COUNTS: Final = ("n", "best_of", "max_tokens", "max_output_tokens")
 _BYTES_A_TOKEN: Final = 3
 # What a server reads besides the body, of a size that nobody knows here.
@@ -58,9 +61,12 @@ class Direct:
         """What its provider prices apart from tokens: then nobody here knows the cost."""
         messages = self.body.get("input")
         turns = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+        priced = (_LIMITS.get(self.endpoint), "best_of" if self.endpoint == "completions" else None)
+        others = {name: value for name, value in self.body.items() if name not in priced}
         tools = [each.get("type") for each in self.body.get("tools") or () if isinstance(each, dict)]
         theirs = ("tools",) if any(each not in _OWN_TOOLS for each in tools) else ()
-        return fees_of(Query(messages=tuple(turns), extra=self.body)) + theirs
+        limits = tuple(name for name in _CHAT_LIMITS if others.get(name) is not None)
+        return fees_of(Query(messages=tuple(turns), extra=others)) + limits + theirs
 
 
 def read(raw: bytes, endpoint: Endpoint) -> Direct:

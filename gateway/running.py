@@ -18,8 +18,8 @@ from gateway.replies import Listener
 from gateway.run import Answer, Run
 from gateway.translate import headers_of, known_headers
 from gateway.upstreams import Calls, Question, Said, Upstreams
+from router.fees import fees_of
 from router.market import Market
-from router.pricing import fees_of
 from router.tracing import span
 from router.types import Alternative, Branch, Job, Outcome, Plan
 from router.wire import Event

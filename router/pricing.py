@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from math import ceil
-from typing import Any
 
 from cost_model.estimate import Judge, Size, Workload, direct, parallel
 from cost_model.prices import UNKNOWN, Price, add_usd
 from cost_model.searches import TOKENS_A_STEP, Search, workload
 from router.config import Model
+from router.fees import fees_of
 from router.market import Counter, Market
 from router.outlooks import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation
 from router.prompts import PromptSize, prompt_size
@@ -49,30 +49,6 @@ def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
         answers if isinstance(answers, int) and answers > 1 else 1,
         fees_of(query),
     )
-
-
-def fees_of(query: Query) -> tuple[str, ...]:
-    """Fields of the request that a provider prices apart from tokens, or at other prices for them.
-
-    What it then costs nobody here knows: the cost is ``None``, and a cap refuses.
-    """
-    tier = query.extra.get("service_tier")
-    asked = {
-        "service_tier": tier not in (None, "auto", "default"),
-        "web_search_options": query.extra.get("web_search_options") is not None,
-        "audio": query.extra.get("audio") is not None,
-        "cache_control": any("cache_control" in part for part in _parts(query)),
-    }
-    return tuple(name for name, is_asked in asked.items() if is_asked)
-
-
-def _parts(query: Query) -> Iterator[Mapping[str, Any]]:
-    """Messages, and the parts of their contents."""
-    for message in query.messages:
-        yield message
-        content = message.get("content")
-        if isinstance(content, list | tuple):
-            yield from (part for part in content if isinstance(part, Mapping))
 
 
 @dataclass(frozen=True, slots=True)

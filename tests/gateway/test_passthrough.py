@@ -272,6 +272,9 @@ def worst_usd(passthrough: Passthrough, endpoint: Any, **body: Any) -> Decimal |
     "fields",
     [
         {"service_tier": "priority"},
+        {"n_predict": 9999},
+        {"max_tokens": 9999},
+        {"best_of": 20},
         {"tools": [{"type": "web_search"}]},
         {"previous_response_id": "resp-1"},
         {"prompt": {"id": "pmpt-1"}},

@@ -18,6 +18,21 @@ FEES: list[dict[str, Any]] = [
     {"service_tier": "flex"},
     {"web_search_options": {}},
     {"audio": {"voice": "alloy"}},
+    {"n_predict": -1},
+    {"num_predict": 9999},
+    {"options": {"num_predict": 9999}},
+    {"max_new_tokens": 9999},
+    {"max_length": 9999},
+    {"max_output_tokens": 9999},
+    {"best_of": 20},
+    {"use_beam_search": True},
+    {"prediction": {"type": "content", "content": "x"}},
+    {"prompt_embeds": "AAAA"},
+    {"chat_template": "{{ 'x' * 9999 }}"},
+    {"models": ["dear"]},
+    {"route": "fallback"},
+    {"provider": {"order": ["dear"]}},
+    {"plugins": [{"id": "web"}]},
 ]
 
 
@@ -35,6 +50,13 @@ def test_a_message_that_is_written_to_a_cache_has_a_fee_too(tmp_path: Path) -> N
     asked = replace(query(), messages=({"role": "user", "content": [part]},))
 
     assert direct_plan(asked, "big", market(tmp_path)).worst_case_cost_usd is None
+
+
+def test_audio_that_is_heard_has_a_price_of_its_own(tmp_path: Path) -> None:
+    part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    asked = replace(query(), messages=({"role": "user", "content": [part]},))
+
+    assert direct_plan(asked, "big", market(tmp_path)).expected_cost_usd is None
 
 
 @pytest.mark.parametrize("tier", [None, "auto", "default"])
