@@ -7,14 +7,14 @@ and in a part of its content. In a schema it is the order in which models write,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from gateway.accounts import Account
-from router.config import Config
+from router.config import Config, LiteLLMModel, OpenAIModel
 from router.config.cache import Cache
 
 _VERSION: Final = 1
@@ -32,14 +32,22 @@ NEUTRAL: Final = frozenset(
         "prompt_cache_retention",
     }
 )
-"""Fields that say who asks, how to file it and how to send it, and change no answer."""
+"""Fields that say who asks, how to file it and how to send it, and change no answer of a worker."""
 
 _OURS: Final = frozenset({"cache", "progress"})
 """Options of ``gradus`` that are about how the answer is had, and not about the answer."""
 
 
-def neutral_fields(config: Config) -> frozenset[str]:
-    """``user`` is none where a rule decides by it."""
+_READ_BY_SERVERS: Final = frozenset({"user", "metadata"})
+
+
+def neutral_fields(config: Config, models: Iterable[str]) -> frozenset[str]:
+    """Where a server of these models may answer, it reads ``user`` and ``metadata``, and may answer by them.
+
+    ``user`` is none either where a rule decides by it.
+    """
+    if any(isinstance(config.models.get(name), OpenAIModel | LiteLLMModel) for name in models):
+        return NEUTRAL - _READ_BY_SERVERS
     rules = (rule for policy in config.policies.values() for rule in policy.rules)
     return NEUTRAL - {"user"} if any(rule.when.users is not None for rule in rules) else NEUTRAL
 

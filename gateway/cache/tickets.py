@@ -35,7 +35,6 @@ class Tickets:
         self._config = config
         self._cache = config.cache
         self._fingerprint = fingerprint_of(config)
-        self._neutral = neutral_fields(config)
 
     def of(
         self,
@@ -59,6 +58,7 @@ class Tickets:
                 param="gradus.cache",
             )
         tenant = tenant_of(account, self._cache.scope)
+        models = self._models(policy, body.get("model"))
         key = ""
         if control.keeps and allows(self._cache, body, wanted):
             key = key_of(
@@ -69,11 +69,11 @@ class Tickets:
                 tenant=tenant,
                 account=account,
                 fingerprint=self._fingerprint,
-                neutral=self._neutral,
+                neutral=neutral_fields(self._config, models),
             )
         candidates = self._cache.candidates and control.reads and control.keeps and wanted is not False
-        models = map(model_space, self._models(policy, body.get("model")))
-        return Ticket(key, (EVERYTHING, f"tenant:{tenant}", *models), control, candidates)
+        spaces = (EVERYTHING, f"tenant:{tenant}", *map(model_space, models))
+        return Ticket(key, spaces, control, candidates)
 
     def tenant_space(self, account: Account) -> str:
         """The namespace of those that share answers with this account."""

@@ -82,7 +82,7 @@ def test_an_equal_request_costs_nothing_and_says_so(
 ) -> None:
     upstream.answer = completion(system_fingerprint="fp-1")
     first = _kept(http, redis_url)
-    again = _ask(http, user="somebody else", metadata={"a": "b"})
+    again = _ask(http, safety_identifier="somebody else", store=True)
     assert len(upstream.bodies) == 1
     assert [each.headers["x-gradus-cache"] for each in (first, again)] == ["miss", "hit"]
     assert int(again.headers["age"]) >= 0
@@ -124,11 +124,13 @@ def test_another_request_is_asked(http: httpx.Client, upstream: UpstreamDouble, 
         {"tools": []},
         {"top_k": 1},
         {"gradus": {"task": "math"}},
+        {"user": "somebody else"},  # the server hears of it
+        {"metadata": {"a": "b"}},
     ]
     for other in others:
         assert _ask(http, **other).headers["x-gradus-cache"] == "miss"
     assert _ask(http, temperature=0.5).headers["x-gradus-cache"] == "bypass"
-    assert len(upstream.bodies) == 6
+    assert len(upstream.bodies) == 8
 
 
 def test_what_was_not_streamed_can_be_streamed(

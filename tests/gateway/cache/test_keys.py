@@ -18,6 +18,7 @@ from gateway.cache.keys import (
     neutral_fields,
     tenant_of,
 )
+from router.config import OpenAIModel
 from router.config.rules import Condition, Rule
 from tests.gateway.cache.asking import BODY, account, config
 
@@ -170,7 +171,16 @@ def test_a_rule_about_users_makes_the_user_part_of_the_key() -> None:
     rule = Rule(when=Condition(users=("ada",)), use="small")
     policy = plain.policies["default"].model_copy(update={"rules": (rule,)})
     ruled = plain.model_copy(update={"policies": {**plain.policies, "default": policy}})
-    assert neutral_fields(plain) - neutral_fields(ruled) == {"user"}
+    assert neutral_fields(plain, ["abacus-small"]) - neutral_fields(ruled, ["abacus-small"]) == {"user"}
+
+
+def test_what_a_server_reads_of_a_request_is_part_of_the_key_where_one_may_answer() -> None:
+    plain = config()
+    known = {"engine": "openai", "base_url": "http://a", "upstream_model": "m"}
+    server = OpenAIModel.model_validate(known)
+    served = plain.model_copy(update={"models": {**plain.models, "server": server}})
+    assert neutral_fields(served, ["abacus-small"]) == NEUTRAL
+    assert NEUTRAL - neutral_fields(served, ["abacus-small", "server"]) == {"user", "metadata"}
 
 
 @pytest.mark.parametrize(
