@@ -89,7 +89,7 @@ class Service:
             self._watch(planned.plan)
             run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
             run.headers = visit.headers
-            run.collector = Collector() if asked.stream and ticket.key else None
+            run.collector = Collector(self._cache.max_entry_bytes) if asked.stream and ticket.key else None
             if planned.plan.probe_samples or planned.plan.small is not None:
                 run.cache_scope = await self._cache.candidate_scope(ticket, visit)
             return await self._paid(run, visit)

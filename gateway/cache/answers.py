@@ -68,6 +68,7 @@ class AnswerCache:
     def __init__(self, config: Config) -> None:
         self.counters = Counters()
         self._config, self._cache = config, config.cache
+        self.max_entry_bytes = config.cache.max_entry_bytes
         self._flights = Flights()
         self._background: set[asyncio.Task[None]] = set()
 

@@ -5,18 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-_GROWS: Final = frozenset({"content", "refusal", "reasoning", "reasoning_content", "arguments"})
-"""Texts that come in parts; all others come once, or the same each time."""
+from pydantic_core import to_json
+
+_GROWS: Final = frozenset({"content", "refusal", "reasoning", "reasoning_content", "arguments", "input"})
+"""Texts and lists that come in parts."""
+_REPEATS: Final = frozenset(
+    {"role", "id", "type", "name", "index", "finish_reason", "stop_reason", "matched_stop", "severity"}
+)
+"""What some servers say in every chunk. Of any other name two equal values may be two equal parts."""
+
+_DEFLATES: Final = 8
+"""More than answers do, log probabilities too: what is larger as it comes would be no entry that is kept."""
 
 
 class _Unclear(Exception):
     """Nobody could say for sure what the whole is."""
 
 
-class Collector:
-    """Puts the chunks of a server together, as they go by."""
+class _TooLarge(Exception):
+    """The whole would not be kept anyway."""
 
-    def __init__(self) -> None:
+
+class _Text(list[str]):
+    """The parts of a text, joined once at the end."""
+
+
+class Collector:
+    """Puts the chunks of a server together, as they go by; not of an answer too large to be kept."""
+
+    def __init__(self, max_entry_bytes: int) -> None:
+        self._left_bytes = max_entry_bytes * _DEFLATES
         self._top: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
         self._clear = True
@@ -26,14 +44,15 @@ class Collector:
         if self._clear:
             try:
                 self._add(chunk)
-            except (_Unclear, TypeError, KeyError, AttributeError, IndexError):
+            except (_Unclear, _TooLarge, TypeError, KeyError, AttributeError, IndexError):
                 self._clear = False
+                self._choices.clear()
 
     def completion(self) -> dict[str, Any] | None:
         """The whole, as if it had not been streamed; ``None`` where that is not sure, or nothing came."""
         if not self._clear or not self._choices:
             return None
-        choices = [{"logprobs": None, **self._choices[index]} for index in sorted(self._choices)]
+        choices = [{"logprobs": None, **_joined(self._choices[index])} for index in sorted(self._choices)]
         return {**self._top, "choices": choices}
 
     def _add(self, chunk: Mapping[str, Any]) -> None:
@@ -41,14 +60,48 @@ class Collector:
         for choice in chunk.get("choices") or ():
             index = choice["index"]
             whole = self._choices.setdefault(index, {"index": index, "message": {"role": "assistant"}})
-            _merge(whole["message"], choice.get("delta") or {})
+            self._merge(whole["message"], choice.get("delta") or {})
             rest = {name: value for name, value in choice.items() if name not in ("index", "delta")}
-            _merge(whole, {name: value for name, value in rest.items() if value is not None})
+            self._merge(whole, {name: value for name, value in rest.items() if value is not None})
+
+    def _merge(self, whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+        """Raises :class:`_Unclear` where two values of one name do not obviously make one."""
+        for name, new in part.items():
+            old = whole.get(name)
+            if new is None:
+                whole.setdefault(name, None)
+            elif name == "tool_calls":
+                self._call(_begun(whole, name, list), new)
+            elif isinstance(new, Mapping):
+                self._merge(_begun(whole, name, dict), new)
+            elif name in _GROWS and isinstance(new, str | list):
+                self._count(new)
+                kind, parts = (_Text, [new]) if isinstance(new, str) else (list, new)
+                _begun(whole, name, kind).extend(parts)
+            elif old in (None, "", []):
+                self._count(new)
+                whole[name] = new
+            elif new not in ("", []) and (new != old or not (name in _REPEATS or isinstance(new, bool))):
+                raise _Unclear(name)
+
+    def _call(self, calls: list[dict[str, Any]], more: Any) -> None:
+        """Tool calls come in parts too, each under its number, in order."""
+        for part in more:
+            index = part["index"]
+            if index == len(calls):
+                calls.append({})
+            self._merge(calls[index], {name: value for name, value in part.items() if name != "index"})
+
+    def _count(self, value: object) -> None:
+        self._left_bytes -= len(value.encode()) if isinstance(value, str) else len(to_json(value))
+        if self._left_bytes < 0:
+            raise _TooLarge
 
 
 def chunks_of(completion: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A stream that says this completion: a chunk with all of each choice, then one with their ends."""
     top = {name: value for name, value in completion.items() if name not in ("choices", "usage")}
+    top["object"] = "chat.completion.chunk"
     for choice in completion["choices"]:
         rest = {
             name: value for name, value in choice.items() if name not in ("index", "message", "finish_reason")
@@ -67,42 +120,18 @@ def chunks_of(completion: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     }
 
 
-def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
-    """Raises :class:`_Unclear` where two values of one name do not obviously make one."""
-    for name, new in part.items():
-        old = whole.get(name)
-        if new is None:
-            whole.setdefault(name, None)
-        elif old is None:
-            whole[name] = _numbered(new) if name == "tool_calls" else new
-        elif name == "tool_calls":
-            whole[name] = _calls(old, new)
-        elif isinstance(new, Mapping) and isinstance(old, Mapping):
-            whole[name] = dict(old)
-            _merge(whole[name], new)
-        elif name in _GROWS and _add_up(old, new):
-            whole[name] = old + new
-        elif old == "":
-            whole[name] = new
-        elif new not in ("", old):
-            raise _Unclear(name)
+def _begun(whole: dict[str, Any], name: str, kind: type[Any]) -> Any:
+    """What is there of it, or an empty one. Raises :class:`_Unclear` where another kind of value is there."""
+    if whole.get(name) is None:
+        whole[name] = kind()
+    if type(whole[name]) is not kind:
+        raise _Unclear(name)
+    return whole[name]
 
 
-def _add_up(old: object, new: object) -> bool:
-    """Texts do, and lists of log probabilities."""
-    return isinstance(new, str | list) and type(old) is type(new)
-
-
-def _numbered(calls: Any) -> list[dict[str, Any]]:
-    return _calls([], calls)
-
-
-def _calls(calls: list[dict[str, Any]], more: Any) -> list[dict[str, Any]]:
-    """Tool calls come in parts too, each under its number, in order."""
-    calls = [dict(call) for call in calls]
-    for part in more:
-        index = part["index"]
-        if index == len(calls):
-            calls.append({})
-        _merge(calls[index], {name: value for name, value in part.items() if name != "index"})
-    return calls
+def _joined(value: Any) -> Any:
+    if isinstance(value, _Text):
+        return "".join(value)
+    if isinstance(value, dict):
+        return {name: _joined(each) for name, each in value.items()}
+    return [_joined(each) for each in value] if isinstance(value, list) else value

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import openai
 import pytest
 import redis
+from openai.types.chat import ChatCompletionChunk
 
 from gateway.app import create_app
 from tests.gateway.cache.asking import BODY
@@ -143,6 +145,21 @@ def test_what_was_not_streamed_can_be_streamed(
     assert _streamed(streamed) == ("The answer is 7.", "stop")
     last = _events(streamed)[-1]
     assert (last["usage"]["total_tokens"], last["gradus"]["cached"]) == (0, True)
+
+
+def test_the_clients_streaming_helper_accepts_what_was_not_streamed(
+    cached_gateway: str, http: httpx.Client, redis_url: str
+) -> None:
+    _kept(http, redis_url)
+    asked: Any = {**ASKED, "stream_options": {"include_usage": True}}
+    with (
+        openai.OpenAI(base_url=f"{cached_gateway}/v1", api_key="none") as client,
+        client.chat.completions.stream(**asked) as stream,
+    ):
+        assert "content.done" in [event.type for event in stream]
+        assert stream.get_final_completion().choices[0].message.content == "The answer is 7."
+    for event in _events(_ask(http, stream=True)):
+        ChatCompletionChunk.model_validate(event)
 
 
 def test_what_was_streamed_need_not_be(http: httpx.Client, upstream: UpstreamDouble, redis_url: str) -> None:
