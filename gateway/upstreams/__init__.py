@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -234,6 +234,8 @@ class Upstreams:
             async with asyncio.timeout_at(question.deadline_s), _within(total_s, "timeouts.total_s"):
                 said = await use(engine, call, reading)
         except TimeoutError as error:
+            if not reading.opened:
+                _blame(pool, place, blamed)  # it may hang
             raise too_late(model.name) from error
         except Unreachable as failure:
             _blame(pool, place, blamed)
@@ -259,11 +261,10 @@ class Upstreams:
 
 
 def _takes(model: UpstreamModel, question: Question) -> bool:
-    try:
+    with suppress(GatewayError):
         model.check(question.endpoint, question.body)
-    except GatewayError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _blame(pool: Pool, place: Place, blamed: set[Place]) -> None:
@@ -274,9 +275,8 @@ def _blame(pool: Pool, place: Place, blamed: set[Place]) -> None:
 
 def _unasked(model: UpstreamModel) -> GatewayError:
     """What becomes of a request whose model has no deployment that can be asked now."""
-    pool = model.pool
-    full = any(place.is_full for place in pool.places)
-    return busy(model.name) if full else left_alone(model.name, pool.wait_s())
+    full = any(place.is_full for place in model.pool.places)
+    return busy(model.name) if full else left_alone(model.name, model.pool.wait_s())
 
 
 @asynccontextmanager

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from gateway.errors import DeadlineExceeded
 from tests.gateway.upstreams.faults import fails
 from tests.gateway.upstreams.servers import (
     ANSWER,
     Time,
     asking,
     config,
+    hangs,
     question,
     refuses,
     says,
@@ -56,5 +60,19 @@ def test_where_the_model_and_its_fallbacks_rest_the_one_that_is_free_first_is_as
                 assert [reading.model for reading in asked.calls.made] == ["o"]
                 assert "'big' is left alone" in (asked.calls.why_others or "")
         assert (len(first.bodies), len(second.bodies)) == (3, 4)
+
+    asyncio.run(run())
+
+
+def test_a_deployment_that_says_nothing_until_the_deadline_failed() -> None:
+    async def run() -> None:
+        async with serving(hangs) as hanging, serving(says(ANSWER)) as other:
+            big = {"base_url": hanging.url, "fallbacks": ["o"]}
+            async with asking(config(big=big, o={"base_url": other.url})) as upstreams:
+                for _ in range(3):
+                    with pytest.raises(DeadlineExceeded):
+                        await upstreams.complete(question(patience_s=0.2))
+                await upstreams.complete(question())
+        assert len(other.bodies) == 1
 
     asyncio.run(run())
