@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +13,12 @@ from router.types import Branch, Decision
 
 
 class Listener(Protocol):
-    """Who wants to hear of a request while it runs: the feed of a stream."""
+    """Who wants to hear of a request while it runs: the feed of a stream.
+
+    ``on_lag`` is called once the client is behind for a while.
+    """
+
+    on_lag: Callable[[], None] | None
 
     def open(self, headers: Mapping[str, str]) -> None: ...
     def start(self) -> None: ...

@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from cost_model.usage import Usage
 from gateway.bill import Bill
@@ -90,6 +91,8 @@ class Service:
             run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
             run.headers = visit.headers
             run.collector = Collector(self._cache.max_entry_bytes) if asked.stream and ticket.key else None
+            if listener is not None:
+                listener.on_lag = partial(self._cache.let_go, ticket, visit)
             if planned.plan.probe_samples or planned.plan.small is not None:
                 run.cache_scope = await self._cache.candidate_scope(ticket, visit)
             return await self._paid(run, visit)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic_core import to_json
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from gateway.errors import HttpError
 from gateway.upstreams.port import Said
@@ -20,6 +18,8 @@ KEEP_ALIVE_S: Final = 10.0
 """A comment is sent after so long a silence: proxies close connections that say nothing."""
 MOST_WAITING: Final = 64
 """Events that a slow client is behind before no more are read for it."""
+LAG_S: Final = 1.0
+"""A client that is behind for so long no longer holds up those that wait for the same answer."""
 _FIELDS: Final = frozenset({"id", "object", "created", "model"})
 
 
@@ -58,6 +58,7 @@ class Outbox:
         self._keep_alive_s = keep_alive_s
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._taken = asyncio.Event()
+        self.on_lag: Callable[[], None] | None = None
         self.opened: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
 
     def open(self, headers: Mapping[str, str]) -> None:
@@ -94,9 +95,18 @@ class Outbox:
         self._queue.put_nowait(None)
 
     async def _client_keeps_up(self) -> None:
-        while self._queue.qsize() > MOST_WAITING:
-            self._taken.clear()
-            await self._taken.wait()
+        if self._queue.qsize() <= MOST_WAITING:
+            return
+        late = None
+        if self.on_lag is not None:
+            late = asyncio.get_running_loop().call_later(LAG_S, self.on_lag)
+        try:
+            while self._queue.qsize() > MOST_WAITING:
+                self._taken.clear()
+                await self._taken.wait()
+        finally:
+            if late is not None:
+                late.cancel()
 
 
 class RawFeed(Outbox):
@@ -256,28 +266,3 @@ def _without_role(choice: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _choice(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-
-
-class EventStream(StreamingResponse):
-    """Sends the feed of a running request, and ends that request when its client goes away."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, feed: Outbox, work: asyncio.Task[None], headers: Mapping[str, str]) -> None:
-        super().__init__(
-            feed.events(), headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers}
-        )
-        self._work = work
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (ASGI)
-        # Not by Starlette's group of tasks: what always has something to send is never found at rest there,
-        # and goes on after its client is gone.
-        sending = asyncio.create_task(self.stream_response(send))
-        gone = asyncio.create_task(self.listen_for_disconnect(receive))
-        try:
-            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        finally:
-            for task in (self._work, sending, gone):
-                task.cancel()

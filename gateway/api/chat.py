@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
-from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
+from gateway.api.leaving import CLIENT_CLOSED_REQUEST, EventStream, before_disconnect
 from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
@@ -22,7 +22,7 @@ from gateway.caller import Caller
 from gateway.errors import to_http
 from gateway.replies import Reply
 from gateway.schemas import ChatCompletion
-from gateway.streams import Envelope, EventStream, Feed
+from gateway.streams import Envelope, Feed
 from gateway.telemetry.requests import request_id_of
 from gateway.translate import Asked, headers_of
 

@@ -1,11 +1,16 @@
-"""Clients that go away before they got an answer."""
+"""Clients that go away before they got an answer, or in the middle of it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from gateway.streams import Outbox
 
 CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it
 
@@ -23,3 +28,28 @@ async def before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> b
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+class EventStream(StreamingResponse):
+    """Sends the feed of a running request, and ends that request when its client goes away."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, feed: Outbox, work: asyncio.Task[None], headers: Mapping[str, str]) -> None:
+        super().__init__(
+            feed.events(), headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers}
+        )
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (ASGI)
+        # Not by Starlette's group of tasks: what always has something to send is never found at rest there,
+        # and goes on after its client is gone.
+        sending = asyncio.create_task(self.stream_response(send))
+        gone = asyncio.create_task(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            for task in (self._work, sending, gone):
+                task.cancel()

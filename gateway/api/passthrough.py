@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway.api import examples, passed_examples
 from gateway.api.body import read_body
-from gateway.api.leaving import CLIENT_CLOSED_REQUEST, before_disconnect
+from gateway.api.leaving import CLIENT_CLOSED_REQUEST, EventStream, before_disconnect
 from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
@@ -20,7 +20,7 @@ from gateway.cache.control import control_of
 from gateway.caller import Caller
 from gateway.errors import to_http
 from gateway.passthrough import Direct, Passed, read
-from gateway.streams import EventStream, RawFeed
+from gateway.streams import RawFeed
 from gateway.telemetry.requests import request_id_of
 from gateway.translate import headers_of
 from router.config import Endpoint

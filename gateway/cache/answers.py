@@ -89,7 +89,7 @@ class AnswerCache:
         self.counters.saw(visit.status)
         renewing = None
         if visit.token:
-            renewing = asyncio.create_task(self._renew(ticket.key, visit.token))
+            renewing = asyncio.create_task(self._renew(ticket.key, visit))
         try:
             yield visit
         except BaseException:
@@ -100,6 +100,16 @@ class AnswerCache:
         finally:
             if renewing is not None:
                 renewing.cancel()
+
+    def let_go(self, ticket: Ticket, visit: Visit) -> None:
+        """Let those that wait go alone: this answer takes as long as its client takes to read it."""
+        if visit.token:
+            self._in_background(self._shelf.leave(ticket.key, visit.token, alone=True))
+            visit.token = ""
+        if visit.flight is not None:
+            visit.flight.alone = True
+            self._flights.leave(ticket.key, visit.flight)
+            visit.flight = None
 
     async def candidate_scope(self, ticket: Ticket, visit: Visit) -> str | None:
         """Who shares the samples of this request's searches (:attr:`router.types.Job.cache_scope`).
@@ -261,11 +271,11 @@ class AnswerCache:
         self.counters.lost += not kept
         self.counters.bytes_kept += len(packed) if kept else 0
 
-    async def _renew(self, key: str, token: str) -> None:
-        while True:
+    async def _renew(self, key: str, visit: Visit) -> None:
+        while visit.token:
             await asyncio.sleep(_LEASE_S / 3)
             try:
-                await self._shelf.renew(key, token, int(_LEASE_S * 1000))
+                await self._shelf.renew(key, visit.token, int(_LEASE_S * 1000))
             except RedisAway:
                 continue
 

@@ -7,10 +7,12 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
+from gateway import streams
 from gateway.api.chat import _feed
 from gateway.api.state import GatewayState
 from gateway.caller import Caller
@@ -128,6 +130,26 @@ def test_no_more_is_read_for_a_client_than_it_keeps_up_with() -> None:
         await anext(sending)
         await asyncio.sleep(0)
         assert MOST_WAITING < said < 3 * MOST_WAITING
+        reading.cancel()
+
+    asyncio.run(run())
+
+
+def test_who_is_behind_for_long_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LAG_S", 0.01)
+    chunk = _said(**THEIRS, choices=[{"index": 0, "delta": {"content": "a"}}])
+
+    async def run() -> None:
+        feed, lags = Feed(ENVELOPE, include_usage=False), asyncio.Event()
+        feed.on_lag = lags.set
+        for _ in range(MOST_WAITING):
+            await feed.chunks([chunk])
+        await asyncio.sleep(0.05)
+        assert not lags.is_set()
+        async with asyncio.timeout(10):
+            reading = asyncio.create_task(feed.chunks([chunk]))
+            await lags.wait()
+            assert not reading.done()
         reading.cancel()
 
     asyncio.run(run())

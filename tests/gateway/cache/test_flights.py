@@ -137,6 +137,31 @@ def test_who_waits_for_an_answer_that_nobody_may_share_goes_alone_at_once(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_a_leader_whose_client_lags_lets_go_and_its_answer_is_kept_all_the_same(
+    redis_url: str, gateways: int
+) -> None:
+    async def main() -> None:
+        rest = Work()
+        async with _gateways(redis_url, gateways) as caches:
+            of = ticket(caches[0])
+            async with caches[0].visit(of, soon()) as visit:
+                others = [asyncio.create_task(rest.do(caches[-1], of)) for _ in range(5)]
+                await asyncio.sleep(0.05)
+                assert rest.begun == 0
+                caches[0].let_go(of, visit)
+                caches[0].let_go(of, visit)
+                await _begins(rest, 5)
+                visit.keep(reply("8"))
+            await settled(caches[0])
+            rest.end.set()
+            assert await asyncio.gather(*others) == [("miss", "7")] * 5
+            assert caches[0].counters.kept == 1
+            assert all(not cache._flights.under_way for cache in caches)
+
+    asyncio.run(main())
+
+
 def test_nobody_waits_longer_than_the_own_deadline(redis_url: str) -> None:
     async def main() -> None:
         work = Work()
