@@ -20,6 +20,8 @@ MOST_WAITING: Final = 64
 """Events that a slow client is behind before no more are read for it."""
 LAG_S: Final = 1.0
 """A client that is behind for so long no longer holds up those that wait for the same answer."""
+OPEN_AFTER_S: Final = 1.0
+"""The response begins after so long at the latest: what waits for the first byte would give up."""
 _FIELDS: Final = frozenset({"id", "object", "created", "model"})
 
 
@@ -65,6 +67,16 @@ class Outbox:
         """The request is under way: the response may begin, with what is known already in its headers."""
         if not self.opened.done():
             self.opened.set_result(headers)
+
+    def open_soon(self, headers: Mapping[str, str] | None = None) -> None:
+        """Begin after :data:`OPEN_AFTER_S` whatever happens: with these headers, and something to read."""
+
+        def late() -> None:
+            if not self.opened.done():
+                self.open(headers or {})
+                self._put(KEEP_ALIVE)
+
+        asyncio.get_running_loop().call_later(OPEN_AFTER_S, late)
 
     def fail(self, error: HttpError) -> None:
         """An error after the response began: the last event, in the shape that OpenAI's clients raise."""

@@ -69,9 +69,13 @@ async def chat_completions(request: Request) -> Response:
 async def _stream(
     request: Request, state: GatewayState, asked: Asked, caller: Caller, envelope: Envelope
 ) -> Response:
-    """Begins to answer once the request is under way; what fails before that is an error like any other."""
+    """Begins to answer once the request is under way, or after a second.
+
+    What fails before that is an error like any other, what fails later the last event.
+    """
     progress_events = bool(asked.options.get("progress"))
     feed = Feed(envelope, asked.include_usage, progress_events=progress_events)
+    feed.open_soon()
     work = asyncio.create_task(_feed(state, asked, caller, feed))
     under_way = False
     try:

@@ -105,12 +105,17 @@ def _headers(request_id: str, passed: Passed) -> dict[str, str]:
 
 
 async def _stream(request: Request, state: GatewayState, asked: Direct, caller: Caller) -> Response:
-    """Begins with the first event of the server; what fails before that is an error like any other."""
+    """Begins with the first event of the server, or after a second.
+
+    What fails before that is an error like any other, what fails later the last event.
+    """
+    known = {"x-request-id": caller.request_id, "x-gradus-route": "large"}
     feed = RawFeed(
-        {"x-request-id": caller.request_id, "x-gradus-route": "large"},
+        known,
         include_usage=asked.include_usage,
         says_done=asked.endpoint != "responses",
     )
+    feed.open_soon(known)
     work = asyncio.create_task(_feed(state, asked, caller, feed))
     under_way = False
     try:

@@ -155,6 +155,24 @@ def test_who_is_behind_for_long_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     asyncio.run(run())
 
 
+def test_a_response_begins_soon_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "OPEN_AFTER_S", 0.01)
+
+    async def run() -> None:
+        feed = Feed(ENVELOPE, include_usage=False)
+        feed.open_soon({"x-a": "b"})
+        async with asyncio.timeout(5):  # less than the silence after which a comment comes anyway
+            assert await feed.opened == {"x-a": "b"}
+            assert await anext(feed.events()) == b": keep-alive\n\n"
+        early = Feed(ENVELOPE, include_usage=False)
+        early.open_soon()
+        early.open({"x-c": "d"})
+        await asyncio.sleep(0.05)
+        assert (await early.opened, early._queue.qsize()) == ({"x-c": "d"}, 0)
+
+    asyncio.run(run())
+
+
 def test_an_error_is_the_last_event_and_no_done_follows() -> None:
     async def run() -> list[bytes]:
         feed = Feed(ENVELOPE, include_usage=False)
