@@ -89,6 +89,7 @@ TABLE: dict[str, Row] = {
     "api_key_missing": SERVER,
     "upstream_rejected": _INVALID,  # a refusal under the server's status, without a code
     "upstream_failed": Row(502, "server_error", retry=True),
+    "upstream_unusable": Row(502, "server_error"),  # it refuses key, model or address: a person has to act
     # Ours
     "config_invalid": SERVER,
     "database_error": SERVER,

@@ -6,11 +6,12 @@ from math import isfinite
 
 from gateway.errors import DeadlineExceeded, GatewayError, UpstreamFailed, UpstreamRejected
 from gateway.upstreams.port import Refusal, Unreachable
-from gateway.upstreams.retrying import BAD_REQUEST_STATUSES
+from gateway.upstreams.retrying import BAD_REQUEST_STATUSES, Again, again
 from router.config import Deployed
 
 UNAUTHORIZED = 401
 TOO_MANY = 429
+UNUSABLE = "upstream_unusable"
 
 
 def named(model: str, place: Deployed, failure: Refusal | Unreachable, api_key: str | None) -> GatewayError:
@@ -23,7 +24,8 @@ def named(model: str, place: Deployed, failure: Refusal | Unreachable, api_key: 
     if failure.status == UNAUTHORIZED:  # its message may quote the key
         variable = place.api_key_env
         advice = f"check the key in {variable}" if variable else "configure its api_key_env"
-        return UpstreamFailed(f"The server of model '{model}' refused the gateway's API key; {advice}.")
+        said = f"The server of model '{model}' refused the gateway's API key; {advice}."
+        return UpstreamFailed(said, code=UNUSABLE)
     said = f"The server of model '{model}' refused the request ({failure.status}): {message}"
     if failure.status in BAD_REQUEST_STATUSES:
         return UpstreamRejected(said, code=failure.code, param=failure.param, status=failure.status)
@@ -31,7 +33,7 @@ def named(model: str, place: Deployed, failure: Refusal | Unreachable, api_key: 
         return UpstreamRejected(
             said, code="rate_limit_exceeded", status=TOO_MANY, retry_after_s=failure.retry_after_s or 1.0
         )
-    return UpstreamFailed(said)
+    return UpstreamFailed(said, code=UNUSABLE if again(failure) is Again.OTHERS else None)
 
 
 def busy(model: str) -> GatewayError:

@@ -59,9 +59,9 @@ def test_a_client_that_leaves_closes_the_connection_to_the_server(
     [
         (400, 400, "bad_thing"),
         (422, 422, "bad_thing"),
-        (401, 502, "upstream_failed"),
-        (403, 502, "upstream_failed"),
-        (404, 502, "upstream_failed"),
+        (401, 502, "upstream_unusable"),
+        (403, 502, "upstream_unusable"),
+        (404, 502, "upstream_unusable"),
         (429, 429, "rate_limit_exceeded"),
         (500, 502, "upstream_failed"),
         (503, 502, "upstream_failed"),
@@ -85,6 +85,7 @@ def test_a_servers_error_is_passed_on_as_what_it_means_here(
     error = refused(client, model, stream=stream)
 
     assert error.status_code == ours
+    assert error.response.headers["x-should-retry"] == ("true" if theirs in (429, 500, 503) else "false")
     if model == "remote" or ours != 400:  # litellm has codes of its own
         assert error.code == code
     assert f"'{model}'" in error.message
