@@ -1,9 +1,10 @@
--- What one gateway asks and tells, in its order, in one step: reserve ("r"), settle ("s"), cancel ("c").
+-- What one gateway asks and tells, in its order, in one step: reserve ("r"), hold without asking what is left
+-- ("h"), settle ("s"), cancel ("c").
 --
 -- KEYS[1]  the root of all keys
 -- ARGV     generation; gateway; numbers of the first and last settled entry (0: none); operations (JSON)
 -- Answers  "lost" (the counters are of another generation), "unknown" (what this gateway told before is not
---          in them), or one answer for each "r": 1, or what refuses it.
+--          in them), "dropped" (a window is gone that was begun), or one answer for each "r": 1, or what refuses it.
 --
 -- Amounts are strings of whole picodollars: Lua's numbers end at 2^53. Everything may be sent again: what is
 -- open is granted again, an entry counts once by its number, a reservation is given back once.
@@ -16,6 +17,17 @@ local base = root .. ':' .. generation .. ':'
 local numbers, running, open = base .. 'numbers', base .. 'running', base .. 'open:' .. gateway
 local counted = tonumber(redis.call('HGET', numbers, gateway) or nil)
 if not counted or first > counted + 1 then return 'unknown' end
+
+local function window_field(window) return 'window:' .. window end
+local ops, there = cjson.decode(ARGV[5]), {}
+for _, op in ipairs(ops) do
+  for _, window in ipairs(op[1] == 'r' and op[6] or {}) do
+    if there[window] == nil then
+      there[window] = redis.call('EXISTS', base .. window) == 1
+      if not there[window] and redis.call('HEXISTS', numbers, window_field(window)) == 1 then return 'dropped' end
+    end
+  end
+end
 -- The first write: when Redis is out of memory it is refused, and with it all that follows.
 redis.call('HSET', numbers, gateway, string.format('%.0f', math.max(counted, last)))
 
@@ -48,8 +60,9 @@ end
 local MOST = '9223372036854775807'  -- picodollars, 9.2 million USD: as much as fits
 local function increase(window, scope, amount)  -- whether it fitted; else nothing was written
   local held = redis.pcall('HINCRBY', base .. window, scope, amount)
-  if held == tonumber(amount) and window ~= 'total' then  -- the first in this window
-    redis.call('EXPIRE', base .. window, WINDOW_TTL_S)
+  if held == tonumber(amount) then  -- the first in this window
+    redis.call('HSET', numbers, window_field(window), 1)
+    if window ~= 'total' then redis.call('EXPIRE', base .. window, WINDOW_TTL_S) end
   end
   return type(held) == 'number'
 end
@@ -80,6 +93,13 @@ local function run(by, scopes)
   for _, scope in ipairs(scopes) do redis.call('HINCRBY', running, scope, by) end
 end
 
+local function grant(id, record, amount, scopes, windows)
+  if not hold(amount, scopes, windows) then return false end
+  redis.call('HSET', open, id, record)
+  run(1, scopes)
+  return true
+end
+
 local function reserve(op)
   local _, id, record, amount, scopes, windows, rooms, slots, rates = unpack(op)
   if redis.call('HEXISTS', open, id) == 1 then return 1 end
@@ -103,9 +123,7 @@ local function reserve(op)
     local wait_us = full[i] - now_us() - MINUTE_US
     if wait_us > 0 then return {'rate', i, wait_us} end
   end
-  if not hold(amount, scopes, windows) then return {'full'} end
-  redis.call('HSET', open, id, record)
-  run(1, scopes)
+  if not grant(id, record, amount, scopes, windows) then return {'full'} end
   for i, rate in ipairs(rates) do fill(root .. ':' .. rate[1], full[i]) end
   return 1
 end
@@ -124,9 +142,12 @@ local function release(id, amount, scopes, windows, rates)  -- whether it was he
 end
 
 local answers = {}
-for _, op in ipairs(cjson.decode(ARGV[5])) do
+for _, op in ipairs(ops) do
   if op[1] == 'r' then
     answers[#answers + 1] = reserve(op)
+  elseif op[1] == 'h' then
+    local _, id, record, amount, scopes, windows = unpack(op)
+    if redis.call('HEXISTS', open, id) == 0 then grant(id, record, amount, scopes, windows) end
   elseif op[1] == 'c' then
     local _, id, amount, scopes, windows, rates = unpack(op)
     release(id, amount, scopes, windows, rates)

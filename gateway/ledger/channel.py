@@ -111,12 +111,12 @@ class Channel:
         self._wake.set()
         return answer
 
-    def tell(self, op: str, number: int = 0) -> None:
+    def tell(self, op: str, number: int = 0, still: Callable[[], bool] | None = None) -> None:
         if len(self._queue) >= MOST_QUEUED:
             self.overflowed = True  # Redis has been away for long: its counters are built anew
         if self.overflowed:
             return
-        self._queue.append(Tell(op, number))
+        self._queue.append(Tell(op, number, still))
         if not self._lingers and not self._wake.is_set():
             self._lingers = True
             self._loop.call_later(LINGER_S, self._wake_up)
@@ -188,7 +188,8 @@ class Channel:
         asks: list[Ask] = []
         for each in batch:
             if isinstance(each, Tell):
-                ops.append(each.op)
+                if each.still is None or each.still():
+                    ops.append(each.op)
             elif not each.answer.done():
                 each.sent = True
                 ops.append(each.op)
@@ -211,6 +212,8 @@ class Channel:
         self._heard_s, self._failures = self._loop.time(), 0
         if answer == b"lost":
             raise Lost("are gone", unusable=False)
+        if answer == b"dropped":
+            raise Lost("miss what was counted: Redis drops keys", unusable=True)
         if answer == b"unknown":
             raise Lost(f"do not know how far {gateway_id} had come", unusable=True)
         return list(answer)

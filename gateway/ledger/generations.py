@@ -203,6 +203,7 @@ def hashes(standing: Standing, announced: Mapping[str, Announcement]) -> dict[st
     found["running"] = {scope: str(count) for scope, count in running.items()}
     for (scope, name), amount in held.items():
         found[name][scope] = str(amount)
+        found["numbers"][f"window:{name}"] = "1"  # so that its loss is noticed (batch.lua)
     return {name: fields for name, fields in found.items() if fields}
 
 

@@ -236,6 +236,8 @@ class Ledger:
             self._granted([reservation])
         except OSError as error:
             raise _unwritable(error) from error
+        # One that is settled is not held any more: the counters may have been built with it already.
+        self._channel.tell(reservation.terms.holding(reservation), still=lambda: reservation.id in self._open)
         return reservation
 
     def _granted(self, reservations: Sequence[Reservation]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,12 @@ def reserving(record: Record, text: str, names: Windows, rooms: object, slots: o
     limits = json.dumps([rooms, slots, rates])[1:]
     where = _where(record.scopes, names)
     return f'["r",{json.dumps(record.id)},{json.dumps(text)},"{record.reserved or 0}",{where},{limits}'
+
+
+def holding(record: Record, text: str, names: Windows) -> str:
+    """Of a request that goes on whatever is left: so that a limit that is set meanwhile knows of it."""
+    where = _where(record.scopes, names)
+    return f'["h",{json.dumps(record.id)},{json.dumps(text)},"{record.reserved or 0}",{where}]'
 
 
 def settling(
@@ -44,10 +50,14 @@ def _where(scopes: tuple[str, ...], names: Windows) -> str:
 
 @dataclass(eq=False, slots=True)
 class Tell:
-    """Nobody waits for it. ``number`` is that of a settled entry; 0 of what is cancelled."""
+    """Nobody waits for it. ``number`` is that of a settled entry; 0 of what is held or cancelled.
+
+    ``still``: whether it is to be told yet, where that may end.
+    """
 
     op: str
     number: int = 0
+    still: Callable[[], bool] | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -14,7 +14,7 @@ from gateway.accounts import Account, Limits
 from gateway.bill import decimal_text
 from gateway.entries import Entry
 from gateway.errors import BudgetExceeded, GatewayError, LedgerUnavailable, RateLimited
-from gateway.ledger.operations import cancelling, reserving, settling
+from gateway.ledger.operations import cancelling, holding, reserving, settling
 from gateway.ledger.spool import Record, encode
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,10 @@ class Terms:
         if begins_anew:
             rates += [(name, -_share(1, limit)) for name, limit in self.requests]
         return cancelling(reservation.record, rates)
+
+    def holding(self, reservation: Reservation) -> str:
+        """The operation that holds what goes on whatever is left (batch.lua)."""
+        return holding(reservation.record, reservation.text, reservation.windows)
 
     def ask(self, reservation: Reservation) -> str:
         """The operation that reserves (batch.lua)."""

@@ -174,6 +174,24 @@ def test_tokens_a_minute_are_the_most_there_may_be_until_it_is_known_how_many_th
     asyncio.run(ask())
 
 
+def test_a_budget_that_is_set_while_requests_are_under_way_knows_of_them(
+    opened: Open, redis_url: str
+) -> None:
+    async def ask() -> None:
+        async with opened() as ledger:
+            first = await ledger.reserve("a", account(), Decimal(2), 0)
+            second = await ledger.reserve("b", account(), Decimal(2), 0)
+            capped = account(Limits(usd_total=Decimal(4)))
+            assert isinstance(await refused(ledger, capped, "0.000000000001"), BudgetExceeded)
+            ledger.settle(first, entry(first, "1"))
+            ledger.cancel(second)
+            await ledger.reserve("c", capped, Decimal(3), 0)
+
+    asyncio.run(ask())
+    with redis.Redis.from_url(redis_url) as client:
+        assert held(client)["key:k"] == 4 * DOLLAR
+
+
 def test_a_request_that_begins_anew_counts_once(opened: Open) -> None:
     who = account(Limits(requests_per_minute=1))
 
