@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -33,9 +33,22 @@ _LIMITS: Final[Mapping[Endpoint, str]] = {"completions": "max_tokens", "response
 _CHAT_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 """Beside an endpoint's own limit nobody knows which of them its server heeds."""
 _COUNTS: Final = ("n", "best_of", "max_tokens", "max_output_tokens")
+_MOST: Final = 2**31 - 1
 _BYTES_A_TOKEN: Final = 3
 # What a server reads besides the body, of a size that nobody knows here.
 _ELSEWHERE: Final = ("previous_response_id", "conversation")
+# Items and parts that are all here, and the field that holds them.
+_HOLDS: Final[Mapping[str, str]] = {
+    "message": "content",
+    "text": "text",
+    "input_text": "text",
+    "output_text": "text",
+    "refusal": "refusal",
+    "function_call": "arguments",
+    "function_call_output": "output",
+    "custom_tool_call": "input",
+    "custom_tool_call_output": "output",
+}
 _OWN_TOOLS: Final = ("function", "custom")  # no set: what a client sends may have no hash
 
 
@@ -80,8 +93,12 @@ def read(raw: bytes, endpoint: Endpoint) -> Direct:
         raise BadRequest("Invalid 'model': should be a text.", code="invalid_type", param="model")
     for name in _COUNTS:
         value = body.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise BadRequest(f"Invalid '{name}': should be a whole number of at least 1.", param=name)
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST
+        ):
+            raise BadRequest(
+                f"Invalid '{name}': should be a whole number of at least 1 and at most {_MOST}.", param=name
+            )
     for name, kind in (("stream", bool), ("stream_options", dict), ("tools", list)):
         if body.get(name) is not None and not isinstance(body[name], kind):
             raise BadRequest(
@@ -216,13 +233,18 @@ def _prompts(asked: Direct) -> int:
     given = asked.body.get("prompt" if asked.endpoint == "completions" else "input")
     if asked.endpoint == "responses" or not isinstance(given, list) or not given:
         return 1
-    return len(given) if isinstance(given[0], str | list) else 1
+    return sum(not isinstance(each, int) for each in given) or 1
 
 
 def _most_read(asked: Direct, model: OpenAIModel | LiteLLMModel) -> int | None:
     """A token is at least a byte of the body; pictures and what the server holds have no such bound."""
-    unknown = any(asked.body.get(name) for name in _ELSEWHERE) or any(_media(asked.body.get("input")))
-    unknown = unknown or isinstance(asked.body.get("prompt"), dict)  # a template of the server
+    body = asked.body
+    unknown = any(body.get(name) for name in _ELSEWHERE) or not (
+        all(
+            _is_text(body.get(name)) for name in ("prompt", "suffix")
+        )  # an object is a template of the server
+        and all(_are_turns(body.get(name)) for name in ("input", "instructions", "messages"))
+    )
     context = None if model.context_tokens is None else model.context_tokens * _prompts(asked)
     bounds = [bound for bound in (None if unknown else _bytes(asked), context) if bound is not None]
     return min(bounds, default=None)
@@ -241,12 +263,18 @@ def _bytes(asked: Direct) -> int:
     return len(to_json(asked.body))
 
 
-def _media(value: object) -> Iterator[bool]:
-    """Whether parts of the input are other than text."""
+def _is_text(value: object) -> bool:
+    """Texts and tokens, however nested."""
     if isinstance(value, list):
-        for each in value:
-            if isinstance(each, dict):
-                kind = str(each.get("type", ""))
-                yield "image" in kind or "file" in kind or "audio" in kind or kind == "item_reference"
-                yield from _media(each.get("content"))
-                yield from _media(each.get("output"))
+        return all(map(_is_text, value))
+    return value is None or isinstance(value, str | int)
+
+
+def _are_turns(value: object) -> bool:
+    """Whether all that is read is here: texts, tokens, and items that are known to hold nothing else."""
+    if isinstance(value, list):
+        return all(map(_are_turns, value))
+    if not isinstance(value, dict):
+        return _is_text(value)
+    holds = _HOLDS.get(value.get("type") or "message") if isinstance(value.get("type"), str | None) else None
+    return holds is not None and value.get(holds) is not None and _are_turns(value[holds])
