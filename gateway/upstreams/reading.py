@@ -15,21 +15,23 @@ _PIECES: Final = 256
 # What a model reads besides the messages, in the fields of all endpoints.
 _READ: Final = ("tools", "functions", "prompt", "suffix", "input", "instructions")
 
+_RESPONSE_ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
+
 _THINKS: Final = ("reasoning_effort", "reasoning")
 
 
 class Reading:
     """One call of a server. ``model`` is the configured name, ``count`` counts the tokens of a text.
 
-    ``sent``: it may cost something; ``opened``: an answer began; ``whole``: it is there. ``reported`` is
-    usage as OpenAI's chats have it, however the server's endpoint calls it.
+    ``sent``: it may cost something; ``opened``: an answer began; ``whole``: it is there.
     """
 
     def __init__(self, model: str, body: Mapping[str, Any], count: Callable[[str], int]) -> None:
         self.model = model
         self.sent = self.opened = self.whole = False
         self.seconds = 0.0
-        self.reported: Mapping[str, Any] = {}
+        self._usage: Mapping[str, Any] = {}
+        self._ended = self._overtaken = self._writes = False
         self._body = body
         self._count = count
         self._written: list[str] = []
@@ -46,6 +48,8 @@ class Reading:
         """Note an answer or a chunk of one."""
         usage = answer.get("usage")
         choices = answer.get("choices")
+        heard = len(self._written)
+        self._writes |= choices is not None or "type" in answer or "output" in answer
         if choices:
             for choice in choices:
                 self._written += _texts_of(choice)
@@ -55,11 +59,26 @@ class Reading:
                 self._written.append(answer["delta"])
             elif "type" not in answer:
                 self._written += _strings(answer["output"])
-        if usage:
-            self.reported = _as_chats_have_it(usage) or self.reported
+        self._overtaken |= any(self._written[heard:])
+        if usage := _as_chats_have_it(usage):
+            self._usage, self._ended, self._overtaken = usage, _ends(answer), False
         self.opened = True
         if len(self._written) > _PIECES:
             self._written = ["".join(self._written)]
+
+    @property
+    def reported(self) -> Mapping[str, Any]:
+        """Usage as OpenAI's chats have it, however the server's endpoint calls it; empty where it cannot be.
+
+        That is: usage of a part, zeros beside a text, or in a stream what came before its end.
+        """
+        usage = self._usage
+        if not usage.get("prompt_tokens") or self._overtaken or not (self._ended or self.whole):
+            return {}
+        written = usage.get("completion_tokens")
+        if self._writes and (written is None or (written == 0 and any(self._written))):
+            return {}
+        return usage
 
     @property
     def counted(self) -> bool:
@@ -79,13 +98,13 @@ class Reading:
     def prompt_tokens(self) -> int:
         if self.reported:
             return _count_in(self.reported, "prompt_tokens")
-        return self._count("".join(_read(self._body)))
+        return max(_count_in(self._usage, "prompt_tokens"), self._count("".join(_read(self._body))))
 
     @property
     def completion_tokens(self) -> int:
         if self.reported:
             return _count_in(self.reported, "completion_tokens")
-        return self._count("".join(self._written))
+        return max(_count_in(self._usage, "completion_tokens"), self._count("".join(self._written)))
 
     @property
     def cached_prompt_tokens(self) -> int:
@@ -149,12 +168,26 @@ def _count_in(usage: Mapping[str, Any], name: str) -> int:
     return count if isinstance(count, int) and _is_count(count) else 0
 
 
+def _ends(answer: Json) -> bool:
+    """Whether usage in it is of all that was written, as far as one event can say."""
+    if "choices" not in answer:
+        return answer.get("type") in (None, *_RESPONSE_ENDS)
+    return not any(
+        choice.get("finish_reason") is None and ("delta" in choice or "finish_reason" in choice)
+        for choice in answer["choices"] or ()
+    )
+
+
 def _texts_of(choice: Mapping[str, Any]) -> Iterator[str]:
     """What a model wrote into a choice: text, thinking, and the names and arguments of calls."""
     said = choice.get("delta") or choice.get("message") or choice
-    for name in ("content", "reasoning_content", "text"):
+    for name in ("content", "refusal", "text"):
         if isinstance(text := said.get(name), str):
             yield text
+    # Some servers say the same thoughts by two of these names.
+    thoughts = (said.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+    if text := next((each for each in thoughts if each and isinstance(each, str)), None):
+        yield text
     for call in said.get("tool_calls") or ():
         yield from _strings(call.get("function") or call.get("custom") or {})
     if call := said.get("function_call"):

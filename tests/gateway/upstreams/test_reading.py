@@ -79,6 +79,9 @@ def test_what_is_read_is_counted_where_nothing_is_reported(body: dict[str, Any],
         ([{"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]}], "ab"),
         ([{"choices": [{"delta": {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}]}], "f{}"),
         ([{"choices": [{"delta": {"function_call": {"name": "f"}}}]}], "f"),
+        ([{"choices": [{"delta": {"reasoning": "ab"}}, {"delta": {"refusal": "c"}}]}], "abc"),
+        ([{"choices": [{"delta": {"thinking": "ab"}}]}], "ab"),
+        ([{"choices": [{"delta": {"reasoning": "ab", "reasoning_content": "ab"}}]}], "ab"),
         ([{"choices": [{"text": "a"}]}, {"choices": [{"text": "b"}]}], "ab"),
         ([{"type": "response.output_text.delta", "delta": "ab"}, {"type": "response.created"}], "ab"),
         ([{"output": [{"content": [{"text": "ab"}]}]}], "ab"),
@@ -91,6 +94,31 @@ def test_what_is_written_is_counted_where_nothing_is_reported(
     for answer in answers:
         call.see(answer)
     assert call.completion_tokens == len(text)
+
+
+ZEROS = {"prompt_tokens": 0, "completion_tokens": 0}
+FIRST = {"prompt_tokens": 9, "completion_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    ("answers", "counts"),
+    [
+        ([{"choices": [{"message": {"content": "abc"}}], "usage": ZEROS}], (5, 3)),
+        ([{"choices": [{"message": {"content": "abc"}}], "usage": {"prompt_tokens": 9}}], (9, 3)),
+        (
+            [{"choices": [{"delta": {}}], "usage": FIRST}, {"choices": [{"delta": {"content": "abc"}}]}],
+            (9, 3),
+        ),
+        ([{"choices": [{"delta": {"content": "abc"}, "finish_reason": None}], "usage": CHAT}], (5, 7)),
+    ],
+)
+def test_usage_of_zeros_of_a_part_or_from_before_the_end_is_no_less_than_what_was_heard(
+    answers: list[dict[str, Any]], counts: tuple[int, int]
+) -> None:
+    call = reading(prompt="12345")
+    for answer in answers:
+        call.see(answer)
+    assert (call.estimated, call.prompt_tokens, call.completion_tokens) == (True, *counts)
 
 
 def test_bytes_stand_in_for_tokens_in_every_script() -> None:
