@@ -1,10 +1,8 @@
-"""Who waits for a slow server, or for an equal request: streams begin at once, and nobody holds up others."""
+"""Streams begin at once: of a slow server, and of who waits for an equal request."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 from typing import Any
 
 import httpx
@@ -14,7 +12,7 @@ from gateway import streams
 from gateway.app import create_app
 from tests.gateway.cache.asking import BODY
 from tests.gateway.conftest import Configure
-from tests.gateway.doubles import CHUNKS, UpstreamDouble, chunk, serving
+from tests.gateway.doubles import UpstreamDouble, serving
 
 ASKED = {**BODY, "model": "remote", "stream": True}
 
@@ -60,24 +58,3 @@ def test_a_stream_and_its_follower_begin_before_the_server_does(
             assert (lines[-1] == "data: [DONE]") is (status == 200)
             assert ('"error"' in lines[-1]) is (status == 500)
     assert status == 500 or len(upstream.bodies) == 1
-
-
-def test_a_client_that_does_not_read_holds_up_nobody(
-    configure: Configure, upstream: UpstreamDouble, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "LAG_S", 0.05)
-    upstream.chunks = (*CHUNKS[:2], *[chunk({"content": "x" * 20_000})] * 800, *CHUNKS[2:])
-    body = json.dumps(ASKED).encode()
-    head = f"host: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    with (
-        serving(create_app(configure(GRADUS__CACHE__MODE="deterministic"))) as url,
-        socket.socket() as lazy,
-    ):
-        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        lazy.connect(("127.0.0.1", httpx.URL(url).port or 0))
-        lazy.sendall(b"POST /v1/chat/completions HTTP/1.1\r\n" + head.encode() + body)
-        assert lazy.recv(1)
-        said = httpx.post(f"{url}/v1/chat/completions", json=ASKED, timeout=20)
-        assert said.headers["x-gradus-cache"] == "miss"
-        assert said.text.endswith("data: [DONE]\n\n")
-    assert len(upstream.bodies) == 2
