@@ -24,7 +24,7 @@ from gateway.upstreams.litellm_models import LiteLLMModels
 from gateway.upstreams.openai_server import OpenAIServers
 from gateway.upstreams.port import Call, Refusal, Said, Unreachable, UpstreamEngine
 from gateway.upstreams.reading import Calls, Reading
-from gateway.upstreams.retrying import MAX_WAIT_S, Again, again, backoff_s
+from gateway.upstreams.retrying import MAX_WAIT_S, WORKED_STATUSES, Again, again, backoff_s
 from gateway.upstreams.saying import busy, left_alone, named, too_late
 from router.config import Config, Endpoint, LiteLLMModel, OpenAIModel
 
@@ -243,7 +243,8 @@ class Upstreams:
                 reading.refuse()
             raise
         except Refusal as refusal:
-            reading.refuse()
+            if refusal.status not in WORKED_STATUSES:
+                reading.refuse()
             if again(refusal) is Again.NOBODY:
                 pool.worked(place)
             elif refusal.retry_after_s:

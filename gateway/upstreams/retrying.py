@@ -17,6 +17,8 @@ MAX_WAIT_S: Final = 5.0
 BAD_REQUEST_STATUSES: Final = frozenset({400, 413, 415, 422})
 _MAY_PASS: Final = frozenset({408, 409, 425, 429})
 _SERVER_ERROR: Final = 500
+WORKED_STATUSES: Final = frozenset({408, 504, 522, 524})
+"""Of a proxy that did not wait any longer: its server may have done all the work, and have it paid."""
 
 
 class Again(Enum):

@@ -30,6 +30,7 @@ FAULTS: dict[str, Script] = {
     "429": refuses(429),
     "500": refuses(500),
     "503": refuses(503),
+    "504": refuses(504),
     "closes": closes,
     "cuts": cuts,
     "nonsense": says(b"<html>"),

@@ -39,7 +39,7 @@ def test_what_may_pass_is_asked_again_after_waits_that_double(fault: str) -> Non
         assert time.waits == [0.25, 0.5]
         assert [reading.counted for reading in asked.calls.made][-1]
         assert asked.calls.answer is asked.calls.made[-1]
-        refused = fault.isdigit()  # costs nothing; what broke off may have
+        refused = fault.isdigit() and fault not in ("408", "504")  # costs nothing; what broke off may have
         assert [reading.sent for reading in asked.calls.made] == [not refused, not refused, True]
 
     asyncio.run(run())
@@ -197,7 +197,7 @@ def test_where_fallbacks_fail_too_the_error_is_what_became_of_the_model() -> Non
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", ["closes", "cuts", "nonsense"])
+@pytest.mark.parametrize("fault", ["closes", "cuts", "nonsense", "408", "504"])
 def test_under_a_cap_nothing_follows_a_call_that_may_have_to_be_paid(fault: str) -> None:
     async def run() -> None:
         async with serving(FAULTS[fault], says(ANSWER)) as server, serving(says(ANSWER)) as other:
