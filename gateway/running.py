@@ -77,6 +77,8 @@ class Runner:
         if not (run.bill.lines or run.given_up):
             stages = (replace(second.stages[0], branches=(branch,)),)
             raise Instead(replace(second, stages=stages), absent=isinstance(error, OVERFLOWS)) from error
+        if run.caller.account.caps_money and run.given_up:
+            raise error  # what that job consumed is still to be heard of, and may be all that was reserved
         most_usd = add_usd(spent_usd, second.worst_case_cost_usd)
         if run.caller.account.caps_money and not _within(most_usd, run.most_usd):
             raise error
