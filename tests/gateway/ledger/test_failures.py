@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -261,17 +262,15 @@ def test_a_torn_cancellation_leaves_its_request_billed_and_the_file_readable(tmp
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")
 def test_a_line_that_is_no_entry_is_billed_what_was_reserved_and_keeps_its_number(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "g")
-    at = datetime(2026, 11, 22, tzinfo=UTC)
-    bad = Entry("a", at, "answered", Decimal(1), key_id="k", upstream_id=cast(str, 12))
-    spool.settled(bad, 5)
-    spool.settled(Entry("b", at, "answered", Decimal(1)), 5)
+    good = Entry("b", datetime(2026, 11, 22, tzinfo=UTC), "answered", Decimal(1), key_id="k")
+    spool.settled(replace(good, id="a", upstream_id=cast(str, 12)), 5)
+    spool.settled(good, 5)
 
     found, _ = spool.read(0, spool.size, 10)
     spool.close(delete=True)
 
     assert [(each.number, each.entry.id) for each in found] == [(1, "a"), (2, "b")]
-    first = found[0].entry
-    assert (first.billed_usd, first.status, first.key_id) == (usd(5), "lost", "k")
+    assert (found[0].entry.billed_usd, found[0].entry.status, found[0].entry.key_id) == (usd(5), "lost", "k")
 
 
 def test_a_gateway_id_is_used_once(tmp_path: Path) -> None:
