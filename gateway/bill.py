@@ -36,6 +36,8 @@ class Bill:
         self._lines: list[Usage] = []
         self._uncounted = self._cut = False
         self._fees: tuple[str, ...] = ()
+        self.without_fees_usd = Decimal(0)
+        """What calls with fees cost at the price of their tokens, as far as that is known."""
         self.lost = False
         """Whether a worker consumed something, and nobody will ever know how much."""
         self.is_estimated = False
@@ -74,6 +76,7 @@ class Bill:
             line = replace(line, cost_usd=None, flops=None)
         elif fees:
             self._fees = fees
+            self.without_fees_usd += line.cost_usd or 0
             line = replace(line, cost_usd=None)
         self.is_estimated |= call.estimated
         self._cut |= call.estimated and not call.whole

@@ -177,6 +177,8 @@ class Slip:
 def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> Decimal:
     """``known``; else what was reserved; else, of a request without any cap, the part that is known.
 
+    Of calls that a provider prices by more than tokens, that part is the price of their tokens.
+
     What was counted here is at most what was reserved: no estimate of ours takes anybody over a cap.
     """
     if known is not None and run.bill.is_estimated and held.reserved_usd is not None:
@@ -185,4 +187,5 @@ def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> De
         return known
     if held.reserved_usd is not None:
         return held.reserved_usd
-    return sum((line.cost_usd for line in run.bill.lines if line.cost_usd is not None), Decimal(0))
+    priced_usd = sum((line.cost_usd for line in run.bill.lines if line.cost_usd is not None), Decimal(0))
+    return priced_usd + run.bill.without_fees_usd
