@@ -41,8 +41,9 @@ def without_rare(
 ) -> tuple[OutcomeTable, dict[str, str]]:
     """The actions that enough is known of, and of each other one why it is left out.
 
-    ``fitted`` and ``held_out`` are rows, of which ``least_held_out`` must tell of an action. Raises :class:`OutcomesInvalid` where fewer than two actions remain,
-    or not the small model that there was: then nothing can be decided.
+    ``fitted`` and ``held_out`` are rows, of which ``least_held_out`` must tell of an action. Raises
+    :class:`OutcomesInvalid` where fewer than two actions remain, or not the small model that there was: then
+    nothing can be decided.
     """
     left_out = {}
     known, groups = np.isfinite(table.right), np.asarray(table.groups)

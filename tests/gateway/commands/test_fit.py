@@ -63,7 +63,9 @@ def test_an_action_that_is_left_out_is_noted(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["fit", str(file), "--output", str(tmp_path / "p"), "--method", "words"])
     assert told.exit_code == 0, told.output
     assert "note: action 'grand' is left out: right or wrong is known of" in told.stderr
-    assert "at least 20 to fit and 20 held out are needed" in (tmp_path / "p" / "README.md").read_text("utf-8")
+    assert "at least 20 to fit and 20 held out are needed" in (tmp_path / "p" / "README.md").read_text(
+        "utf-8"
+    )
 
 
 def test_a_table_of_searches_of_an_earlier_fit_does_not_stay_beside_the_new_predictor(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def _start(recipe: Path, output: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(300)  # processes that load a model
 def test_a_run_killed_in_the_middle_goes_on_and_ends_as_one_that_was_not(
     recipe: Path, tmp_path: Path
 ) -> None:
