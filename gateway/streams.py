@@ -138,7 +138,8 @@ class RawFeed(Outbox):
     async def hears(self, said: Sequence[Said]) -> None:
         if self.upstream_id is None:
             first = said[0].data
-            self.upstream_id = first.get("id") or (first.get("response") or {}).get("id")
+            response = first.get("response")
+            self.upstream_id = first.get("id") or (response.get("id") if isinstance(response, dict) else None)
         if events := b"".join(each.raw for each in said if self._include_usage or not _is_usage(each.data)):
             self._put(events)
         await self._client_keeps_up()
