@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -13,13 +12,12 @@ from starlette.responses import Response
 
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
-from gateway.api.leaving import CLIENT_CLOSED_REQUEST, EventStream, before_disconnect
+from gateway.api.leaving import CLIENT_CLOSED_REQUEST, streamed, whole
 from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
 from gateway.cache.control import control_of
 from gateway.caller import Caller
-from gateway.errors import to_http
 from gateway.replies import Reply
 from gateway.schemas import ChatCompletion
 from gateway.streams import Envelope, Feed
@@ -54,13 +52,9 @@ async def chat_completions(request: Request) -> Response:
     caller = Caller(envelope.id, account, control_of(request.headers.get("cache-control")))
     if asked.stream:
         return await _stream(request, state, asked, caller, envelope)
-    work = asyncio.create_task(state.service.answer(asked, caller))
-    try:
-        if not await before_disconnect(request, work):
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-    finally:
-        work.cancel()  # which frees its worker, or closes the connection to its server
-    reply = work.result()
+    reply = await whole(request, state.service.answer(asked, caller))
+    if reply is None:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
     state.answered(caller, reply)
     headers = {"x-request-id": envelope.id, **headers_of(reply.gradus), **reply.headers}
     return Response(to_json(_completion(envelope, reply)), headers=headers, media_type="application/json")
@@ -76,29 +70,13 @@ async def _stream(
     progress_events = bool(asked.options.get("progress"))
     feed = Feed(envelope, asked.include_usage, progress_events=progress_events)
     feed.open_soon()
-    work = asyncio.create_task(_feed(state, asked, caller, feed))
-    under_way = False
-    try:
-        if not await before_disconnect(request, feed.opened):
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        headers = feed.opened.result()
-        under_way = True
-    finally:
-        if not under_way:
-            work.cancel()
-    return EventStream(feed, work, {"x-request-id": envelope.id, **headers})
+    return await streamed(request, feed, _feed(state, asked, caller, feed), {"x-request-id": envelope.id})
 
 
 async def _feed(state: GatewayState, asked: Asked, caller: Caller, feed: Feed) -> None:
-    try:
-        reply = await state.service.answer(asked, caller, feed)
-        state.answered(caller, reply)
-        feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus, reply.tool_calls)
-    except Exception as error:
-        if feed.opened.done():
-            feed.fail(to_http(error))
-        else:
-            feed.opened.set_exception(error)
+    reply = await state.service.answer(asked, caller, feed)
+    state.answered(caller, reply)
+    feed.finish(reply.text, reply.finish_reason, reply.usage, reply.gradus, reply.tool_calls)
 
 
 def _completion(envelope: Envelope, reply: Reply) -> dict[str, Any]:

@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.errors import to_http
 from gateway.streams import Outbox
+
+T = TypeVar("T")
 
 CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it
 
 
-async def before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> bool:
+async def whole(request: Request, answering: Coroutine[Any, Any, T]) -> T | None:
+    """What it comes to; ``None`` if the client goes away first.
+
+    It ends then, which frees its worker, or closes the connection to its server.
+    """
+    work = asyncio.create_task(answering)
+    try:
+        return work.result() if await _before_disconnect(request, work) else None
+    finally:
+        work.cancel()
+
+
+async def streamed(
+    request: Request, feed: Outbox, answering: Coroutine[Any, Any, None], headers: Mapping[str, str]
+) -> Response:
+    """The response, once ``answering`` has opened its feed: what fails before that is raised here."""
+    work = asyncio.create_task(fed(feed, answering))
+    under_way = False
+    try:
+        if not await _before_disconnect(request, feed.opened):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        known = feed.opened.result()
+        under_way = True
+    finally:
+        if not under_way:
+            work.cancel()
+    return EventStream(feed, work, {**headers, **known})
+
+
+async def fed(feed: Outbox, answering: Coroutine[Any, Any, None]) -> None:
+    """Have the feed filled; a failure is its last event, or that of its opening."""
+    try:
+        await answering
+    except Exception as error:
+        if feed.opened.done():
+            feed.fail(to_http(error))
+        else:
+            feed.opened.set_exception(error)
+
+
+async def _before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> bool:
     """Wait until something is done, or until the client goes away; whether it was done."""
     gone = asyncio.create_task(_disconnected(request))
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,14 +10,13 @@ from starlette.responses import Response
 
 from gateway.api import examples, passed_examples
 from gateway.api.body import read_body
-from gateway.api.leaving import CLIENT_CLOSED_REQUEST, EventStream, before_disconnect
+from gateway.api.leaving import CLIENT_CLOSED_REQUEST, streamed, whole
 from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
 from gateway.auth import account_of, check_may_ask
 from gateway.bill import decimal_text
 from gateway.cache.control import control_of
 from gateway.caller import Caller
-from gateway.errors import to_http
 from gateway.passthrough import Direct, Passed, read
 from gateway.streams import RawFeed
 from gateway.telemetry.requests import request_id_of
@@ -89,13 +87,9 @@ async def _pass(request: Request, endpoint: Endpoint) -> Response:
     caller = Caller(request_id, account, control_of(request.headers.get("cache-control")))
     if asked.stream:
         return await _stream(request, state, asked, caller)
-    work = asyncio.create_task(state.passthrough.answer(asked, caller))
-    try:
-        if not await before_disconnect(request, work):
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-    finally:
-        work.cancel()  # which closes the connection to its server
-    passed = work.result()
+    passed = await whole(request, state.passthrough.answer(asked, caller))
+    if passed is None:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
     return Response(passed.raw, headers=_headers(request_id, passed), media_type="application/json")
 
 
@@ -116,25 +110,9 @@ async def _stream(request: Request, state: GatewayState, asked: Direct, caller: 
         says_done=asked.endpoint != "responses",
     )
     feed.open_soon(known)
-    work = asyncio.create_task(_feed(state, asked, caller, feed))
-    under_way = False
-    try:
-        if not await before_disconnect(request, feed.opened):
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        headers = feed.opened.result()
-        under_way = True
-    finally:
-        if not under_way:
-            work.cancel()
-    return EventStream(feed, work, headers)
+    return await streamed(request, feed, _feed(state, asked, caller, feed), {})
 
 
 async def _feed(state: GatewayState, asked: Direct, caller: Caller, feed: RawFeed) -> None:
-    try:
-        await state.passthrough.answer(asked, caller, feed)
-        feed.finish()
-    except Exception as error:
-        if feed.opened.done():
-            feed.fail(to_http(error))
-        else:
-            feed.opened.set_exception(error)
+    await state.passthrough.answer(asked, caller, feed)
+    feed.finish()

@@ -14,6 +14,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from gateway import streams
 from gateway.api.chat import _feed
+from gateway.api.leaving import fed
 from gateway.api.state import GatewayState
 from gateway.caller import Caller
 from gateway.errors import WorkerLost, to_http
@@ -196,7 +197,7 @@ def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None
             GatewayState, SimpleNamespace(service=SimpleNamespace(answer=answer), answered=lambda *_: None)
         )
         async with asyncio.timeout(10):
-            work = asyncio.create_task(_feed(state, cast(Asked, None), cast(Caller, None), feed))
+            work = asyncio.create_task(fed(feed, _feed(state, cast(Asked, None), cast(Caller, None), feed)))
             events = await _events(feed)
             await asyncio.wait([work])
         return events

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -250,7 +249,5 @@ def test_a_leader_that_is_killed_is_replaced(redis_url: str) -> None:
         heir = _process(redis_url, "heir", 2, 0)
         killed.kill()
         killed.wait(10)
-        began_s = time.monotonic()
-        assert heir.wait(60) == 0
-        assert time.monotonic() - began_s < 30
+        assert heir.wait(30) == 0  # and not when the killed one would have ended
         assert sorted(client.lrange("answers", 0, -1)) == [b"miss heir", b"shared heir"]
