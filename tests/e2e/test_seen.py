@@ -97,7 +97,7 @@ def test_one_trace_goes_over_gateway_queue_and_worker(seen: Product, collector: 
     request_id = answer.headers["x-request-id"]
     give_up_s = time.monotonic() + PATIENCE_S
     found: dict[str, list[tuple[str, Any]]] = {}
-    while not {"request", "worker job", "search"} <= set(found):
+    while not {"request", "search"} <= set(found) or len(found["worker job"]) < len(found["job"]):
         assert time.monotonic() < give_up_s, f"only {sorted(found)}"
         time.sleep(0.1)
         for _, span in collector.spans:
@@ -110,11 +110,10 @@ def test_one_trace_goes_over_gateway_queue_and_worker(seen: Product, collector: 
     ((service, request),) = found["request"]
     assert service == "gradus-gateway"
     assert attributes(request)["gradus.client_request_id"] == "client-1"
-    ((_, job),) = found["job"]
-    ((worker, there),) = found["worker job"]
-    assert worker == "gradus-worker"
-    assert there.parent_span_id == job.span_id
-    assert attributes(there)["gradus.request_id"] == request_id
+    jobs = {job.span_id for _, job in found["job"]}  # one, or two where the answer came from the large model
+    assert {there.parent_span_id for _, there in found["worker job"]} == jobs
+    assert {worker for worker, _ in found["worker job"]} == {"gradus-worker"}
+    assert {attributes(there)["gradus.request_id"] for _, there in found["worker job"]} == {request_id}
     assert all(name == "gradus-worker" for name, _ in found["generate"])
 
 
