@@ -51,42 +51,28 @@ local function fill(rate, at)
   redis.call('SET', rate, string.format('%.0f', at), 'PX', string.format('%.0f', ttl))
 end
 
+-- A counter beyond 64 bits, 9.2 million USD: it stays so until it is counted anew, since no cap is as high.
+local FULL = 'full'
+local MOST = '9223372036854775807'
+
 local function is_room(held, room)  -- held <= room, as decimal strings
-  if room:sub(1, 1) == '-' then return false end
+  if held == FULL or room:sub(1, 1) == '-' then return false end
   if held:sub(1, 1) == '-' or #held < #room then return true end
   return #held == #room and held <= room
 end
 
-local MOST = '9223372036854775807'  -- picodollars, 9.2 million USD: as much as fits
-local function increase(window, scope, amount)  -- whether it fitted; else nothing was written
-  local held = redis.pcall('HINCRBY', base .. window, scope, amount)
-  if held == tonumber(amount) then  -- the first in this window
-    redis.call('HSET', numbers, window_field(window), 1)
-    if window ~= 'total' then redis.call('EXPIRE', base .. window, WINDOW_TTL_S) end
-  end
-  return type(held) == 'number'
-end
-
-local function add(amount, scopes, windows)  -- what was spent counts in full; a full counter stays full
+local function add(amount, scopes, windows)
   for _, window in ipairs(windows) do
     for _, scope in ipairs(scopes) do
-      if not increase(window, scope, amount) then redis.call('HSET', base .. window, scope, MOST) end
-    end
-  end
-end
-
-local function hold(amount, scopes, windows)  -- in all counters, or in none: what is given back was added
-  local done = {}
-  for _, window in ipairs(windows) do
-    for _, scope in ipairs(scopes) do
-      if not increase(window, scope, amount) then
-        for _, each in ipairs(done) do redis.call('HINCRBY', base .. each[1], each[2], '-' .. amount) end
-        return false
+      local held = redis.pcall('HINCRBY', base .. window, scope, amount)
+      if type(held) ~= 'number' then
+        redis.call('HSET', base .. window, scope, FULL)
+      elseif held == tonumber(amount) then  -- the first in this window
+        redis.call('HSET', numbers, window_field(window), 1)
+        if window ~= 'total' then redis.call('EXPIRE', base .. window, WINDOW_TTL_S) end
       end
-      done[#done + 1] = {window, scope}
     end
   end
-  return true
 end
 
 local function run(by, scopes)
@@ -94,10 +80,9 @@ local function run(by, scopes)
 end
 
 local function grant(id, record, amount, scopes, windows)
-  if not hold(amount, scopes, windows) then return false end
+  add(amount, scopes, windows)
   redis.call('HSET', open, id, record)
   run(1, scopes)
-  return true
 end
 
 local function reserve(op)
@@ -107,7 +92,9 @@ local function reserve(op)
     if #rooms[w] > 0 then
       local held = redis.call('HMGET', base .. window, unpack(scopes))
       for s, room in ipairs(rooms[w]) do
-        if room ~= '' and not is_room(held[s] or '0', room) then return {'budget', s, w, held[s] or '0'} end
+        if room ~= '' and not is_room(held[s] or '0', room) then
+          return {'budget', s, w, held[s] == FULL and MOST or held[s] or '0'}
+        end
       end
     end
   end
@@ -123,7 +110,7 @@ local function reserve(op)
     local wait_us = full[i] - now_us() - MINUTE_US
     if wait_us > 0 then return {'rate', i, wait_us} end
   end
-  if not grant(id, record, amount, scopes, windows) then return {'full'} end
+  grant(id, record, amount, scopes, windows)
   for i, rate in ipairs(rates) do fill(root .. ':' .. rate[1], full[i]) end
   return 1
 end

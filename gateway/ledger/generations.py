@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from cost_model.budget import picodollars, windows
+from cost_model.budget import MAX_PICODOLLARS, picodollars, windows
 from gateway.ledger.channel import Channel
 from gateway.ledger.connection import ROOT
 from gateway.ledger.journal import Journal, Presence, Standing
@@ -202,7 +202,7 @@ def hashes(standing: Standing, announced: Mapping[str, Announcement]) -> dict[st
     found["numbers"] = {gateway: str(number) for gateway, number in numbers.items()}
     found["running"] = {scope: str(count) for scope, count in running.items()}
     for (scope, name), amount in held.items():
-        found[name][scope] = str(amount)
+        found[name][scope] = str(amount) if amount <= MAX_PICODOLLARS else "full"  # as batch.lua says it
         found["numbers"][f"window:{name}"] = "1"  # so that its loss is noticed (batch.lua)
     return {name: fields for name, fields in found.items() if fields}
 

@@ -13,7 +13,7 @@ from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, picodoll
 from gateway.accounts import Account, Limits
 from gateway.bill import decimal_text
 from gateway.entries import Entry
-from gateway.errors import BudgetExceeded, GatewayError, LedgerUnavailable, RateLimited
+from gateway.errors import BudgetExceeded, GatewayError, RateLimited
 from gateway.ledger.operations import cancelling, holding, reserving, settling
 from gateway.ledger.spool import Record, encode
 
@@ -22,11 +22,6 @@ log = logging.getLogger(__name__)
 MINUTE_US = 60_000_000
 SLOT_WAIT_S = 1.0  # nobody knows when a running request ends
 MOST_TOKENS = 10**11  # more nobody used, or may: in microseconds of a bucket 64 bits hold them
-
-_FULL = (
-    f"What is spent and reserved together would be above {usd(MAX_PICODOLLARS):,.0f} USD, which is more than "
-    "is counted."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +100,6 @@ class Terms:
     def refusal(self, reservation: Reservation, answer: Sequence[bytes | int], now: datetime) -> GatewayError:
         """What Redis answered, said to the client."""
         kind = answer[0]
-        if kind == b"full":
-            return LedgerUnavailable(_FULL)
         if kind == b"budget":
             scope, window = int(answer[1]) - 1, int(answer[2]) - 1
             return self._over_budget(reservation, scope, window, int(answer[3]), now)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, DateTime, Dialect
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Dialect, func, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator
 
 from cost_model.budget import MAX_PICODOLLARS, picodollars, usd
@@ -40,3 +42,22 @@ class Utc(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_THOUSANDTH: Final = 10**9
+
+
+def summed(
+    amounts: ColumnElement[Any] | InstrumentedAttribute[Any],
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """What :func:`together` makes a sum of: whole thousandths of a dollar, and what is beyond them.
+
+    SQLite adds up in 64 bits, which end at 9.2 million USD; so it can add up as many times that as lines.
+    """
+    whole = type_coerce(amounts, BigInteger)
+    return func.sum(whole // _THOUSANDTH), func.sum(whole % _THOUSANDTH)
+
+
+def together(thousandths: int | Decimal | None, beyond: int | Decimal | None) -> Decimal:
+    """USD; of no amounts 0. PostgreSQL adds whole numbers up to decimals."""
+    return usd(int(thousandths or 0) * _THOUSANDTH + int(beyond or 0))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, case, delete, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Table, case, delete, func, literal, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, StatementError
 from sqlalchemy.orm import Session
@@ -27,7 +27,7 @@ from gateway.store.models import EntryRow, GatewayRow, LineRow, SpentRow
 UNSTORABLE: Final = "it could not be stored as it was; the gateway's log has it"
 _MOST: Final = 10**15
 """More tokens nobody used: a server that says so must not break the sums of others."""
-
+_MILLION: Final = picodollars(Decimal(10**6))
 
 _UNWRITABLE: Final = (ValueError, TypeError, ArithmeticError, StatementError, DatabaseUnavailable)
 
@@ -72,7 +72,7 @@ class StoredJournal:
     def standing(self, windows: Sequence[str]) -> Standing:
         asked = select(SpentRow).where(SpentRow.window.in_(windows))
         with self._database.read() as session:
-            spent = {(row.scope, row.window): picodollars(row.usd) for row in session.scalars(asked)}
+            spent = {(row.scope, row.window): picodollars(row.total_usd) for row in session.scalars(asked)}
             now = session.scalars(select(_now(self._database))).one()
             gateways = {
                 row.id: Presence(
@@ -98,7 +98,7 @@ def spent_by(database: Database, scope: str, at: datetime) -> dict[str, Decimal]
     """USD of one scope in the windows of that moment; what is missing is 0."""
     asked = select(SpentRow).where(SpentRow.scope == scope, SpentRow.window.in_(windows(at)))
     with database.read() as session:
-        return {row.window: row.usd for row in session.scalars(asked)}
+        return {row.window: row.total_usd for row in session.scalars(asked)}
 
 
 def append(database: Database, entries: Iterable[Entry]) -> int:
@@ -188,14 +188,18 @@ def _add_up(database: Database, session: Session, entries: Sequence[Entry]) -> N
     if not sums:
         return
     into = _insert(database, SpentRow)
+    rest = type_coerce(SpentRow.usd, BigInteger) + type_coerce(into.excluded.usd, BigInteger)
     more = into.on_conflict_do_update(
         index_elements=list(SpentRow.__table__.primary_key),
-        set_={"usd": SpentRow.usd + into.excluded.usd},
+        set_={
+            "millions": SpentRow.millions + into.excluded.millions + rest // _MILLION,
+            "usd": rest % _MILLION,
+        },
     )
-    rows = [
-        {"scope": scope, "time_window": window, "usd": usd(amount)}
-        for (scope, window), amount in sorted(sums.items())
-    ]
+    rows = []
+    for (scope, window), amount in sorted(sums.items()):
+        millions, beyond = divmod(amount, _MILLION)
+        rows.append({"scope": scope, "time_window": window, "millions": millions, "usd": usd(beyond)})
     session.execute(more, rows)
 
 

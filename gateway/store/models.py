@@ -12,7 +12,7 @@ from sqlalchemy.types import BigInteger
 
 from gateway.store.columns import Usd, Utc
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest migration: what a database must be at for this code to use it."""
 
 
@@ -130,13 +130,21 @@ class LineRow(Base):
 
 
 class SpentRow(Base):
-    """What the entries of one scope and window come to: kept with them, in one transaction."""
+    """What the entries of one scope and window come to: kept with them, in one transaction.
+
+    ``usd`` is what is beyond whole ``millions``: both databases add in 64 bits, which hold nine of them.
+    """
 
     __tablename__ = "spent"
 
     scope: Mapped[str] = mapped_column(String(80), primary_key=True)
     window: Mapped[str] = mapped_column("time_window", String(16), primary_key=True)
+    millions: Mapped[int]
     usd: Mapped[Decimal]
+
+    @property
+    def total_usd(self) -> Decimal:
+        return self.millions * 10**6 + self.usd
 
 
 class FeedbackRow(Base):

@@ -17,7 +17,7 @@ from cost_model.budget import picodollars
 from cost_model.budget import usd as dollars
 from cost_model.usage import Usage
 from gateway.entries import Entry
-from gateway.store.columns import Usd
+from gateway.store.columns import summed, together
 from gateway.store.database import REPORT_PATIENCE_S, Database
 from gateway.store.invoices import InvoiceLine
 from gateway.store.models import EntryRow, LineRow
@@ -203,13 +203,13 @@ _SUMS: Final = (
     func.sum(LineRow.prompt_tokens),
     func.sum(LineRow.completion_tokens),
     func.sum(LineRow.cached_prompt_tokens),
-    func.sum(LineRow.billed_usd, type_=Usd),
+    *summed(LineRow.billed_usd),
 )
 
 
 def _booked(sums: Sequence[Any]) -> Booked:
-    prompt, completion, cached, usd = sums
-    return Booked(int(prompt or 0), int(completion or 0), int(cached or 0), Decimal(usd or 0))
+    prompt, completion, cached, *usd = sums
+    return Booked(int(prompt or 0), int(completion or 0), int(cached or 0), together(*usd))
 
 
 def _billed(lines: Sequence[InvoiceLine]) -> Billed:

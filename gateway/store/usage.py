@@ -8,10 +8,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, case, distinct, func, literal, select, union_all
+from sqlalchemy import ColumnElement, case, distinct, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
-from gateway.store.columns import Usd
+from gateway.store.columns import Usd, summed, together
 from gateway.store.database import REPORT_PATIENCE_S, Database
 from gateway.store.models import EntryRow, KeyRow, LineRow, TeamRow
 
@@ -62,35 +62,35 @@ def used(database: Database, by: Sequence[Dimension], wanted: Wanted) -> list[Us
     columns = [_COLUMNS[name] for name in by]
     billed: ColumnElement[Any] = func.coalesce(LineRow.billed_usd, EntryRow.billed_usd, type_=Usd)
     estimated = func.coalesce(LineRow.estimated, EntryRow.estimated)
-    usd = func.sum(billed, type_=Usd)
     asked = (
         select(
             *columns,
             # A correction is not a request.
             func.count(distinct(case((EntryRow.status != "adjusted", EntryRow.id)))),
             *(func.coalesce(func.sum(column), 0) for column in _COUNTS),
-            func.coalesce(usd, _NOTHING, type_=Usd),
-            func.coalesce(func.sum(case((estimated, billed)), type_=Usd), _NOTHING, type_=Usd),
+            *summed(billed),
+            *summed(case((estimated, billed))),
         )
         .outerjoin_from(EntryRow, LineRow, LineRow.entry_id == EntryRow.id)
         .where(*_conditions(wanted))
         .group_by(*columns)
-        .order_by(*([EntryRow.day] if "day" in by else []), usd.desc(), *columns)
+        .order_by(*columns)
     )
     with database.read(REPORT_PATIENCE_S) as session:
         rows = session.execute(asked).all()
-    return [_used(by, tuple(row)) for row in rows]
+    found = [_used(by, tuple(row)) for row in rows]
+    return sorted(found, key=lambda each: (each.group.get("day") or date.min, -each.usd))
 
 
 def _used(by: Sequence[Dimension], row: tuple[Any, ...]) -> Used:
-    group, counts, (usd, estimated_usd) = row[: len(by)], row[len(by) : -2], row[-2:]
+    group, counts, usd, estimated_usd = row[: len(by)], row[len(by) : -4], row[-4:-2], row[-2:]
     # PostgreSQL adds whole numbers up to decimals.
     requests, calls, prompt, completion, cached, reasoning = (int(count) for count in counts)
     named = dict(zip(by, group, strict=True))
-    return Used(named, requests, calls, prompt, completion, cached, reasoning, usd, estimated_usd)
+    billed, estimated = together(*usd), together(*estimated_usd)
+    return Used(named, requests, calls, prompt, completion, cached, reasoning, billed, estimated)
 
 
-_NOTHING: Final = literal(Decimal(0), Usd)
 _COUNTS: Final = (
     LineRow.calls,
     LineRow.prompt_tokens,

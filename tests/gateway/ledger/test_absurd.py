@@ -11,12 +11,14 @@ import redis
 from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, usd
 from cost_model.usage import Usage
 from gateway.accounts import Account, Limits
-from gateway.errors import CostUnknown, LedgerUnavailable
+from gateway.errors import BudgetExceeded, CostUnknown
 from gateway.ledger.connection import ROOT
+from gateway.ledger.generations import hashes
+from gateway.ledger.journal import Standing
 from tests.gateway.ledger.accounts import account, entry, eventually
 from tests.gateway.ledger.conftest import Open
 from tests.gateway.ledger.journals import SqliteJournal
-from tests.gateway.ledger.servers import held, running
+from tests.gateway.ledger.servers import running
 
 MOST_USD = usd(MAX_REQUEST_PICODOLLARS)
 RATED = account(Limits(requests_per_minute=1000))
@@ -33,44 +35,58 @@ def test_nobody_may_ask_for_more_than_any_request_may_cost(opened: Open, who: Ac
     asyncio.run(run())
 
 
+EDGE = MAX_PICODOLLARS - 5
+HIGHEST = account(Limits(usd_total=Decimal(9_000_000)), team=Limits(requests_per_minute=1000))
+
+
 @pytest.mark.parametrize("window", [0, 2], ids=["total", "day"])
-def test_what_does_not_fit_into_the_counters_is_held_in_none_of_them(
+def test_a_counter_without_a_cap_may_be_full_and_holds_nobody_up(
     opened: Open, redis_url: str, window: int
 ) -> None:
     async def run() -> None:
         async with opened() as ledger:
-            first = await ledger.reserve("a", RATED, Decimal(1), 0)
+            first = await ledger.reserve("a", HIGHEST, Decimal(1), 0)
             with redis.Redis.from_url(redis_url) as client:
-                generation = client.get(f"{ROOT}:generation")
-                assert isinstance(generation, bytes)
-                counters = f"{ROOT}:{generation.decode()}:{first.windows[window]}"
-                client.hset(counters, "key:k", MAX_PICODOLLARS - 5)
-                before = held(client)
-                with pytest.raises(LedgerUnavailable, match="9,223,372 USD"):
-                    await ledger.reserve("b", RATED, usd(6), 0)
-                assert held(client) == before
-                assert running(client)["key:k"] == 1
-                ledger.cancel(await ledger.reserve("c", RATED, usd(5), 0))
+                counters = _counters(client, first.windows[window])
+                client.hset(counters, mapping={"all": EDGE, "team:t": EDGE})
+                second = await ledger.reserve("b", HIGHEST, usd(6), 0)
+                assert client.hget(counters, "all") == client.hget(counters, "team:t") == b"full"
+                ledger.settle(second, entry(second, usd(6)))
+                third = await ledger.reserve("c", HIGHEST, usd(7), 0)
+                ledger.cancel(third)
                 await eventually(lambda: running(client)["key:k"] == 1)
-                assert held(client) == before
+                assert client.hget(counters, "key:k") == b"%d" % (10**12 + 6)
 
     asyncio.run(run())
 
 
-def test_what_is_spent_beyond_the_counters_leaves_them_full(opened: Open, redis_url: str) -> None:
+def test_a_full_counter_has_no_room_under_the_highest_cap_whatever_is_given_back(
+    opened: Open, redis_url: str
+) -> None:
     async def run() -> None:
         async with opened() as ledger:
-            first = await ledger.reserve("a", RATED, Decimal(1), 0)
+            first = await ledger.reserve("a", RATED, MOST_USD, 0)
             with redis.Redis.from_url(redis_url) as client:
-                generation = client.get(f"{ROOT}:generation")
-                assert isinstance(generation, bytes)
-                client.hset(f"{ROOT}:{generation.decode()}:total", "key:k", MAX_PICODOLLARS - 5)
-                ledger.settle(first, entry(first, "2"))
+                client.hset(_counters(client, "total"), "key:k", EDGE)
+                ledger.settle(await ledger.reserve("b", RATED, usd(6), 0), entry(first, usd(6)))
+                ledger.cancel(first)
                 await eventually(lambda: running(client)["key:k"] == 0)
-                assert held(client)["key:k"] == MAX_PICODOLLARS
-                assert held(client)["all"] == 2 * 10**12
+            with pytest.raises(BudgetExceeded, match=r"has \$0 left of \$9000000"):
+                await ledger.reserve("c", HIGHEST, Decimal(0), 0)
 
     asyncio.run(run())
+
+
+def test_what_the_journal_adds_up_to_beyond_the_counters_leaves_them_full() -> None:
+    spent = {("all", "total"): MAX_PICODOLLARS + 1, ("key:k", "total"): MAX_PICODOLLARS}
+
+    assert hashes(Standing(spent, {}), {})["total"] == {"all": "full", "key:k": str(MAX_PICODOLLARS)}
+
+
+def _counters(client: redis.Redis, window: str) -> str:
+    generation = client.get(f"{ROOT}:generation")
+    assert isinstance(generation, bytes)
+    return f"{ROOT}:{generation.decode()}:{window}"
 
 
 def test_an_absurd_bill_is_the_most_that_any_request_may_cost_and_estimated(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from gateway.entries import Entry
 from gateway.store import database as database_module
 from gateway.store import keys, teams
 from gateway.store.database import Database
 from gateway.store.errors import DatabaseInvalid, DatabaseUnavailable
-from gateway.store.journal import StoredJournal
+from gateway.store.journal import StoredJournal, append, spent_by
 from gateway.store.models import SCHEMA, Base
 
 
@@ -57,6 +60,24 @@ def test_the_code_is_at_the_newest_migration() -> None:
     folder = Path(database_module.__file__).parent / "migrations"
 
     assert ScriptDirectory(str(folder)).get_current_head() == SCHEMA
+
+
+def test_sums_of_a_database_from_before_are_kept(url: str) -> None:
+    at, before = datetime(2026, 11, 22, tzinfo=UTC), Database(url)
+    for number in range(3):
+        entries = [Entry(f"{number} {i}", at, "answered", Decimal(100_000), key_id="k") for i in range(10)]
+        append(before, [*entries, Entry(f"{number}", at, "answered", Decimal("1e-12"), key_id="k")])
+    with before.write() as session:
+        session.execute(text("UPDATE spent SET usd = usd + millions * 1000000000000000000"))
+        session.execute(text("ALTER TABLE spent DROP COLUMN millions"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    before.close()
+
+    after = Database(url)
+    assert spent_by(after, "key:k", at)["total"] == Decimal("3000000.000000000003")
+    append(after, [Entry("more", at, "answered", Decimal(1), key_id="k")])
+    assert spent_by(after, "key:k", at)["total"] == Decimal("3000001.000000000003")
+    after.close()
 
 
 def test_processes_that_start_at_once_on_an_empty_database_all_work(url: str) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.exc import StatementError
 
-from cost_model.budget import MAX_REQUEST_PICODOLLARS, picodollars, usd, windows
+from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, picodollars, usd, windows
 from cost_model.usage import Usage
 from gateway.entries import Entry
 from gateway.ledger.journal import Journal, Numbered
 from gateway.store.database import Database
-from gateway.store.journal import UNSTORABLE, StoredJournal, append, shares
+from gateway.store.journal import UNSTORABLE, StoredJournal, append, shares, spent_by
 from gateway.store.models import EntryRow, LineRow
 from gateway.store.usage import Wanted, used
 from tests.gateway.ledger.journal_conformance import JournalConformance
@@ -193,3 +193,22 @@ def test_estimates_are_told_apart_and_corrections_are_no_requests(database: Data
     )
     assert (by_model["gpt"].requests, by_model["gpt"].usd) == (2, Decimal(4))
     assert by_model[None].usd == Decimal("0.5")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_are_exact_beyond_what_64_bits_hold(database: Database, sign: int) -> None:
+    billed = sign * usd(MAX_REQUEST_PICODOLLARS - 1)
+    line = Usage("direct", "m", cost_usd=billed)
+    entries = [Entry(f"{number}", AT, "answered", billed, (line,), key_id="key_1") for number in range(210)]
+
+    for first in (1, 101):  # what is there may be added to
+        some = entries[first - 1 : first + 109]
+        StoredJournal(database).append("g", [Numbered(first + i, each) for i, each in enumerate(some)])
+
+    total = 210 * billed
+    assert abs(picodollars(total)) > 2 * MAX_PICODOLLARS
+    spent = StoredJournal(database).standing(["total", *windows(AT)[1:]]).spent
+    assert spent == dict.fromkeys(spent, picodollars(total))
+    assert spent_by(database, "key:key_1", AT)["total"] == total
+    assert [row.usd for row in used(database, ["model"], Wanted())] == [total]
+    assert [row.estimated_usd for row in used(database, (), Wanted())] == [0]
