@@ -71,16 +71,19 @@ class Tokens:
 
     def cost_usd(self, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:
         """``None`` when a price that is needed is unknown."""
+        own_usd = model.cost_usd(self.prompt, self.completion)
+        if not (judges and self.judged):
+            return own_usd
         return add_usd(
-            model.cost_usd(self.prompt, self.completion),
-            *(
+            own_usd,
+            *[
                 judge.price.cost_usd(
                     judge.read_tokens(self.judged, self.judged_tokens),
                     judge.written_tokens(self.judged),
                     calls=self.judged * judge.calls,
                 )
                 for judge in judges
-            ),
+            ],
         )
 
     def most_usd(self, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:

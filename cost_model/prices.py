@@ -81,15 +81,16 @@ class Price:
         has the prices of the tier that its prompt reaches; of several ``calls`` in one count, that is the
         tier that their mean prompt reaches.
         """
-        reached = self._reached(Decimal(prompt_tokens) / max(calls, 1)) if self.tiers else None
-        price = reached[-1] if reached else self
-        cached = min(cached_prompt_tokens, prompt_tokens)
-        thought = min(reasoning_tokens, completion_tokens)
-        if not (cached or thought):  # as it always is before anything is spent
+        price = self
+        if self.tiers:
+            price = [self, *self._reached(Decimal(prompt_tokens) / max(calls, 1))][-1]
+        if not (cached_prompt_tokens or reasoning_tokens):  # as it always is before anything is spent
             return add_usd(
                 _product(prompt_tokens, price.usd_per_prompt_token),
                 _product(completion_tokens, price.usd_per_completion_token),
             )
+        cached = min(cached_prompt_tokens, prompt_tokens)
+        thought = min(reasoning_tokens, completion_tokens)
         return add_usd(
             _product(prompt_tokens - cached, price.usd_per_prompt_token),
             _product(cached, _first(price.usd_per_cached_prompt_token, price.usd_per_prompt_token)),

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import BadRequest, ModelNotFound
-from gateway.foresight import Foresight
+from gateway.together import Together
 from gateway.translate import Asked
 from router.config import CheckVerifier, Config
 from router.errors import CannotHonour, CannotSearch
-from router.features.conversation import text_of
 from router.market import Market
-from router.policy import direct_plan, plan, search_plan
+from router.policy import case_of, decide, direct_plan, search_plan
 from router.prompts import prompt_size
-from router.remembered import Remembered
+from router.table import Case
+from router.together import weigh_together
 from router.types import Plan, Query, Task, TaskKind
 
 GRADUS: Final = "gradus"
@@ -44,46 +44,48 @@ class Planner:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._config: Config = market.config
-        predictor = market.predictor
-        self._foresight = Foresight(predictor) if isinstance(predictor, Remembered) else None
+        self._together = Together()
 
     def names(self) -> list[str]:
         """Every value of ``model`` that a request may have."""
         return [GRADUS, *(f"{GRADUS}/{policy}" for policy in self._config.policies), *self._config.models]
 
-    async def foresee(self, asked: Asked) -> None:
-        """Have ready what :meth:`plan` will ask of a predictor: requests of one moment share the work."""
-        if self._foresight is None or asked.query.needs:
-            return
-        policy = self._policy(asked.model)
-        if policy is None or policy not in self._market.guides or self._config.policies[policy].rules:
-            return
-        if asked.wish is None or asked.wish.strategy is None:
-            await self._foresight.see(text_of(asked.query.messages))
-
-    def plan(self, asked: Asked) -> Planned:
-        """What would be done, and for how much; spends nothing.
+    async def plan(self, asked: Asked) -> Planned:
+        """What is done, and for how much; spends nothing. Requests of one moment share the work.
 
         Raises :class:`RouterError` or :class:`GatewayError`.
         """
-        policy, wish = self.followed(asked), asked.wish
-        by_name = self._policy(asked.model) is None
+        policy = self.followed(asked)
         query = self._with_task(asked.query, policy)
+        found = self._opened(asked, query, policy, explained=False)
+        if isinstance(found, Case):
+            found = decide(await self._together.weigh(found))
+        wish = asked.wish
+        settled = self._policy(asked.model) is None or (wish is not None and wish.strategy is not None)
+        waits = self._config.policies[policy or DEFAULT_POLICY].overflow == "wait"
+        return Planned(found, query, policy, settled, waits)
+
+    def explain(self, asked: Asked) -> Plan:
+        """What would be done, and why. Raises what :meth:`plan` does."""
+        policy = self.followed(asked)
+        found = self._opened(asked, self._with_task(asked.query, policy), policy, explained=True)
+        return decide(weigh_together([found])[0]) if isinstance(found, Case) else found
+
+    def _opened(self, asked: Asked, query: Query, policy: str | None, *, explained: bool) -> Plan | Case:
+        """The plan, or what is to be weighed for one."""
+        wish = asked.wish
+        by_name = self._policy(asked.model) is None
         try:
             if policy is None:
-                decided = direct_plan(query, asked.model, self._market)
-            elif wish is not None and (by_name or wish.strategy is not None):
-                decided = search_plan(query, policy, self._market, wish)
-            else:
-                decided = plan(query, policy, self._market, wish=wish)
+                return direct_plan(query, asked.model, self._market)
+            if wish is not None and (by_name or wish.strategy is not None):
+                return search_plan(query, policy, self._market, wish)
+            return case_of(query, policy, self._market, wish=wish, explained=explained)
         except CannotHonour as error:
             param = asked.params.get(error.needs[0]) if error.needs else None
             raise BadRequest(f"{error}.", code=error.code, param=param) from error
         except CannotSearch as error:
             raise BadRequest(f"{error}.", param=f"gradus.{error.parameter}") from error
-        settled = by_name or (wish is not None and wish.strategy is not None)
-        waits = self._config.policies[policy or DEFAULT_POLICY].overflow == "wait"
-        return Planned(decided, query, policy, settled, waits)
 
     def followed(self, asked: Asked) -> str | None:
         """The policy that is followed; ``None`` where a model is asked by its own name, for one answer.

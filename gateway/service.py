@@ -69,7 +69,7 @@ class Service:
 
         Raises :class:`RouterError` or :class:`GatewayError`.
         """
-        return self._planner.plan(asked).plan
+        return self._planner.explain(asked)
 
     async def answer(self, asked: Asked, caller: Caller, listener: Listener | None = None) -> Reply:
         """Look it up, plan, reserve, follow, settle, reply; ``listener`` hears of it meanwhile.
@@ -85,8 +85,7 @@ class Service:
                 given = Given(asked, caller, policy, Bill(self._market), began_s)
                 return await self._again(given, visit.entry, visit.headers, listener)
             with stage("plan"):
-                await self._planner.foresee(asked)
-                planned = self._planner.plan(asked)
+                planned = await self._planner.plan(asked)
             self._watch(planned.plan)
             run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
             run.headers = visit.headers

@@ -30,13 +30,15 @@ _FEMTODOLLAR = Decimal("1e-15")
 def direct_branch(table: Table, way: int) -> Branch:
     """Without a probe."""
     right = table.prospect.right[0]
-    offered = table.prospect.offered
-    utility = table.objective.utility(right, table.costs.direct_usd[0])
     chosen = table.alternative(way, float(right[way]), 0, None)
+    if not table.case.explained:
+        return branch_of(table, chosen, (), 0.0, 1.0, cut=False)
+    offered = table.prospect.offered
+    utility = table.case.objective.utility(right, table.costs.direct_usd[0])
     rivals = _rivals(offered, utility, way)
     rejected = tuple(table.alternative(each, float(right[each]), 0, None) for each in rivals)
     cut = bool((offered & ~table.costs.affordable).any())
-    return explained(table, chosen, rejected, 0.0, 1.0, cut)
+    return branch_of(table, chosen, rejected, 0.0, 1.0, cut)
 
 
 def probing_stages(table: Table, tree: Tree) -> tuple[tuple[ProbeStage, ...], Decimal | None, Decimal | None]:
@@ -78,7 +80,7 @@ def worst_usd(stages: Sequence[ProbeStage], prices: Sequence[ProbePrice]) -> Dec
     return max(known) if len(known) == len(found) else None
 
 
-def explained(
+def branch_of(
     table: Table,
     chosen: Alternative,
     rejected: Sequence[Alternative],
@@ -86,12 +88,15 @@ def explained(
     up_to: float,
     cut: bool,
 ) -> Branch:
-    policy = table.market.config.policies[table.policy_name]
+    """With the reason where the plan is explained; its client is told the notice with the answer anyway."""
+    policy = table.case.policy
     name = _bin(above, up_to)
-    reason = why(name, (above, up_to), policy, table.objective, chosen, rejected, cut)
+    reason = ""
+    if table.case.explained:
+        reason = why(name, (above, up_to), policy, table.case.objective, chosen, rejected, cut)
     notices = (
-        nowhere_to_go(table.policy_name, policy, up_to),
-        in_doubt(table.market, policy, chosen),
+        nowhere_to_go(table.case.policy_name, policy, up_to),
+        in_doubt(table.case.market, policy, chosen),
     )
     notice = "; ".join(each for each in notices if each)
     return Branch(name, chosen, tuple(rejected), reason, notice or None, above, up_to)
@@ -114,19 +119,20 @@ def _branch(
     if way == NOTHING:
         like = next(each for each, found in enumerate(table.prospect.ways) if found.route == "small")
         spec, expectation = table.prospect.ways[like].spec, Expectation(float(right[like]), "assumed", None)
-        chosen = vote(table.market, table.policy_name, spec, expectation, table.ask, stage.samples)
+        case = table.case
+        chosen = vote(case.market, case.policy_name, spec, expectation, case.ask, stage.samples)
     else:
         chosen = table.alternative(way, float(right[way]), level, index)
     after = table.costs.after_usd[index][0]
-    utility = table.objective.utility(right, after[min(level, len(after) - 1)])
+    utility = table.case.objective.utility(right, after[min(level, len(after) - 1)])
     rivals: list[int] = []
     if table.guide.predicts and way != NOTHING:  # any of these may be chosen yet
         rivals = _rivals(contenders(tree, index, len(right))[0], utility, way, most=len(right))
     readable = bool(rivals)
-    if not readable:
+    if not readable and table.case.explained:
         rivals = _rivals(affordable if table.guide.predicts else offered, utility, way)
     rejected = [table.alternative(each, float(right[each]), level, index) for each in rivals]
-    branch = explained(table, chosen, rejected, above, up_to, bool((offered & ~affordable).any()))
+    branch = branch_of(table, chosen, rejected, above, up_to, bool((offered & ~affordable).any()))
     if not readable:
         return branch
     readings = [table.guide.way_reading(table.prospect, index, each) for each in (way, *rivals)]

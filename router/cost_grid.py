@@ -79,7 +79,8 @@ class CostGrid:
 
 def cost_grid(table: Table) -> CostGrid:
     """Like the table of one usual query, for any lengths."""
-    market, policy_name, prospect = table.market, table.policy_name, table.prospect
+    case, prospect = table.case, table.prospect
+    market, policy_name = case.market, case.policy_name
 
     def way(index: int, probes: int) -> Grid:
         one = prospect.ways[index]
@@ -90,7 +91,7 @@ def cost_grid(table: Table) -> CostGrid:
 
     ways = range(len(prospect.ways))
     sizes = [stage.samples for stage in prospect.stages]
-    assumed = [assumed_tokens(market.config.models[each.model], table.ask) for each in prospect.ways]
+    assumed = [assumed_tokens(market.config.models[each.model], case.ask) for each in prospect.ways]
     return CostGrid(
         tuple(way(index, 0) for index in ways),
         tuple(tuple(way(index, size) for index in ways) for size in sizes),

@@ -101,6 +101,16 @@ class Tree:
     right: Floats
     cost_usd: Floats
 
+    def of(self, rows: slice) -> Tree:
+        """That of some queries alone."""
+        return Tree(
+            self.action[:, rows],
+            self.goes_on[:, rows],
+            self.value[rows],
+            self.right[rows],
+            self.cost_usd[rows],
+        )
+
 
 def solve(stages: Sequence[Stage], objective: Objective, hard: Bools) -> Tree:
     """The best tree of decisions, by backward induction; ``hard`` [K] as in :func:`choose`.

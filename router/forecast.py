@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from router.outcome_table import Action
 
 Floats = NDArray[np.float64]
+Rows = slice | Sequence[int]
+"""Which of N queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,18 @@ class Forecast:
     completion_tokens: Floats
     familiarity: Floats
 
-    def of(self, query: int) -> Forecast:
-        """That of one query alone."""
-        rows = slice(query, query + 1)
+    def of(self, rows: Rows) -> Forecast:
+        """That of some queries alone."""
         return Forecast(self.actions, self.right[rows], self.completion_tokens[rows], self.familiarity[rows])
+
+
+def joined(each: Sequence[Forecast]) -> Forecast:
+    """Of one predictor, one after the other."""
+    if len(each) == 1:
+        return each[0]
+    return Forecast(
+        each[0].actions,
+        np.concatenate([one.right for one in each]),
+        np.concatenate([one.completion_tokens for one in each]),
+        np.concatenate([one.familiarity for one in each]),
+    )

@@ -23,13 +23,12 @@ is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from math import exp, isnan
 
 from cost_model.prices import add_usd
-from router.branches import direct_branch, explained, probing_stages, worst_usd
+from router.branches import branch_of, direct_branch, probing_stages, worst_usd
 from router.config import Policy, Rule
 from router.decision import MOST_USD, NOTHING
 from router.errors import CannotHonour, RefusedByRule, UnknownPolicy
@@ -39,12 +38,13 @@ from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Market
 from router.outlooks import Expectation
 from router.pricing import Ask, ask_of, direct_answer, priced, search
-from router.prospects import Guide, Way
+from router.prospects import Way
 from router.reasons import in_doubt
 from router.rules import first_rule
-from router.table import Table, lay_out
+from router.table import Case, Table
+from router.together import Outcome, weigh_together
 from router.types import Alternative, Branch, Plan, ProbeStage, Query, Worth
-from router.weighing import Weighed, weigh
+from router.weighing import Weighed
 from router.wish import Wish, grant
 from router.words import listed, say, usd
 
@@ -61,13 +61,33 @@ def plan(
     *,
     prompt_tokens: int | None = None,
     wish: Wish | None = None,
+    explained: bool = True,
 ) -> Plan:
     """What to do for ``query`` in every case, and what it will cost.
 
     ``prompt_tokens`` is the length of the prompt where the caller knows it; else it is estimated. ``wish`` is
-    what the request itself says of its search.
+    what the request itself says of its search. Not ``explained``, what is decided is the same, but what was
+    weighed has no reason, and no ways that were rejected but those that a probe may yet choose: telling them
+    takes as long as deciding, and of most plans nobody reads it.
     Raises :class:`UnknownPolicy`, :class:`CannotHonour`, :class:`CannotSearch`, :class:`RefusedByRule`,
     :class:`PromptTooLong` or :class:`CapExceeded`.
+    """
+    found = case_of(query, policy_name, market, prompt_tokens=prompt_tokens, wish=wish, explained=explained)
+    return found if isinstance(found, Plan) else decide(weigh_together([found])[0])
+
+
+def case_of(
+    query: Query,
+    policy_name: str,
+    market: Market,
+    *,
+    prompt_tokens: int | None = None,
+    wish: Wish | None = None,
+    explained: bool = False,
+) -> Case | Plan:
+    """What is to be weighed, and then decided (:func:`decide`); a plan where nothing is left to weigh.
+
+    Arguments are those of :func:`plan`, and so are errors.
     """
     market = grant(market, policy_name, wish)
     policy = market.config.policies[policy_name]
@@ -79,7 +99,13 @@ def plan(
     needs = unmet_needs(query, market.config.models[policy.small])
     if needs or policy.small not in readers:
         return _only_large(query, policy_name, market, ask, needs)
-    return _weighed(query, policy_name, market, ask, readers)
+    return Case(policy_name, market, ask, text_of(query.messages), readers, explained)
+
+
+def decide(outcome: Outcome) -> Plan:
+    """What weighing came to, as a plan. Raises :class:`CapExceeded`."""
+    decided = _decided(outcome.table, outcome.weighed, must_probe=outcome.must_probe)
+    return replace(decided, familiarity=outcome.familiarity, p_right=outcome.p_right)
 
 
 def search_plan(
@@ -137,70 +163,46 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
     return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
 
 
-def _weighed(query: Query, policy_name: str, market: Market, ask: Ask, readers: Collection[str]) -> Plan:
-    """What the prospects of this query and their prices lead to."""
-    policy, text = market.config.policies[policy_name], text_of(query.messages)
-    tables, predicted = market.tables[policy_name], market.guides.get(policy_name)
-    guide: Guide = predicted or tables
-    prospect = guide.prospect([text])
-    familiarity = None if isnan(prospect.familiarity[0]) else float(prospect.familiarity[0])
-    p_right = 1 / (1 + exp(-float(prospect.prior[0]))) if len(prospect.prior) else None
-    unseen = predicted is not None and bool(predicted.strange(prospect.familiarity, policy)[0])
-    if unseen:  # what a predictor says of a prompt that is like none it was fitted on is worth nothing
-        guide, prospect = tables, tables.prospect([text])
-        readers = readers_of_unseen(policy, readers)
-    table = lay_out(policy_name, market, ask, guide, prospect, readers)
-    weighed = weigh(table.prospect, table.costs, table.objective)
-    decided = _decided(table, weighed, must_probe=unseen and policy.unseen == "probe")
-    return replace(decided, familiarity=familiarity, p_right=p_right)
-
-
-def readers_of_unseen(policy: Policy, readers: Collection[str]) -> Collection[str]:
-    """Which of the models that can read it may answer a prompt that is like none of those fitted on."""
-    if policy.unseen == "probe":
-        return readers
-    wanted = policy.larges if policy.unseen == "large" else (policy.small,)
-    return [name for name in readers if name in wanted] or readers
-
-
 def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:
-    policy = table.market.config.policies[table.policy_name]
+    policy = table.case.policy
     if weighed.tree is None:
         return _unprobed(table, weighed)
     must_probe |= policy.probe == "always"
-    saved = f"not probed, which saves {usd(table.probe_usd)}"
+    saved = f"not probed, which saves {usd(table.probe_usd)}" if table.case.explained else None
     if table.guide.predicts and not (must_probe or weighed.probes[0]):
         return _unprobed(table, weighed, saved)
     stages, probe_usd, rest_usd = probing_stages(table, weighed.tree)
+    objective = table.case.objective
     last = stages[-1].branches
     if not (table.guide.predicts or must_probe or any(each.chosen.route == "small" for each in last)):
         # A table knows no query from another: a probe is for nothing only where nothing depends on it.
-        return _unprobed(table, weighed, f"{saved}: {_in_every_bin(last)}")
+        return _unprobed(table, weighed, saved and f"{saved}: {_in_every_bin(last)}")
     return Plan(
-        policy=table.policy_name,
+        policy=table.case.policy_name,
         small=policy.small,
         verifier=policy.verifier,
         stages=stages,
         probe_cost_usd=probe_usd,
         expected_cost_usd=add_usd(probe_usd, rest_usd),
         worst_case_cost_usd=worst_usd(stages, table.probe_prices),
-        worth=Worth(min(table.objective.usd_per_right_answer, MOST_USD), table.objective.min_accuracy),
+        worth=Worth(min(objective.usd_per_right_answer, MOST_USD), objective.min_accuracy),
     )
 
 
 def _unprobed(table: Table, weighed: Weighed, saved: str | None = None) -> Plan:
     """One branch: the best way without a probe, else one answer of the small model, else a refusal."""
-    policy, way = table.market.config.policies[table.policy_name], int(weighed.direct[0])
+    policy, way = table.case.policy, int(weighed.direct[0])
     if way != NOTHING:
         branch = direct_branch(table, way)
     else:
-        outlook = table.market.average[table.policy_name]
-        spare = direct_answer(table.market, "small", policy.small, outlook.small, table.ask)
+        outlook = table.case.market.average[table.case.policy_name]
+        spare = direct_answer(table.case.market, "small", policy.small, outlook.small, table.case.ask)
         if not allowed(spare.worst_case_cost_usd, policy.max_cost_usd):
-            over_cap(table.policy_name, policy.max_cost_usd, [*table.offers(), spare])
-        branch = explained(table, spare, table.offers(), 0.0, 1.0, cut=True)
-    reason = branch.reason if saved is None else f"{saved}; {branch.reason}"
-    return _one_branch(table.policy_name, replace(branch, reason=reason), policy)
+            over_cap(table.case.policy_name, policy.max_cost_usd, [*table.offers(), spare])
+        branch = branch_of(table, spare, table.offers() if table.case.explained else (), 0.0, 1.0, cut=True)
+    if saved is not None:
+        branch = replace(branch, reason=f"{saved}; {branch.reason}")
+    return _one_branch(table.case.policy_name, branch, policy)
 
 
 def _in_every_bin(branches: Sequence[Branch]) -> str:

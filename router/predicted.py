@@ -89,6 +89,10 @@ class Predicted:
         of_model = np.array([each.model == way.model for each in self.ways]) & self.offered
         return replace(self, offered=named if named.any() else of_model, stages=(), always=way)
 
+    def p_right(self, forecast: Forecast) -> Floats | None:
+        """[N] of one answer of the small model; ``None`` where that was not fitted."""
+        return None if self.small is None else forecast.right[:, self.small]
+
     def prospect(self, texts: Sequence[str]) -> Prospect:
         return self.of_forecast(self.predictor.forecast(texts))
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import ceil
 
 from cost_model.estimate import Judge, Size, Workload, direct, parallel
-from cost_model.prices import UNKNOWN, Price, add_usd
+from cost_model.prices import UNKNOWN, Price
 from cost_model.searches import TOKENS_A_STEP, Search, workload
 from router.config import Model
 from router.fees import fees_of
@@ -53,22 +53,24 @@ def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
 
 @dataclass(frozen=True, slots=True)
 class ProbePrice:
-    """What some samples of a probe cost in USD, ``None`` is unknown; and how long they take.
+    """What some samples of a probe cost in USD, ``None`` is unknown; and how long they take."""
 
-    Of a model whose speed is not configured that is 0: nobody holds it against it.
-    """
+    counter: Counter
+    load: Workload
+    completion_tokens: int
 
-    expected_usd: Decimal | None
-    worst_case_usd: Decimal | None
-    expected_s: float
+    @property
+    def expected_usd(self) -> Decimal | None:
+        return self.load.expected.cost_usd(self.counter.price, self.counter.judges)
 
-    def and_then(self, other: ProbePrice) -> ProbePrice:
-        """One after the other."""
-        return ProbePrice(
-            add_usd(self.expected_usd, other.expected_usd),
-            add_usd(self.worst_case_usd, other.worst_case_usd),
-            self.expected_s + other.expected_s,
-        )
+    @property
+    def worst_case_usd(self) -> Decimal | None:
+        return _worst_usd(self.load, self.counter.price, self.counter.judges)
+
+    @property
+    def expected_s(self) -> float:
+        """Of a model whose speed is not configured 0: nobody holds it against it."""
+        return _latency_s(self.counter.small, DIRECT, self.completion_tokens) or 0.0
 
 
 def expected_usd(
@@ -143,12 +145,7 @@ def probe_price(
     """Sampling the small model ``samples`` times in one batch, and judging every sample."""
     counter = market.counters[policy_name]
     size = _size(counter.small, ask, mean_tokens)
-    load = _parallel(samples, size)
-    return ProbePrice(
-        load.expected.cost_usd(counter.price, counter.judges),
-        _worst_usd(load, counter.price, counter.judges),
-        _latency_s(counter.small, DIRECT, size.completion) or 0.0,
-    )
+    return ProbePrice(counter, _parallel(samples, size), size.completion)
 
 
 def _worst_direct_usd(market: Market, model_name: str, ask: Ask) -> Decimal | None:

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from router.forecast import Rows
 from router.types import Reading, Route, StrategySpec
 
 Floats = NDArray[np.float64]
@@ -50,6 +51,14 @@ class ProspectStage:
     offered: Bools
     completion_tokens: Floats
 
+    def of(self, rows: Rows) -> ProspectStage:
+        """That of some queries alone."""
+        for_all = self.arrive.ndim == 3 and len(self.arrive) == 1
+        arrive = self.arrive if for_all else self.arrive[rows]
+        return ProspectStage(
+            self.samples, arrive, self.right[rows], self.offered, self.completion_tokens[rows]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
@@ -70,6 +79,20 @@ class Prospect:
     familiarity: Floats
     sources: tuple[tuple[Source, ...], ...]
     prior: Floats
+
+    def of(self, rows: Rows) -> Prospect:
+        """That of some queries alone."""
+        return Prospect(
+            self.ways,
+            self.right[rows],
+            self.completion_tokens[rows],
+            self.offered,
+            self.edges,
+            tuple([stage.of(rows) for stage in self.stages]),
+            self.familiarity[rows],
+            self.sources,
+            self.prior[rows] if len(self.prior) else self.prior,
+        )
 
 
 class Guide(Protocol):

@@ -16,7 +16,7 @@ from router.cost_grid import CostGrid, ask_for, cost_grid
 from router.decision import NOTHING, Objective, Tree, choose, follow
 from router.market import Market
 from router.prospects import Guide, Prospect
-from router.table import lay_out
+from router.table import Case, lay_out
 from router.weighing import Costs, contenders, weigh
 
 Floats = NDArray[np.float64]
@@ -141,29 +141,10 @@ def rehearse(
     """
     probe = "always" if must_probe else market.config.policies[policy_name].probe
     readers = market.config.models.keys() if readers is None else readers
-    table = lay_out(policy_name, market, ask_for(prompt_tokens), guide, first_of(prospect), readers)
+    case = Case(policy_name, market, ask_for(prompt_tokens), "", readers, explained=False)
+    table = lay_out(case, guide, prospect.of(slice(1)), readers)
     stages = len(table.prospect.stages)
     return Rehearsal(guide, market.objectives[policy_name], probe, cost_grid(table), stages)
-
-
-def first_of(prospect: Prospect) -> Prospect:
-    """The prospect of the first query alone."""
-    return replace(
-        prospect,
-        right=prospect.right[:1],
-        completion_tokens=prospect.completion_tokens[:1],
-        familiarity=prospect.familiarity[:1],
-        prior=prospect.prior[:1],
-        stages=tuple(
-            replace(
-                stage,
-                arrive=stage.arrive if stage.arrive.ndim == 3 else stage.arrive[:1],
-                right=stage.right[:1],
-                completion_tokens=stage.completion_tokens[:1],
-            )
-            for stage in prospect.stages
-        ),
-    )
 
 
 def _as_seen(

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from threading import Lock
 from typing import Final
 
-from router.forecast import Forecast
+from router.forecast import Forecast, joined
 from router.market import Market
 from router.outcome_table import Action
 from router.predicted import Forecaster
@@ -30,10 +30,7 @@ def remembering(market: Market) -> Market:
 
 
 class Remembered:
-    """A predictor with a memory for the ``most`` texts that were asked for last, each alone. Thread-safe.
-
-    Several texts at once are an evaluation's: they pass by.
-    """
+    """A predictor with a memory for the ``most`` texts that were asked for last. Thread-safe."""
 
     def __init__(self, predictor: Forecaster, most: int = MOST) -> None:
         self._predictor = predictor
@@ -55,41 +52,33 @@ class Remembered:
         return self._predictor.calibration
 
     def forecast(self, texts: Sequence[str]) -> Forecast:
-        """As :meth:`router.predictor.predictor.Predictor.forecast`."""
-        if len(texts) != 1:
-            return self._predictor.forecast(texts)
-        key = _key(texts[0])
+        """As :meth:`router.predictor.predictor.Predictor.forecast`: what is not known, all at once."""
+        keys = [_key(text) for text in texts]
+        fresh = dict(zip(keys, texts, strict=True))  # a text once
+        found: dict[bytes, Forecast] = {}
         with self._lock:
-            found = self._known.get(key)
-            if found is not None:
-                self._known.move_to_end(key)
-                self.hits += 1
-                return found
-            self.misses += 1
-        made = self._predictor.forecast(texts)
-        self._remember([key], made)
-        return made
-
-    def knows(self, text: str) -> bool:
-        with self._lock:
-            return _key(text) in self._known
-
-    def learn(self, texts: Sequence[str]) -> None:
-        """Forecast all of them at once, each to be had alone from then on."""
-        fresh = list(dict.fromkeys(texts))
-        with self._lock:
+            for key in list(fresh):
+                if key in self._known:
+                    self._known.move_to_end(key)
+                    found[key] = self._known[key]
+                    del fresh[key]
+            self.hits += len(keys) - len(fresh)
             self.misses += len(fresh)
-        self._remember([_key(text) for text in fresh], self._predictor.forecast(fresh))
+        if fresh:
+            found.update(self._learnt([*fresh], self._predictor.forecast([*fresh.values()])))
+        return joined([found[key] for key in keys])
 
-    def _remember(self, keys: Sequence[bytes], made: Forecast) -> None:
+    def _learnt(self, keys: Sequence[bytes], made: Forecast) -> dict[bytes, Forecast]:
         """``made`` has a row a key."""
-        for values in (made.right, made.completion_tokens, made.familiarity):
-            values.setflags(write=False)  # others will get the same
+        each = {key: made if len(keys) == 1 else made.of([row]) for row, key in enumerate(keys)}
+        for one in each.values():
+            for values in (one.right, one.completion_tokens, one.familiarity):
+                values.setflags(write=False)  # others will get the same
         with self._lock:
-            for row, key in enumerate(keys):
-                self._known[key] = made if len(keys) == 1 else made.of(row)
-                if len(self._known) > self._most:
-                    self._known.popitem(last=False)
+            self._known.update(each)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return each
 
 
 def _key(text: str) -> bytes:

@@ -26,12 +26,33 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """Of the ways of one query's prospect. Each is worked out once, however often it is looked at."""
+class Case:
+    """A query whose ways are to be weighed. ``text`` is what a predictor reads; ``readers`` can read it all.
+
+    ``explained``: somebody asks why, so the plan says what was rejected and for which reason.
+    """
 
     policy_name: str
     market: Market
     ask: Ask
+    text: str
+    readers: Collection[str]
+    explained: bool
+
+    @property
+    def policy(self) -> Policy:
+        return self.market.config.policies[self.policy_name]
+
+    @property
+    def objective(self) -> Objective:
+        return self.market.objectives[self.policy_name]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Of the ways of one query's prospect. Each is worked out once, however often it is looked at."""
+
+    case: Case
     prospect: Prospect
     known: dict[tuple[int, int, float | None], Alternative] = field(default_factory=dict)
     known_usd: dict[tuple[int, int, float | None], float] = field(default_factory=dict)
@@ -43,7 +64,8 @@ class Prices:
         if key not in self.known:
             open_ = Expectation(0.0, "assumed", tokens)
             found = self.prospect.ways[way]
-            self.known[key] = priced(self.market, self.policy_name, found, open_, self.ask, probes)
+            case = self.case
+            self.known[key] = priced(case.market, case.policy_name, found, open_, case.ask, probes)
         return self.known[key]
 
     def expected_usd(self, offered: Bools, stage: int | None) -> Floats:
@@ -59,7 +81,8 @@ class Prices:
         key = (way, probes, tokens)
         if key not in self.known_usd:
             found = self.prospect.ways[way]
-            usd = expected_usd(self.market, self.policy_name, found, tokens, self.ask, probes)
+            case = self.case
+            usd = expected_usd(case.market, case.policy_name, found, tokens, case.ask, probes)
             self.known_usd[key] = usd_or_nan(usd)
         return self.known_usd[key]
 
@@ -78,18 +101,12 @@ class Prices:
 class Table:
     """``probe_prices`` are of each stage; stages that a limit forbids are left out of ``prospect``."""
 
-    policy_name: str
-    market: Market
-    ask: Ask
+    case: Case
     guide: Guide
     prospect: Prospect
     prices: Prices
     costs: Costs
     probe_prices: tuple[ProbePrice, ...]
-
-    @property
-    def objective(self) -> Objective:
-        return self.market.objectives[self.policy_name]
 
     @property
     def probe_usd(self) -> Decimal | None:
@@ -110,56 +127,51 @@ class Table:
         return replace(self.prices.of(way, level, stage), accuracy=right, accuracy_source=source)
 
 
-def lay_out(
-    policy_name: str, market: Market, ask: Ask, guide: Guide, prospect: Prospect, readers: Collection[str]
-) -> Table:
+def lay_out(case: Case, guide: Guide, prospect: Prospect, readers: Collection[str]) -> Table:
     """Price the prospect of one query. Models that are no ``readers`` cannot read the prompt."""
-    policy = market.config.policies[policy_name]
-    readable = np.array([way.model in readers for way in prospect.ways])
+    policy = case.policy
+    prices = Prices(case, prospect)
+    readable = [way.model in readers for way in prospect.ways]
     limited = policy.max_cost_usd is not None or policy.max_latency_s is not None
-    prices = Prices(policy_name, market, ask, prospect)
 
-    def within(stage: int | None, spent: ProbePrice) -> Bools:
-        if not limited:
-            return readable
+    def within(stage: int | None, spent_usd: Decimal | None, spent_s: float) -> list[bool]:
+        """Which ways a limit leaves."""
         found = readable.copy()
-        for way in np.flatnonzero(readable).tolist():
-            one = prices.of(way, 0, stage)
-            worst_usd = add_usd(spent.worst_case_usd, one.worst_case_cost_usd)
-            seconds = None if one.expected_latency_s is None else spent.expected_s + one.expected_latency_s
-            found[way] = allowed(worst_usd, policy.max_cost_usd) and not _too_slow(policy, seconds)
+        for way in range(len(found)):
+            if found[way]:
+                one = prices.of(way, 0, stage)
+                worst_usd = add_usd(spent_usd, one.worst_case_cost_usd)
+                seconds = None if one.expected_latency_s is None else spent_s + one.expected_latency_s
+                found[way] = allowed(worst_usd, policy.max_cost_usd) and not _too_slow(policy, seconds)
         return found
 
+    small, sampled = small_tokens(prospect), 0
+    spent_usd: Decimal | None = Decimal(0)
+    spent_s = 0.0
+    affordable = within(None, spent_usd, spent_s) if limited else readable
     probe_prices: list[ProbePrice] = []
     after: list[Floats] = []
-    affordable: list[Bools] = []
-    nothing = spent = ProbePrice(Decimal(0), Decimal(0), 0.0)
-    sampled = 0
+    affordable_after: list[Bools] = []
     for index, stage in enumerate(prospect.stages):
-        price = probe_price(market, policy_name, small_tokens(prospect), ask, stage.samples - sampled)
-        spent, sampled = spent.and_then(price), stage.samples
-        if not allowed(spent.worst_case_usd, policy.max_cost_usd) or _too_slow(policy, spent.expected_s):
-            break
+        price = probe_price(case.market, case.policy_name, small, case.ask, stage.samples - sampled)
+        sampled, later = stage.samples, readable
+        if limited:
+            spent_usd, spent_s = add_usd(spent_usd, price.worst_case_usd), spent_s + price.expected_s
+            if not allowed(spent_usd, policy.max_cost_usd) or _too_slow(policy, spent_s):
+                prospect = replace(prospect, stages=prospect.stages[:index])
+                break
+            later = within(index, spent_usd, spent_s)
         probe_prices.append(price)
-        affordable.append(within(index, spent))
+        affordable_after.append(np.array(later))
         after.append(prices.expected_usd(stage.offered[0], index))
-    known = [usd_or_nan(price.expected_usd) for price in probe_prices]
-    return Table(
-        policy_name,
-        market,
-        ask,
-        guide,
-        replace(prospect, stages=prospect.stages[: len(probe_prices)]),
-        prices,
-        Costs(
-            prices.expected_usd(prospect.offered[None], None)[:, 0],
-            tuple(after),
-            tuple(np.array([usd]) for usd in known),
-            within(None, nothing),
-            tuple(affordable),
-        ),
-        tuple(probe_prices),
+    costs = Costs(
+        prices.expected_usd(prospect.offered[None], None)[:, 0],
+        tuple(after),
+        tuple([np.array([usd_or_nan(price.expected_usd)]) for price in probe_prices]),
+        np.array(affordable),
+        tuple(affordable_after),
     )
+    return Table(case, guide, prospect, prices, costs, tuple(probe_prices))
 
 
 def usd_or_nan(usd: Decimal | None) -> float:

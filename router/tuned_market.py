@@ -10,11 +10,11 @@ from router.decision import Objective
 from router.errors import CannotTune
 from router.forecast import Forecast
 from router.market import Market
-from router.policy import readers_of_unseen
 from router.predicted import Predicted
 from router.predictor.predictor import CalibrationSplit
 from router.prospects import Tabled
 from router.rehearsal import Recorded, rehearse
+from router.together import readers_of_unseen
 from router.trials import Play
 from router.tuning import Tuned, tune
 

@@ -27,8 +27,8 @@ class Costs:
     """Of the ways of a prospect, in USD; NaN is unknown.
 
     ``direct_usd`` [N, A] without a probe, ``after_usd`` [N, 1 or K, A] beyond each stage of one,
-    ``probe_usd`` [N] of each stage itself. ``affordable`` [A], and ``affordable_after`` [A] of each stage,
-    say what caps allow.
+    ``probe_usd`` [N] of each stage itself. ``affordable`` [A] or [N, A], and ``affordable_after`` [A] or
+    [N, 1, A] of each stage, say what caps allow.
     """
 
     direct_usd: Floats
@@ -36,6 +36,22 @@ class Costs:
     probe_usd: tuple[Floats, ...]
     affordable: Bools
     affordable_after: tuple[Bools, ...]
+
+    @staticmethod
+    def together(each: Sequence[Costs]) -> Costs:
+        """Of several queries one after the other, all with the same ways and stages."""
+        if len(each) == 1:
+            return each[0]
+        return Costs(
+            np.concatenate([one.direct_usd for one in each]),
+            tuple(map(np.concatenate, zip(*(one.after_usd for one in each), strict=True))),
+            tuple(map(np.concatenate, zip(*(one.probe_usd for one in each), strict=True))),
+            np.array([one.affordable for one in each]),
+            tuple(
+                np.array(allowed)[:, None]
+                for allowed in zip(*(one.affordable_after for one in each), strict=True)
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,11 @@ class Weighed:
     direct: Indices
     tree: Tree | None
     probes: Bools
+
+    def of(self, rows: slice) -> Weighed:
+        """That of some queries alone."""
+        tree = None if self.tree is None else self.tree.of(rows)
+        return Weighed(self.direct[rows], tree, self.probes[rows])
 
 
 def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:

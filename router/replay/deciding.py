@@ -22,7 +22,6 @@ from router.forecast import Forecast
 from router.guides import expectation_of, large_ways, ways_named
 from router.limits import allowed, readers_of
 from router.outcomes import SMALL
-from router.policy import readers_of_unseen
 from router.predicted import Predicted
 from router.pricing import DIRECT, Ask, priced
 from router.probing import log_odds
@@ -32,6 +31,7 @@ from router.replay.chunks import Chunk, take_forecast
 from router.replay.contenders import Contender
 from router.rules import first_rule
 from router.table import usd_or_nan
+from router.together import readers_of_unseen
 from router.types import Alternative
 
 Floats = NDArray[np.float64]

@@ -71,8 +71,8 @@ class Branch:
 
     ``difficulty_bin`` is ``None`` where that is more than one bin, and in a plan that does not probe (a query
     that must go to the large model, a model asked for by name). ``reason`` explains the choice, with its
-    numbers; ``notice`` is what the client should be told with the answer (a hard query had no large model to
-    go to).
+    numbers; it is empty, and what was rejected left out, where nobody asked for reasons. ``notice`` is what
+    the client should be told with the answer (a hard query had no large model to go to).
 
     With ``readings``, of the chosen alternative and of each rejected one, what was seen tells of every one by
     itself how likely it is right, and may change the choice (:func:`router.replanning.replan`).

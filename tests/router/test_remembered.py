@@ -53,12 +53,24 @@ def test_the_text_that_was_not_asked_for_longest_is_forgotten() -> None:
     assert inner.asked == [["a"], ["b"], ["c"], ["b"]]
 
 
-def test_several_texts_at_once_pass_by() -> None:
+def test_of_several_texts_only_what_is_new_is_forecast_and_each_once() -> None:
     inner = Forecasts()
     remembered = Remembered(inner)
-    assert remembered.forecast(["a", "bb"]).right.tolist() == [[1], [2]]
-    assert remembered.forecast(["a", "bb"]).right.tolist() == [[1], [2]]
+    remembered.forecast(["bb"])
+    made = remembered.forecast(["a", "bb", "a", "\ud800"])
+    assert made.right.tolist() == [[1], [2], [1], [1]]
+    assert made.familiarity.tolist() == [1, 2, 1, 1]
+    assert inner.asked == [["bb"], ["a", "\ud800"]]
+    assert remembered.forecast(["a"]).completion_tokens.tolist() == [[1]]
     assert len(inner.asked) == 2
+
+
+def test_a_batch_that_is_larger_than_the_memory_is_forecast_all_the_same() -> None:
+    inner = Forecasts()
+    remembered = Remembered(inner, most=2)
+    assert remembered.forecast(["a", "bb", "ccc"]).right.tolist() == [[1], [2], [3]]
+    remembered.forecast(["a"])
+    assert inner.asked == [["a", "bb", "ccc"], ["a"]]
 
 
 def test_nobody_can_change_what_others_get() -> None:
@@ -75,13 +87,3 @@ def test_a_market_that_remembers_plans_as_it_would() -> None:
     assert plans[0] == plans[1] == plans[2]
     assert isinstance(with_memory.predictor, Remembered)
     assert (with_memory.predictor.hits, with_memory.predictor.misses) == (1, 1)
-
-
-def test_texts_that_are_learnt_together_are_had_alone() -> None:
-    inner = Forecasts()
-    remembered = Remembered(inner)
-    remembered.learn(["a", "bb", "a", "\ud800"])
-    assert [remembered.knows(text) for text in ("a", "bb", "\ud800", "c")] == [True, True, True, False]
-    assert remembered.forecast(["bb"]).right.tolist() == [[2]]
-    assert remembered.forecast(["bb"]).familiarity.tolist() == [2]
-    assert inner.asked == [["a", "bb", "\ud800"]]
