@@ -4,9 +4,11 @@
     python -m benchmarks.decision --predictor FOLDER
     python -m benchmarks.decision --predictor FOLDER --embedding FOLDER
 
-"decision" is :func:`router.policy.plan`, all that the gateway does between a checked request and its plan;
-text and forecast, parts of it, are measured again by themselves. "drift" is what the monitor does besides,
-"embedding" what a sentence encoder (an ONNX folder) would add. The configuration (default: the embedded
+"decision" is :func:`router.policy.plan`, all that the gateway does between a checked request and its plan,
+"of 16" the share of one where 16 requests come at once (:func:`router.together.weigh_together`), and
+"explained" what it takes to say why as well, as /v1/gradus/explain does. Text and forecast, parts of a
+decision, are measured again by themselves. "drift" is what the monitor does besides, "embedding" what a
+sentence encoder (an ONNX folder) would add. The configuration (default: the embedded
 models) must have the models that the predictor was fitted for; every context is widened, so that long
 conversations are weighed too rather than refused. Times are of the processor: what else runs does not count.
 """
@@ -27,11 +29,14 @@ from router.config import Config, load_config
 from router.drift import DriftMonitor
 from router.features.conversation import text_of
 from router.market import Market, open_market
-from router.policy import plan
+from router.policy import case_of, decide, plan
 from router.predictor.files import load_predictor
+from router.table import Case
+from router.together import weigh_together
 from router.types import Query
 
 CONTEXT_TOKENS = 131_072
+TOGETHER = 16
 WANTED_MS = (1.0, 3.0)
 """p50 and p99 of a decision without embeddings."""
 
@@ -80,7 +85,8 @@ KINDS = ("short", "problem", "2k tokens", "30k tokens")
 def stages(market: Market, embedding: Path | None) -> dict[str, Callable[[Messages], object]]:
     """What is timed, by name; each takes a conversation."""
     found: dict[str, Callable[[Messages], object]] = {
-        "decision": lambda messages: plan(Query(messages), "default", market),
+        "decision": lambda messages: plan(Query(messages), "default", market, explained=False),
+        "explained": lambda messages: plan(Query(messages), "default", market),
         "text": text_of,
     }
     predictor = market.predictor
@@ -93,6 +99,24 @@ def stages(market: Market, embedding: Path | None) -> dict[str, Callable[[Messag
         embed = load_embedder(embedding)
         found["embedding"] = lambda messages: embed([text_of(messages)])
     return found
+
+
+def together(market: Market, conversations: Sequence[Messages]) -> tuple[float, float]:
+    """Milliseconds of the processor a decision, p50 and p99 of batches of :data:`TOGETHER`."""
+
+    def batch(those: Sequence[Messages]) -> None:
+        cases = [case_of(Query(messages), "default", market) for messages in those]
+        for outcome in weigh_together([case for case in cases if isinstance(case, Case)]):
+            decide(outcome)
+
+    times_s = []
+    for first in range(0, len(conversations), TOGETHER):
+        those = conversations[first : first + TOGETHER]
+        begin_s = time.thread_time()
+        batch(those)
+        times_s.append((time.thread_time() - begin_s) / len(those))
+    p50, p99 = np.quantile(times_s, [0.5, 0.99]) * 1e3
+    return float(p50), float(p99)
 
 
 def measure(stage: Callable[[Messages], object], conversations: Sequence[Messages]) -> tuple[float, float]:
@@ -133,13 +157,14 @@ def main() -> None:
 
     print(f"one core, {options.repeats} conversations a kind, milliseconds: p50 / p99")
     timed = stages(market, options.embedding)
-    print(f"{'':>12}" + "".join(f"{name:>18}" for name in timed))
+    print(f"{'':>12}" + "".join(f"{name:>18}" for name in (*timed, f"of {TOGETHER}")))
     decisions = []
     for kind in KINDS:
         conversations = [conversation(kind, number) for number in range(options.repeats)]
         for stage in timed.values():  # warm
             measure(stage, conversations[:5])
         row = {name: measure(stage, conversations) for name, stage in timed.items()}
+        row["together"] = together(market, conversations)
         decisions.append(row["decision"])
         print(f"{kind:>12}" + "".join(f"{p50:>10.2f} /{p99:>6.2f}" for p50, p99 in row.values()), flush=True)
     worst = np.max(decisions, axis=0)
