@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,10 @@ from hypothesis import settings
 from gateway.redis_server import find_redis_server
 
 _START_TIMEOUT_S = 10.0
+
+# Tests run side by side: threads that wait for one another by turning cost half of the time. Read by whatever
+# computes here, in its processes too, before it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No example is held to a clock: a busy machine would fail what is right.
 settings.register_profile("gradus", deadline=None)

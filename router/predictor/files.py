@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
@@ -34,11 +35,10 @@ _TRUSTED = ("router.features.text.", "router.fitting.text_models.")
 def save_predictor(predictor: Predictor, folder: Path) -> Manifest:
     """Write the folder, made if it does not exist; the manifest comes last, with the hashes of the others."""
     from safetensors.numpy import save
-    from skops.io import dump
 
     folder.mkdir(parents=True, exist_ok=True)
     estimators = {"text": predictor.text, "features": predictor.features}
-    dump(estimators, folder / TEXT, compression=zipfile.ZIP_DEFLATED)
+    _skops().dump(estimators, folder / TEXT, compression=zipfile.ZIP_DEFLATED)
     (folder / ARRAYS).write_bytes(save(to_arrays(predictor)))
     hashes = {name: sha256((folder / name).read_bytes()).hexdigest() for name in (TEXT, ARRAYS)}
     manifest = predictor.manifest.model_copy(update={"files": hashes})
@@ -102,14 +102,13 @@ def load_predictor(reference: str) -> Predictor:
 
 
 def _load_estimators(data: bytes, source: str, manifest: Manifest) -> Mapping[str, Any]:
-    from skops.io import get_untrusted_types, loads
-
+    skops = _skops()
     try:
-        unknown = get_untrusted_types(data=data)
+        unknown = skops.get_untrusted_types(data=data)
         refused = [name for name in unknown if not name.startswith(_TRUSTED)]
         if refused:
             raise ArtifactInvalid(f"{source}: holds {', '.join(refused)}, which no predictor needs: refused")
-        estimators: Mapping[str, Any] = loads(data, trusted=unknown)
+        estimators: Mapping[str, Any] = skops.loads(data, trusted=unknown)
         estimators["text"].predict(("",))  # another release's may load, and be of no use
     except ArtifactInvalid:
         raise
@@ -120,6 +119,23 @@ def _load_estimators(data: bytes, source: str, manifest: Manifest) -> Mapping[st
             f"`{COMMAND}`"
         ) from error
     return estimators
+
+
+def _skops() -> Any:
+    """``skops.io``, without torch.
+
+    It looks through all of scikit-learn, also at what adapts it to torch, which would load torch: in gateways
+    for nothing. What cannot be imported is passed by.
+    """
+    adapter = "sklearn.externals.array_api_compat.torch"
+    there = sys.modules.get(adapter)
+    sys.modules[adapter] = there  # type: ignore[assignment]  # None: it cannot be imported
+    try:
+        import skops.io
+    finally:
+        if there is None:
+            del sys.modules[adapter]
+    return skops.io
 
 
 def _load_arrays(data: bytes) -> dict[str, NDArray[np.generic]]:

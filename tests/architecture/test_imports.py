@@ -71,6 +71,13 @@ def test_importing_a_module_loads_only_what_it_needs(module: str, never: set[str
     assert not _loaded_by(f"import {module}") & never
 
 
+def test_a_predictor_is_read_without_torch() -> None:
+    read = "from router.predictor.files import load_predictor; load_predictor('embedded:abacus-predictor')"
+    loaded = _loaded_by(read)
+    assert "skops" in loaded
+    assert not loaded & {"torch", "transformers", "litellm"}
+
+
 def test_files_stay_short_enough_to_be_read() -> None:
     files = [
         file
