@@ -4,7 +4,8 @@
 -- KEYS[1]  the root of all keys
 -- ARGV     generation; gateway; numbers of the first and last settled entry (0: none); operations (JSON)
 -- Answers  "lost" (the counters are of another generation), "unknown" (what this gateway told before is not
---          in them), "dropped" (a window is gone that was begun), or one answer for each "r": 1, or what refuses it.
+--          in them), "dropped" (a window is gone that was begun), "early" (one is from before those that were
+--          loaded: a clock was put back), or one answer for each "r": 1, or what refuses it.
 --
 -- Amounts are strings of whole picodollars: Lua's numbers end at 2^53. Everything may be sent again: what is
 -- open is granted again, an entry counts once by its number, a reservation is given back once.
@@ -20,9 +21,11 @@ if not counted or first > counted + 1 then return 'unknown' end
 
 local function window_field(window) return 'window:' .. window end
 local ops, there = cjson.decode(ARGV[5]), {}
+local since = redis.call('HGET', numbers, 'since') or ''  -- the first day that was loaded, and its month
 for _, op in ipairs(ops) do
   for _, window in ipairs(op[1] == 'r' and op[6] or {}) do
     if there[window] == nil then
+      if window < since:sub(1, #window) then return 'early' end
       there[window] = redis.call('EXISTS', base .. window) == 1
       if not there[window] and redis.call('HEXISTS', numbers, window_field(window)) == 1 then return 'dropped' end
     end

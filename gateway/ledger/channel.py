@@ -214,6 +214,8 @@ class Channel:
             raise Lost("are gone", unusable=False)
         if answer == b"dropped":
             raise Lost("miss what was counted: Redis drops keys", unusable=True)
+        if answer == b"early":
+            raise Lost("are of later days: a clock was put back", unusable=True)
         if answer == b"unknown":
             raise Lost(f"do not know how far {gateway_id} had come", unusable=True)
         return list(answer)

@@ -43,11 +43,12 @@ Booked = tuple[int, int, tuple[str, ...], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a gateway held when it had settled ``number`` entries."""
+    """What a gateway held when it had settled ``number`` entries; ``at`` is what its clock said (ISO)."""
 
     number: int
     open: tuple[str, ...]
     unjournaled: tuple[Booked, ...]
+    at: str
 
 
 class Generations:
@@ -124,7 +125,7 @@ class Generations:
             )
             for each in settled
         ])  # fmt: skip
-        text = json.dumps([number, held, booked])
+        text = json.dumps([number, held, booked, self._now().isoformat()])
         if await channel.redis.script("generation", "announce", generation, channel.gateway_id, text):
             self._announced = generation
         return True
@@ -140,11 +141,11 @@ class Generations:
             gateway.decode(): Announcement(*json.loads(text))
             for gateway, text in zip(told[::2], told[1::2], strict=True)
         }
-        now = self._now()
-        names = sorted({name for skew in (-1, 0, 1) for name in windows(now + skew * CLOCKS_DIFFER)})
+        clocks = [self._now(), *(datetime.fromisoformat(each.at) for each in announced.values())]
+        since = min(clocks) - CLOCKS_DIFFER
         try:
             standing = await asyncio.get_running_loop().run_in_executor(
-                self._executor, partial(self._journal.standing, names)
+                self._executor, partial(self._journal.standing, since)
             )
         except Exception as error:
             log.warning("the ledger's counters need the journal, which cannot be read (%r)", error)
@@ -152,7 +153,7 @@ class Generations:
             return False
         if any(self._may_speak(each) for id, each in standing.gateways.items() if id not in announced):
             return False
-        for name, fields in hashes(standing, announced).items():
+        for name, fields in hashes(standing, announced, since).items():
             flat = [text for pair in fields.items() for text in pair]
             for start in range(0, len(flat), 2 * LOADED_AT_ONCE):
                 some = flat[start : start + 2 * LOADED_AT_ONCE]
@@ -179,7 +180,9 @@ class Generations:
                 channel.tell(cancelling(decode(text)))
 
 
-def hashes(standing: Standing, announced: Mapping[str, Announcement]) -> dict[str, dict[str, str]]:
+def hashes(
+    standing: Standing, announced: Mapping[str, Announcement], since: datetime
+) -> dict[str, dict[str, str]]:
     """Every hash of a generation, by name: counters, running requests, open reservations, numbers."""
     held: defaultdict[tuple[str, str], int] = defaultdict(int, standing.spent)
     running: defaultdict[str, int] = defaultdict(int)
@@ -200,6 +203,7 @@ def hashes(standing: Standing, announced: Mapping[str, Announcement]) -> dict[st
             for scope in record.scopes:
                 running[scope] += 1
     found["numbers"] = {gateway: str(number) for gateway, number in numbers.items()}
+    found["numbers"]["since"] = windows(since)[-1]  # what is earlier was not counted (batch.lua)
     found["running"] = {scope: str(count) for scope, count in running.items()}
     for (scope, name), amount in held.items():
         found[name][scope] = str(amount) if amount <= MAX_PICODOLLARS else "full"  # as batch.lua says it

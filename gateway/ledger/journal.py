@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from gateway.entries import Entry
@@ -60,8 +61,8 @@ class Journal(Protocol):
         (without having beaten).
         """
 
-    def standing(self, windows: Sequence[str]) -> Standing:
-        """What every scope spent in each of these windows, and all gateways.
+    def standing(self, since: datetime) -> Standing:
+        """What every scope spent in the windows of that moment and in all later ones, and all gateways.
 
         An entry counts for "all", for its key and for its team (``key_id``, ``team_id``), in "total" and in
         the day and the month of its ``at``, in UTC.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Table, case, delete, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Table, case, delete, func, literal, or_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, StatementError
 from sqlalchemy.orm import Session
@@ -69,8 +69,9 @@ class StoredJournal:
             session.execute(known)
             _append(self._database, session, [each.entry for each in entries])
 
-    def standing(self, windows: Sequence[str]) -> Standing:
-        asked = select(SpentRow).where(SpentRow.window.in_(windows))
+    def standing(self, since: datetime) -> Standing:
+        of_then = windows(since)
+        asked = select(SpentRow).where(or_(SpentRow.window.in_(of_then), SpentRow.window > of_then[-1]))
         with self._database.read() as session:
             spent = {(row.scope, row.window): picodollars(row.total_usd) for row in session.scalars(asked)}
             now = session.scalars(select(_now(self._database))).one()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -30,11 +29,11 @@ def numbered(*entries: Entry, first: int = 1) -> list[Numbered]:
 class JournalConformance:
     """The tests; ``spent`` reads the journal as the ledger does."""
 
-    def spent(self, journal: Journal, windows: Sequence[str] = WINDOWS) -> dict[tuple[str, str], int]:
-        return {at: amount for at, amount in journal.standing(windows).spent.items() if amount}
+    def spent(self, journal: Journal, since: datetime = AT) -> dict[tuple[str, str], int]:
+        return {at: amount for at, amount in journal.standing(since).spent.items() if amount}
 
     def test_an_empty_one_has_spent_nothing_and_knows_nobody(self, journal: Journal) -> None:
-        assert (self.spent(journal), dict(journal.standing(WINDOWS).gateways)) == ({}, {})
+        assert (self.spent(journal), dict(journal.standing(AT).gateways)) == ({}, {})
 
     def test_sums_are_exact_in_every_scope_and_window(self, journal: Journal) -> None:
         usd = ["1234567.000000000001", "0.000000000002", "0"]
@@ -45,13 +44,18 @@ class JournalConformance:
             (scope, window): total for scope in ("all", "key:k", "team:t") for window in WINDOWS
         }
 
-    def test_only_the_windows_asked_for_are_summed(self, journal: Journal) -> None:
-        journal.append("g", numbered(entry("a")))
+    def test_what_is_asked_for_are_the_windows_of_a_moment_and_all_later_ones(self, journal: Journal) -> None:
+        days = (AT - timedelta(days=32), AT - timedelta(days=1), AT, AT + timedelta(days=1))
+        journal.append("g", numbered(*(entry(str(i), at=at) for i, at in enumerate(days))))
 
-        assert set(self.spent(journal, ["2026-11-30"])) == {
-            (s, "2026-11-30") for s in ("all", "key:k", "team:t")
-        }
-        assert self.spent(journal, ["2026-12", "2026-12-01"]) == {}
+        def windows(since: datetime) -> set[str]:
+            return {window for _, window in self.spent(journal, since)}
+
+        later = {"total", "2026-12", "2026-12-01"}
+        assert windows(AT + timedelta(days=1)) == later
+        assert windows(AT) == {*later, "2026-11", "2026-11-30"}
+        assert windows(AT - timedelta(days=1)) == {*later, "2026-11", "2026-11-29", "2026-11-30"}
+        assert windows(AT + timedelta(days=32)) == {"total"}
 
     def test_days_and_months_are_those_of_utc(self, journal: Journal) -> None:
         east = timezone(timedelta(hours=9))
@@ -59,7 +63,7 @@ class JournalConformance:
             "g", numbered(entry("a", at=AT.astimezone(east)), entry("b", at=AT + timedelta(seconds=1)))
         )
 
-        found = self.spent(journal, ["total", "2026-11", "2026-11-30", "2026-12", "2026-12-01"])
+        found = self.spent(journal)
         assert {window: amount for (scope, window), amount in found.items() if scope == "all"} == {
             "total": 2,
             **dict.fromkeys(("2026-11", "2026-11-30", "2026-12", "2026-12-01"), 1),
@@ -89,7 +93,7 @@ class JournalConformance:
         journal.append("g", numbered(entry("a")))
         journal.append("h", numbered(entry("c"), first=7))
 
-        found = journal.standing(WINDOWS).gateways
+        found = journal.standing(AT).gateways
         assert {id: (each.journaled, each.age_s) for id, each in found.items()} == {
             "g": (2, None),
             "h": (7, None),
@@ -100,13 +104,13 @@ class JournalConformance:
         journal.append("g", numbered(entry("a")))
         journal.beat("g")
         journal.beat("h")
-        found = journal.standing(WINDOWS).gateways
+        found = journal.standing(AT).gateways
         assert {id: each.journaled for id, each in found.items()} == {"g": 1, "h": 0}
         assert all(each.age_s is not None and -1 <= each.age_s < 60 for each in found.values())
 
         for _ in range(2):
             journal.forget("g")
-        assert set(journal.standing(WINDOWS).gateways) == {"h"}
+        assert set(journal.standing(AT).gateways) == {"h"}
         assert self.spent(journal)["all", "total"] == 1
 
     def test_nothing_to_write_is_written(self, journal: Journal) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from cost_model.budget import picodollars, windows
@@ -48,7 +49,7 @@ class SqliteJournal:
                 (gateway_id, max((each.number for each in entries), default=0)),
             )
 
-    def standing(self, windows: Sequence[str]) -> Standing:
+    def standing(self, since: datetime) -> Standing:
         with closing(self._connect()) as database, database:
             database.execute("begin")
             sums = database.execute(
@@ -59,7 +60,11 @@ class SqliteJournal:
                 "select id, ? - beat_at, journaled from gateways", (now_s,)
             ).fetchall()
         return Standing(
-            {(scope, window): spent for scope, window, spent in sums if window in windows},
+            {
+                (scope, window): spent
+                for scope, window, spent in sums
+                if window in windows(since) or window > windows(since)[-1]
+            },
             {id: Presence(age_s, journaled) for id, age_s, journaled in gateways},
         )
 

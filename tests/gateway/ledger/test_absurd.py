@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -80,7 +81,10 @@ def test_a_full_counter_has_no_room_under_the_highest_cap_whatever_is_given_back
 def test_what_the_journal_adds_up_to_beyond_the_counters_leaves_them_full() -> None:
     spent = {("all", "total"): MAX_PICODOLLARS + 1, ("key:k", "total"): MAX_PICODOLLARS}
 
-    assert hashes(Standing(spent, {}), {})["total"] == {"all": "full", "key:k": str(MAX_PICODOLLARS)}
+    assert hashes(Standing(spent, {}), {}, datetime.now(UTC))["total"] == {
+        "all": "full",
+        "key:k": str(MAX_PICODOLLARS),
+    }
 
 
 def _counters(client: redis.Redis, window: str) -> str:

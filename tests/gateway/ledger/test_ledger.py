@@ -267,7 +267,9 @@ def test_a_request_that_runs_over_midnight_is_settled_in_the_day_it_was_reserved
         assert held(client, "2026-12-31")["key:k"] == held(client, "2026-12")["key:k"] == 3 * DOLLAR // 4
         assert held(client, "2027-01-01")["key:k"] == held(client, "2027-01")["key:k"] == DOLLAR
         assert held(client)["key:k"] == 7 * DOLLAR // 4
-    assert journal.standing(["2026-12-31"]).spent["key:k", "2026-12-31"] == 3 * DOLLAR // 4
+    assert (
+        journal.standing(datetime(2026, 12, 31, tzinfo=UTC)).spent["key:k", "2026-12-31"] == 3 * DOLLAR // 4
+    )
 
 
 def test_nothing_is_spent_that_cannot_be_written_down_first(

@@ -102,7 +102,7 @@ def test_processes_that_start_at_once_on_an_empty_database_all_work(url: str) ->
 
     assert said == [""] * len(names)
     database = Database(url)
-    assert set(StoredJournal(database).standing([]).gateways) == set(names)
+    assert set(StoredJournal(database).standing(datetime.now(UTC)).gateways) == set(names)
     database.close()
 
 

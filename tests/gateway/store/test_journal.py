@@ -76,7 +76,7 @@ def test_an_entry_that_cannot_be_stored_holds_up_no_other_and_is_stored_as_what_
     billed = min(bad.billed_usd, usd(MAX_REQUEST_PICODOLLARS))
     assert found["b"] == (billed, "lost", UNSTORABLE)
     assert [found[name][:2] for name in "ac"] == [(Decimal(1), "answered")] * 2
-    standing = StoredJournal(database).standing(["total"])
+    standing = StoredJournal(database).standing(AT)
     assert standing.spent["all", "total"] == picodollars(2 + billed)
     assert standing.gateways["g"].journaled == 3
     assert "stored without its lines" in caplog.text
@@ -104,11 +104,11 @@ def test_every_sum_is_that_of_the_entries(database: Database, entries: list[Entr
     journal = StoredJournal(database)
     entries = [*_fresh(database, entries)]
     asked = ["total", *windows(AT)[1:]]
-    before, all_before = journal.standing(asked).spent, used(database, (), Wanted())[0].usd
+    before, all_before = journal.standing(AT).spent, used(database, (), Wanted())[0].usd
 
     journal.append("g", [Numbered(number, each) for number, each in enumerate([*entries, *entries], 1)])
 
-    after = journal.standing(asked).spent
+    after = journal.standing(AT).spent
     for scope, of in (("all", None), ("key:key_1", "key_1"), ("key:key_2", "key_2")):
         for window in asked:
             expected = sum(
@@ -207,7 +207,7 @@ def test_sums_are_exact_beyond_what_64_bits_hold(database: Database, sign: int) 
 
     total = 210 * billed
     assert abs(picodollars(total)) > 2 * MAX_PICODOLLARS
-    spent = StoredJournal(database).standing(["total", *windows(AT)[1:]]).spent
+    spent = StoredJournal(database).standing(AT).spent
     assert spent == dict.fromkeys(spent, picodollars(total))
     assert spent_by(database, "key:key_1", AT)["total"] == total
     assert [row.usd for row in used(database, ["model"], Wanted())] == [total]
