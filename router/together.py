@@ -58,7 +58,8 @@ def _of_one_policy(cases: Sequence[Case]) -> list[Outcome]:
     strange = predicted.strange(forecast.familiarity, first.policy).tolist()
     found: dict[int, Outcome] = {}
     for rows in _alike(strange, bool):
-        those, said = [cases[row] for row in rows], forecast.of(rows)
+        those = [cases[row] for row in rows]
+        said = forecast if len(rows) == len(cases) else forecast.of(rows)
         unseen = strange[rows[0]]
         weighed = (
             # What is predicted of a prompt that is like none that was fitted on is worth nothing.
