@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import uuid
@@ -52,6 +53,8 @@ def serve(config: Config, concurrency: int, on_ready: Callable[[str], None]) -> 
         cache = _candidate_cache(config, client)
         presence = {"id": worker_id, "models": sorted(models), "pid": os.getpid(), "threads": concurrency}
         pulse = Pulse(client, worker_id, presence)
+        # What is there by now stays: each engine that stops has all of it looked through, for seconds.
+        gc.freeze()
 
         app = make_app(config.server.redis_url)
         register(app, Deliveries(client, worker_id, pulse, partial(_run, models, verifiers, embed, cache)))
