@@ -84,9 +84,10 @@ def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
         )
     ]
     tree = solve(stages, objective, middles(prospect.edges) <= HARD)
+    # Not matmul: its sums depend on how many queries there are.
     # What a probe is worth is what it may change, so the best way without one is valued by the tree's own
     # P(right): the mean of what it may lead to.
-    foreseen = (stages[0].arrive[:, None] @ stages[0].right)[:, 0]
+    foreseen = np.einsum("nk,nka->na", stages[0].arrive, stages[0].right)
     direct, best = choose(np.array([prospect.right, foreseen]), costs.direct_usd, allowed, objective, hard)
     rows, taken = np.arange(len(best)), np.maximum(best, 0)
     value = objective.utility(foreseen[rows, taken], costs.direct_usd[rows, taken])
