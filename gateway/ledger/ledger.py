@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from cost_model.budget import MAX_REQUEST_PICODOLLARS, Books, Charge, picodollars, usd
+from cost_model.budget import MAX_REQUEST_PICODOLLARS, Books, picodollars, usd
 from gateway.accounts import Account
 from gateway.entries import Entry
 from gateway.errors import CostUnknown, LedgerUnavailable
@@ -253,8 +253,8 @@ class Ledger:
         key = account.key
         if key is None or key.without_redis == "refuse" or reserved is None:
             raise unavailable(self._channel.state)
-        lease = Charge(f"key:{key.id}", "lease", int(key.lease_usd * 10**12))
-        if self._leases.reserve(reservation.id, reserved, (lease,)) is not None:
+        leases = reservation.terms.leases(int(key.lease_usd * 10**12))
+        if self._leases.reserve(reservation.id, reserved, leases) is not None:
             raise unavailable(self._channel.state)
         self._leased = True
         return self._go_on(reservation)

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, picodollars, resets_at, usd, windows
+from cost_model.budget import (
+    MAX_PICODOLLARS,
+    MAX_REQUEST_PICODOLLARS,
+    Charge,
+    picodollars,
+    resets_at,
+    usd,
+    windows,
+)
 from gateway.accounts import Account, Limits
 from gateway.bill import decimal_text
 from gateway.entries import Entry
@@ -96,6 +104,15 @@ class Terms:
         rates = [(name, _share(1, limit)) for name, limit in self.requests]
         rates += [(name, _share(reservation.tokens, limit)) for name, limit in self.tokens]
         return reserving(reservation.record, reservation.text, reservation.windows, rooms, self.slots, rates)
+
+    def leases(self, lease: int) -> tuple[Charge, ...]:
+        """What a lease counts in while no budget can be looked up: who shares a budget shares a lease."""
+        found = []
+        for scope, *caps in zip(self.scopes, *self.caps, strict=True):
+            known = [cap for cap in caps if cap is not None]
+            if known:
+                found.append(Charge(scope, "lease", min(lease, *known)))
+        return tuple(found)
 
     def refusal(self, reservation: Reservation, answer: Sequence[bytes | int], now: datetime) -> GatewayError:
         """What Redis answered, said to the client."""

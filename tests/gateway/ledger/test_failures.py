@@ -115,34 +115,6 @@ def test_without_redis_budgets_are_refused_and_what_has_none_goes_on(
 
 
 @pytest.mark.process
-def test_without_redis_a_key_may_spend_its_lease_and_no_more_and_it_counts_afterwards(
-    opened: Open, own_redis: OwnRedis
-) -> None:
-    leased = account(Limits(usd_total=Decimal(10)), without_redis="lease", lease_usd=Decimal(3))
-
-    async def run() -> None:
-        async with opened(url=own_redis.url) as ledger:
-            for time in "12":  # it holds for each time without Redis
-                await eventually(lambda: ledger.state == "redis down")
-                first = await ledger.reserve(f"a{time}", leased, Decimal(2), 0)
-                with pytest.raises(LedgerUnavailable):
-                    await ledger.reserve(f"b{time}", leased, Decimal("1.000000000001"), 0)
-                ledger.settle(first, entry(first, "0.5"))
-                second = await ledger.reserve(f"c{time}", leased, Decimal("2.5"), 0)
-                with pytest.raises(LedgerUnavailable):
-                    await ledger.reserve(f"d{time}", leased, Decimal("0.000000000001"), 0)
-                ledger.settle(second, entry(second, "0.5"))
-                own_redis.start()
-                await eventually(lambda: ledger.state == "ready")
-                ledger.cancel(await ledger.reserve(f"e{time}", leased, Decimal(1), 0))
-                own_redis.kill()
-            own_redis.start()
-            await eventually(lambda: ledger.state == "ready")
-            await eventually(lambda: held(own_redis.client).get("key:k") == 2 * DOLLAR)
-
-    asyncio.run(run())
-
-
 @pytest.mark.parametrize("waits", [True, False])
 def test_an_answer_that_is_lost_leaves_nothing_held_twice_or_for_nobody(
     waits: bool, opened: Open, redis_url: str, monkeypatch: pytest.MonkeyPatch
