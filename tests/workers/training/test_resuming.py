@@ -14,8 +14,12 @@ import pytest
 import yaml
 
 from tests.workers.engines import tiny
+from workers.engines import load_engine
+from workers.training import rollouts
+from workers.training.questions import read_questions
+from workers.training.recipes import load_recipe
 
-QUESTIONS = 40
+QUESTIONS = 20  # eight are drawn side by side
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +34,15 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "temperature": 1.5,  # what it knows by heart comes out wrong now and then
     }
     file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump({"model": model, "samples": 8, "rollouts": 4, "task": "number"}))
+    file.write_text(yaml.safe_dump({"model": model, "samples": 4, "rollouts": 4, "task": "number"}))
+    rows = [{"question": "count", "answer": "3"} for _ in range(QUESTIONS)]
+    (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
 
 
 def _start(recipe: Path, output: Path) -> subprocess.Popen[bytes]:
-    questions = recipe.parent / "questions.jsonl"
-    rows = [{"question": "count", "answer": "3"} for _ in range(QUESTIONS)]
-    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    arguments = ["rollouts", str(recipe), "--questions", str(questions), "--output", str(output)]
+    questions = str(recipe.parent / "questions.jsonl")
+    arguments = ["rollouts", str(recipe), "--questions", questions, "--output", str(output)]
     return subprocess.Popen(
         [sys.executable, "-m", "workers.training", *arguments],
         env={**os.environ, "GRADUS_TORCH_THREADS": "1", "OMP_NUM_THREADS": "1"},
@@ -48,7 +52,7 @@ def _start(recipe: Path, output: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(300)  # processes that load a model
+@pytest.mark.timeout(300)  # two processes that load a model
 def test_a_run_killed_in_the_middle_goes_on_and_ends_as_one_that_was_not(
     recipe: Path, tmp_path: Path
 ) -> None:
@@ -65,11 +69,13 @@ def test_a_run_killed_in_the_middle_goes_on_and_ends_as_one_that_was_not(
     # The kill may also have come in the middle of a line.
     log.write_bytes(kept + b'{"id": "9", "quest')
 
+    process = _start(recipe, killed)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
     whole = tmp_path / "whole"
-    for output in (killed, whole):
-        process = _start(recipe, output)
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors.decode()
+    loaded = load_recipe(rollouts.RolloutsRecipe, str(recipe))
+    asked = read_questions(recipe.parent / "questions.jsonl")
+    rollouts.make(loaded, asked, whole, lambda: load_engine("sampled", loaded.model))
     assert log.read_bytes() == (whole / "rollouts.jsonl").read_bytes()
     assert log.read_bytes().startswith(kept)
     assert (killed / "attempts.parquet").read_bytes() == (whole / "attempts.parquet").read_bytes()
