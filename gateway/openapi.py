@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
+from gateway.api.described import HEADERS, PASSED_ON, headers_of
 from gateway.api.feedback import FeedbackRequest
 from gateway.schemas import ChatRequest
 
@@ -35,6 +36,7 @@ def document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
         for body in BODIES:
             described = body.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= described.pop("$defs", {}) | {body.__name__: described}
+        schemas[ChatRequest.__name__]["properties"] |= deepcopy(PASSED_ON)
         for router in routers:
             for route in router.routes:
                 if isinstance(route, APIRoute) and route.include_in_schema:
@@ -43,6 +45,7 @@ def document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
         for name in _THEIRS:
             schemas.pop(name, None)
         made["components"]["securitySchemes"] = {"key": _SECURITY}
+        made["components"]["headers"] = deepcopy(HEADERS)
         made["security"] = [{"key": []}]
         app.openapi_schema = made
     return app.openapi_schema
@@ -59,6 +62,8 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
         operation["requestBody"] = deepcopy(extra["requestBody"])
     for status, said in extra.get("responses", {}).items():
         _show(answers[status], said)
+    for status, answer in answers.items():
+        answer["headers"] = headers_of(route.path, status)
     if not route.path.startswith("/v1/") and "401" not in answers:
         operation["security"] = []
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway.api import examples
 from gateway.api.body import read_asked, request_body
+from gateway.api.described import CACHE_CONTROL
 from gateway.api.leaving import CLIENT_CLOSED_REQUEST, streamed, whole
 from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
@@ -41,7 +42,7 @@ router = APIRouter(tags=["chat"], route_class=PlainRoute)
         },
         **examples.ERRORS,
     },
-    openapi_extra=request_body(examples.REQUESTS),
+    openapi_extra={**request_body(examples.REQUESTS), "parameters": [CACHE_CONTROL]},
 )
 async def chat_completions(request: Request) -> Response:
     """Routes by difficulty for `gradus` and `gradus/<policy>`; asks a model directly for its own name."""

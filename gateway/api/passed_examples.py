@@ -13,6 +13,14 @@ COMPLETED: dict[str, Any] = {
     "usage": {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6},
 }
 
+COMPLETED_STREAM = """data: {"id":"cmpl-1","object":"text_completion","created":1767225600,"model":"theirs",\
+"choices":[{"index":0,"text":" there was","finish_reason":null,"logprobs":null}]}
+
+data: {"id":"cmpl-1", ..., "choices":[{"index":0,"text":"","finish_reason":"length","logprobs":null}]}
+
+data: [DONE]
+"""
+
 EMBEDDED: dict[str, Any] = {
     "object": "list",
     "data": [{"object": "embedding", "index": 0, "embedding": [0.12, -0.05]}],
@@ -37,3 +45,13 @@ RESPONSE: dict[str, Any] = {
     ],
     "usage": {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10},
 }
+
+RESPONSE_STREAM = """event: response.created
+data: {"type":"response.created","sequence_number":0,"response":{"id":"resp-1", ...}}
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","sequence_number":1,"item_id":"msg-1","delta":"7", ...}
+
+event: response.completed
+data: {"type":"response.completed","sequence_number":2,"response":{"id":"resp-1", ...}}
+"""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.api import examples, passed_examples
 from gateway.api.body import read_body
+from gateway.api.described import CACHE_CONTROL
 from gateway.api.leaving import CLIENT_CLOSED_REQUEST, streamed, whole
 from gateway.api.plain import PlainRoute
 from gateway.api.state import GatewayState, state_of
@@ -26,8 +27,10 @@ from router.config import Endpoint
 router = APIRouter(tags=["passed through"], route_class=PlainRoute)
 
 
-def _described(required: str, example: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """How OpenAPI describes a body that is the server's own business."""
+def _described(
+    required: str, example: dict[str, Any], said: dict[str, Any], streamed: str | None = None
+) -> dict[str, Any]:
+    """How OpenAPI describes a body that is the server's own business; ``streamed``: its answer as events."""
     schema = {
         "type": "object",
         "properties": {"model": {"type": "string", "description": "A configured model that has it"}},
@@ -35,11 +38,16 @@ def _described(required: str, example: dict[str, Any], said: dict[str, Any]) -> 
         "additionalProperties": True,
     }
     content = {"application/json": {"schema": schema, "example": example}}
-    answer = {
-        "description": "The server's answer, as it came",
-        "content": {"application/json": {"example": said}},
+    answers: dict[str, Any] = {"application/json": {"example": said}}
+    description = "The server's answer, as it came"
+    if streamed is not None:
+        answers["text/event-stream"] = {"schema": {"type": "string"}, "example": streamed}
+        description += "; with `stream: true`, its server-sent events"
+    return {
+        "parameters": [CACHE_CONTROL],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": description, "content": answers}},
     }
-    return {"requestBody": {"required": True, "content": content}, "responses": {"200": answer}}
 
 
 @router.post(
@@ -47,7 +55,10 @@ def _described(required: str, example: dict[str, Any], said: dict[str, Any]) -> 
     summary="Continue a text",
     responses=examples.ERRORS,
     openapi_extra=_described(
-        "prompt", {"model": "large", "prompt": "Once upon a time", "max_tokens": 2}, passed_examples.COMPLETED
+        "prompt",
+        {"model": "large", "prompt": "Once upon a time", "max_tokens": 2},
+        passed_examples.COMPLETED,
+        passed_examples.COMPLETED_STREAM,
     ),
 )
 async def completions(request: Request) -> Response:
@@ -71,7 +82,10 @@ async def embeddings(request: Request) -> Response:
     summary="Answer with OpenAI's Responses API",
     responses=examples.ERRORS,
     openapi_extra=_described(
-        "input", {"model": "large", "input": "What is 3 + 4?"}, passed_examples.RESPONSE
+        "input",
+        {"model": "large", "input": "What is 3 + 4?"},
+        passed_examples.RESPONSE,
+        passed_examples.RESPONSE_STREAM,
     ),
 )
 async def responses(request: Request) -> Response:

@@ -14,6 +14,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -118,6 +119,45 @@ def test_every_operation_has_examples_that_are_what_it_says(guarded: Guarded) ->
 def shown(content: dict[str, Any]) -> list[Any]:
     alone = [content["example"]] if "example" in content else []
     return alone + [each["value"] for each in content.get("examples", {}).values()]
+
+
+def test_a_chat_has_every_field_that_openais_client_sends(guarded: Guarded) -> None:
+    described = guarded.app.openapi()["components"]["schemas"]["ChatRequest"]["properties"]
+
+    assert set(CompletionCreateParamsBase.__annotations__) - set(described) == set()
+    assert "stream" in described
+
+
+HELLO = {"model": "remote", "messages": [{"role": "user", "content": "hello"}]}
+TOLD_BY_THE_SERVER = {"content-type", "content-length", "date", "server", "connection", "cache-control"}
+OF_STREAMS = {"x-accel-buffering", "transfer-encoding"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("chat/completions", HELLO),
+        ("chat/completions", {**HELLO, "stream": True}),
+        ("chat/completions", {**HELLO, "model": "nobody"}),
+        ("completions", {"model": "remote", "prompt": "a"}),
+        ("completions", {"model": "remote", "prompt": "a", "stream": True}),
+        ("embeddings", {"model": "embedder", "input": "a"}),
+        ("responses", {"model": "remote", "input": "a"}),
+        ("responses", {"model": "remote", "input": "a", "stream": True}),
+        ("responses", {"model": "remote"}),
+    ],
+)
+def test_every_header_and_kind_of_an_answer_is_described(
+    guarded: Guarded, endpoint: str, body: dict[str, Any]
+) -> None:
+    operation = guarded.app.openapi()["paths"][f"/v1/{endpoint}"]["post"]
+
+    answer = httpx.post(f"{guarded.url}/v1/{endpoint}", headers=guarded.headers(), json=body)
+
+    said = operation["responses"][str(answer.status_code)]
+    assert set(answer.headers) - TOLD_BY_THE_SERVER - OF_STREAMS <= set(said["headers"])
+    assert answer.headers["content-type"].partition(";")[0] in said["content"]
+    assert operation["parameters"][0]["name"] == "Cache-Control"
 
 
 @pytest.mark.parametrize("method", ["TRACE", "PUT", "CONNECT", "OPTIONS", "PROPFIND", "HEAD"])
