@@ -99,7 +99,8 @@ def test_too_few_rows_are_refused(features: TextFeatures) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_prompts_of_few_kinds_are_fitted_without_a_warning(features: TextFeatures) -> None:
-    rows = features.transform(["What is 1 + 1?", "Name a colour.", "Why?"] * 20)
+def test_prompts_of_few_kinds_are_fitted_without_a_warning() -> None:
+    few = ["What is 1 + 1?", "Name a colour.", "Why?"] * 20
+    rows = TextFeatures(buckets=2**8).fit(few).transform(few)
     for points in (rows, rows.toarray()):
         assert fit_unseen(points, points).p_values(points).max() == 1

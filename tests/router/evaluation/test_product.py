@@ -33,9 +33,9 @@ def questions(*, probed: bool, first: str = "small") -> OutcomeTable:
     )
 
 
-def apgr(found: OutcomeTable) -> tuple[float, float]:
+def apgr(found: OutcomeTable, method: str = "words") -> tuple[float, float]:
     """By the text alone, and after the probe."""
-    text, after = halves(cross_validate(found, fit_and_forecast("auto"), fold_count=3, seeds=[0]))
+    text, after = halves(cross_validate(found, fit_and_forecast(method), fold_count=3, seeds=[0]))
     text_score, after_score = (
         apgr_of(each.scores(0, 1), found.right[:, 0], found.right[:, 1])(np.ones(COUNT))
         for each in (text, after)
@@ -44,7 +44,7 @@ def apgr(found: OutcomeTable) -> tuple[float, float]:
 
 
 def test_the_text_tells_something_and_the_probe_more() -> None:
-    text, after = apgr(questions(probed=True))
+    text, after = apgr(questions(probed=True), "auto")
 
     assert text > 0.55
     assert after > text + 0.05
