@@ -29,9 +29,16 @@ _NEUTRAL = frozenset(
         "service_tier",
         "safety_identifier",
         "prompt_cache_key",
+        "prompt_cache_options",
         "prompt_cache_retention",
     }
 )
+
+
+def _much(effort: Any) -> bool:
+    """Whether it asks for more thinking than models do by themselves."""
+    return isinstance(effort, str) and effort not in ("none", "minimal", "low", "medium")
+
 
 # Fields that a search in a worker cannot honour, and when they ask for something at all.
 _NEEDS: Mapping[str, Callable[[Any], bool]] = {
@@ -48,9 +55,16 @@ _NEEDS: Mapping[str, Callable[[Any], bool]] = {
     "audio": bool,
     "prediction": bool,
     "web_search_options": lambda value: value is not None,
+    "reasoning_effort": _much,
+    "reasoning": lambda value: isinstance(value, dict) and _much(value.get("effort")),
 }
-# Neutral fields, and the values with which they ask for nothing.
-_FILED: Mapping[str, tuple[Any, ...]] = {"service_tier": ("auto", "default"), "store": (False,)}
+# Of these the values that ask for nothing; with others they are named where a search answers all the same.
+_FILED: Mapping[str, tuple[Any, ...]] = {
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "reasoning_effort": (),
+    "reasoning": (),
+}
 # Fields that mean nothing without those above.
 _COMPANIONS = frozenset({"tool_choice", "parallel_tool_calls", "function_call"})
 

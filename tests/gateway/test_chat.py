@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import openai
+import pytest
 
 from tests.gateway.doubles import (
     ScriptedWorker,
@@ -140,6 +141,19 @@ def test_tools_go_straight_to_the_large_model(
 
     assert worker.jobs == []
     assert (said["route"], said["model"], said["tokens"]["direct"]) == ("large", "remote", 18)
+
+
+def test_much_thinking_is_for_a_model_behind_a_server_or_refused_by_name(
+    client: openai.OpenAI, worker: ScriptedWorker, upstream: UpstreamDouble
+) -> None:
+    said = gradus(ask(client, "gradus/remote", reasoning_effort="high"))
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(client, "gradus", reasoning_effort="high")
+
+    assert (said["route"], upstream.bodies[0]["reasoning_effort"]) == ("large", "high")
+    assert (refused.value.code, refused.value.param) == ("unsupported_feature", "reasoning_effort")
+    assert worker.jobs == []
+    assert "reasoning_effort" in gradus(ask(client, reasoning_effort="low"))["notice"]
 
 
 def test_fields_that_no_worker_honours_are_named_in_a_notice(

@@ -89,6 +89,17 @@ def test_what_is_filed_otherwise_than_asked_is_named() -> None:
     assert read(service_tier="auto", store=False).not_honoured == ()
 
 
+@pytest.mark.parametrize("name", ["reasoning_effort", "reasoning"])
+@pytest.mark.parametrize("effort", ["high", "xhigh", "max", "low", "medium", "none", None])
+def test_much_thinking_is_a_need_and_little_is_named_where_a_search_answers(
+    name: str, effort: str | None
+) -> None:
+    asked = read(**{name: effort if name == "reasoning_effort" else {"effort": effort}})
+
+    assert asked.query.needs == ((name,) if effort in ("high", "xhigh", "max") else ())
+    assert asked.not_honoured == (() if (name, effort) == ("reasoning_effort", None) else (name,))
+
+
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
 def test_a_call_of_no_tools_is_refused(choice: Any) -> None:
     with pytest.raises(BadRequest) as refused:
