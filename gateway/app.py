@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import errors
 from gateway.admission import Admission, Doors
 from gateway.api import admin, cache, chat, explain, feedback, health, metrics, models, passthrough, usage
+from gateway.api.plain import PlainRoute, Straight
 from gateway.lifecycle import open_market, running
 from gateway.openapi import document
 from gateway.settings import Settings
@@ -32,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with running(app, settings, opened):
             yield
 
-    app = FastAPI(
+    app = _Gateway(
         title="Gradus",
         version=_version(),
         summary="A difficulty-aware gateway between small and large language models.",
@@ -47,8 +49,30 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.doors = Doors()
     app.add_middleware(Admission, doors=app.state.doors)
     app.add_middleware(Observed)
+    app.straight = {
+        route.path: Observed(Admission(Straight(route.endpoint), app.state.doors))
+        for router in routers
+        for route in router.routes
+        if isinstance(route, PlainRoute)
+    }
     app.openapi = lambda: document(app, routers)  # type: ignore[method-assign]
     return app
+
+
+class _Gateway(FastAPI):
+    """``straight``: what is posted to these paths goes to its endpoint past routes and middlewares."""
+
+    straight: Mapping[str, ASGIApp] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            endpoint = self.straight.get(scope["path"])
+        if endpoint is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await endpoint(scope, receive, send)
 
 
 def _version() -> str:

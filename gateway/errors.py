@@ -199,13 +199,18 @@ def to_http(error: Exception) -> HttpError:
     return HttpError(status, body, headers)
 
 
+def answer_to(request: Request, error: Exception) -> Response:
+    """The error's response; what is counted of the request learns its code."""
+    answer = to_http(error)
+    request.state.error_code = answer.body["error"]["code"]
+    return answer.response()
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of every route, known or not, in OpenAI's shape."""
 
     async def known(request: Request, error: Exception) -> Response:
-        answer = to_http(error)
-        request.state.error_code = answer.body["error"]["code"]
-        return answer.response()
+        return answer_to(request, error)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -23,11 +23,27 @@ async def whole(request: Request, answering: Coroutine[Any, Any, T]) -> T | None
 
     It ends then, which frees its worker, or closes the connection to its server.
     """
-    work = asyncio.create_task(answering)
+    ours = asyncio.current_task()
+    assert ours is not None, "requests are answered in tasks"
+    left = False
+
+    def leave(_: asyncio.Task[None]) -> None:
+        nonlocal left
+        if not gone.cancelled():
+            left = True
+            ours.cancel()
+
+    gone = asyncio.create_task(_disconnected(request))
+    gone.add_done_callback(leave)
     try:
-        return work.result() if await _before_disconnect(request, work) else None
+        return await answering
+    except asyncio.CancelledError:
+        if not left or ours.uncancel():  # or somebody else ends it too
+            raise
+        return None
     finally:
-        work.cancel()
+        gone.remove_done_callback(leave)
+        gone.cancel()
 
 
 async def streamed(

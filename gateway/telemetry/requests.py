@@ -62,7 +62,7 @@ class Observed:
                 await self._app(scope, receive, named)
         finally:
             code = state.get("error_code", "" if status < _FAILED else "internal_error")
-            endpoint = _endpoint(scope)
+            endpoint = path if path in _PREFIXES else _endpoint(scope)
             responded(endpoint, status, code)
             log.debug("%s %s: %d %s", scope["method"], endpoint, status, code)
 
