@@ -1,4 +1,4 @@
-"""Running products, started once a session."""
+"""Running products, started once and gone with the last of these tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.product import Product, free_port, start_product
 from tests.e2e.served import Served, serving_everything
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """With the embedded models; policy "accurate" probes whatever the predictor says."""
     always = {"GRADUS__POLICIES__ACCURATE__PROBE": "always"}
@@ -19,7 +19,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """With policies of every kind, and models behind servers."""
     with serving_everything(tmp_path_factory.mktemp("served"), product) as running:

@@ -1,4 +1,4 @@
-"""A product of a configuration file: policies of every kind, and models behind servers."""
+"""A product of a configuration file: policies of every kind, models behind servers; it tells what it does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.e2e.collector import Collector, collecting
 from tests.e2e.product import Product, free_port, start_product
 from tests.workers.engines.openai_server import until
 
@@ -60,7 +61,18 @@ policies:
   remote: {{<<: *default, small: remote, search_samples: 4}}
   frail: &frail {{<<: *default, small: frail, verifier: votes, strategy: majority, search_samples: 4}}
   hasty: {{<<: *frail, deadline_s: 2}}
+  seen: {{<<: *default, probe: always, probe_samples: 4}}
 """
+ADMIN_KEY = "an-admin's-key-that-no-log-has"
+LARGE_KEY = "a-large-model's-key-that-no-log-has"
+TELLING = {
+    "OTEL_BSP_SCHEDULE_DELAY": "100",
+    "GRADUS__TELEMETRY__LOG_FORMAT": "json",
+    "GRADUS__TELEMETRY__LOG_LEVEL": "debug",
+    "GRADUS_ADMIN_KEY": ADMIN_KEY,
+    "OPENAI_API_KEY": LARGE_KEY,
+}
+"""The environment: everything is traced and logged."""
 
 
 @dataclass
@@ -102,10 +114,11 @@ class Frail:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A product of :data:`CONFIG`, and the server of its model "frail"."""
+    """A product of :data:`CONFIG`, the server of its model "frail", and who takes its traces."""
 
     product: Product
     frail: Frail
+    collector: Collector
 
 
 @contextmanager
@@ -117,10 +130,13 @@ def serving_everything(folder: Path, other: Product) -> Iterator[Served]:
     frail = Frail(free_port())
     config = folder / "gradus.yaml"
     config.write_text(CONFIG.format(other=other.url, frail=frail.url, quality=quality))
-    frail.start()
-    try:
-        product = start_product(folder, free_port(), config=config)
-        yield Served(product, frail)
-        product.stop()
-    finally:
-        frail.kill()
+    with collecting() as collector:
+        frail.start()
+        try:
+            endpoint = f"http://127.0.0.1:{collector.server_port}"
+            environment = TELLING | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+            product = start_product(folder, free_port(), environment, config=config)
+            yield Served(product, frail, collector)
+            product.stop()
+        finally:
+            frail.kill()

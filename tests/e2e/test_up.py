@@ -32,7 +32,13 @@ def test_a_second_up_on_the_same_port_says_so_and_starts_nothing(product: Produc
     assert not (product.home / "other").exists()
 
 
-def test_ctrl_c_stops_every_process_it_started_and_nothing_else(tmp_path: Path) -> None:
+def test_among_files_of_our_names_it_starts_ours_and_ctrl_c_stops_every_process_of_it_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("router.py", "gateway.py", "workers.py"):
+        (tmp_path / name).write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nor is a proxy asked for our own address
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     running = start_product(tmp_path, free_port())
     started = descendants(running.process.pid)
@@ -53,19 +59,6 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
 
     for pid in started:
         _wait_until_gone(pid)
-
-
-def test_files_in_the_current_folder_are_not_taken_for_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("router.py", "gateway.py", "workers.py"):
-        (tmp_path / name).write_text("raise SystemExit('not ours')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nor is a proxy asked for our own address
-
-    running = start_product(tmp_path, free_port())
-
-    assert running.stop() == 0
 
 
 def _wait_until_gone(pid: int) -> None:

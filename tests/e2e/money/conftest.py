@@ -11,7 +11,7 @@ from tests.e2e.money.upstream import Upstream
 from tests.gateway.ledger.servers import OwnRedis
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_upstream() -> Iterator[Upstream]:
     upstream = Upstream()
     upstream.start()
@@ -26,7 +26,7 @@ def upstream(running_upstream: Upstream) -> Upstream:
     return running_upstream
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_fleet(running_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     redis = OwnRedis()
     redis.start()
