@@ -12,10 +12,12 @@ import math
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 import torch
+from torch.nn.functional import rms_norm
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 from transformers.generation.continuous_batching.continuous_api import OutputRouter
@@ -263,7 +265,16 @@ class _Loop:
 
 
 def prepare_model(model: Any) -> None:
-    """Let a model attend sequence by sequence where it can: every layer attends to all that came before."""
+    """Let a model attend sequence by sequence where it can: every layer attends to all that came before.
+
+    Its norms become one operation each, not eight: those were a third of all operations of a pass.
+    """
+    for norm in model.modules():
+        if type(norm).__name__.endswith("RMSNorm") and hasattr(norm, "variance_epsilon"):  # Gemma's adds 1
+            shape = tuple(norm.weight.shape)
+            norm.forward = partial(
+                rms_norm, normalized_shape=shape, weight=norm.weight, eps=norm.variance_epsilon
+            )
     config = model.config.get_text_config()
     layer_types = set(getattr(config, "layer_types", None) or ["full_attention"])
     has_window = getattr(config, "layer_types", None) is None and getattr(config, "sliding_window", None)
