@@ -15,6 +15,9 @@ import torch
 from transformers.generation.continuous_batching.requests import RequestState
 
 _MASK = (1 << 64) - 1
+_SUMS = {"cpu": torch.float32}
+"""In which precision probabilities are added up; elsewhere double. A CPU adds one after another. A GPU adds
+in blocks, and in single precision their rounding would give probability to tokens that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Sampler:
                     draw.temperature or 1.0,
                     draw.top_p,
                     uniform(draw.stream, len(state.initial_tokens) + len(state.generated_tokens)),
+                    draw.temperature == 0,
                 )
                 for draw, state in zip(draws, states, strict=True)
             ],
@@ -61,13 +65,8 @@ class Sampler:
         probabilities = torch.softmax(scores.div_(settings[:, :1]), dim=-1)
         if any(draw.top_p < 1 for draw in draws):
             probabilities = _nucleus(probabilities, settings[:, 1:2])
-        mass = probabilities.cumsum(-1)
-        # Below the total even after rounding to 24 bits: a token without probability is never found.
-        point = settings[:, 2:].clamp(max=1 - 2**-22) * mass[:, -1:]
-        drawn = torch.searchsorted(mass, point, right=True)[:, 0]
-        if best is None:
-            return drawn
-        return torch.where(torch.tensor(is_greedy, device=best.device), best, drawn)
+        drawn = _find(probabilities, settings[:, 2:3])
+        return drawn if best is None else torch.where(settings[:, 3] > 0, best, drawn)
 
 
 def streams(seed: int | None, count: int) -> list[int]:
@@ -86,6 +85,14 @@ def _mix(x: int) -> int:
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
     return x ^ (x >> 31)
+
+
+def _find(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """The token of each row at which a share (rows, 1) of the mass is passed."""
+    mass = probabilities.cumsum(-1, dtype=_SUMS.get(probabilities.device.type, torch.float64))
+    # Below the total even after rounding to 24 bits: a token without probability is never found.
+    point = shares.clamp(max=1 - 2**-22).to(mass.dtype) * mass[:, -1:]
+    return torch.searchsorted(mass, point, right=True)[:, 0]
 
 
 def _nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:

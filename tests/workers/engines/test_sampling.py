@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.generation.continuous_batching.requests import RequestState
 
+from workers.engines import sampling
 from workers.engines.sampling import Draw, Sampler, streams, uniform
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
@@ -47,6 +48,26 @@ def test_settings_of_one_sequence_do_not_touch_another() -> None:
     others = [Draw(0.0, 1.0, 9), Draw(3.0, 0.5, 8)]
     assert choose([others[0], Draw(1.0, 1.0, stream), others[1]])[1] == alone
     assert choose(others)[0] == 0
+
+
+def test_a_gpus_way_of_adding_gives_no_token_what_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_blocks(self: torch.Tensor, dim: int, dtype: torch.dtype) -> torch.Tensor:
+        sums, reach = self.to(dtype), 1
+        while reach < sums.shape[dim]:
+            sums = torch.cat([sums[:, :reach], sums[:, reach:] + sums[:, :-reach]], dim)
+            reach *= 2
+        return sums
+
+    monkeypatch.setattr(torch.Tensor, "cumsum", in_blocks)
+    dice = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(4096, generator=dice) * (torch.rand(4096, generator=dice) < 0.1)
+    sums = in_blocks(probabilities[None], -1, torch.float32)[0]
+    grows = 1 + torch.nonzero((probabilities[1:] == 0) & (sums[1:] > sums[:-1]))
+    shares = sums[grows - 1] / sums[-1]
+    rows = probabilities.expand(len(grows), -1)
+    assert (probabilities[sampling._find(rows, shares)] == 0).any()
+    monkeypatch.setattr(sampling, "_SUMS", {})
+    assert (probabilities[sampling._find(rows, shares)] > 0).all()
 
 
 def test_an_unknown_sequence_is_greedy() -> None:
