@@ -36,7 +36,12 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def transformers_engine(tiny_folder: Path) -> Iterator[TransformersEngine]:
     engine = TransformersEngine(
-        tiny_folder, model="tiny", context_tokens=tiny.CONTEXT_TOKENS, device="cpu", threads=1
+        tiny_folder,
+        model="tiny",
+        context_tokens=tiny.CONTEXT_TOKENS,
+        device=tiny.DEVICE,
+        dtype="float32",
+        threads=1,
     )
     yield engine
     engine.close()

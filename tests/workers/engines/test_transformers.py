@@ -40,7 +40,9 @@ def ask(question: str, prefix: str = "") -> Prompt:
 
 
 def load(folder: Path, context_tokens: int = tiny.CONTEXT_TOKENS) -> TransformersEngine:
-    return TransformersEngine(folder, model="tiny", context_tokens=context_tokens, device="cpu", threads=1)
+    return TransformersEngine(
+        folder, model="tiny", context_tokens=context_tokens, device=tiny.DEVICE, dtype="float32", threads=1
+    )
 
 
 def reference(folder: Path, questions: Sequence[str], max_tokens: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification, PreTrainedTokenizerFast
 
 CONTEXT_TOKENS = 128
+
+DEVICE = os.environ.get("GRADUS_TEST_DEVICE", "cpu")
+"""Where the engine under test runs, in float32: "cuda" asks the tests of a machine that has one."""
 
 TURNS = {
     "count": "one\ntwo two\nthree\nThe answer is 3.",
