@@ -4,7 +4,8 @@
     python -m benchmarks.throughput my.yaml
 
 Reading is measured with long prompts that are all different and answers of one token, writing with many short
-prompts answered at once. One model at a time, after a warm-up; the median of three rounds.
+prompts answered at once. One model at a time, after a warm-up; the median of three rounds. Where a price
+names the USD an hour of the machine, the last column is the USD of a million tokens read, written.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from router.config import Config, TransformersModel, load_config
 from router.types import Task
@@ -75,18 +77,28 @@ def tokens_per_second(run: Callable[[int], int]) -> float:
     return statistics.median(rates)
 
 
+def usd_a_million(settings: Any, *tokens_per_second: float) -> str:
+    """What a million tokens cost at these speeds, if an hour of the machine has a price."""
+    usd_per_hour = getattr(getattr(settings, "price", None), "usd_per_hour", None)
+    if usd_per_hour is None:
+        return ""
+    return ", ".join(f"{float(usd_per_hour) / 3600 / rate * 1e6:.4f}" for rate in tokens_per_second)
+
+
 def measure(config: Config) -> None:
-    print(f"{'':<24} {'reads tokens/s':>15} {'writes tokens/s':>16}")
+    print(f"{'':<24} {'reads tokens/s':>15} {'writes tokens/s':>16} {'USD a million':>20}")
     for name, model in config.models.items():
         if isinstance(model, TransformersModel):
             engine = load_engine(name, model)
             reads = tokens_per_second(reading(engine))
             writes = tokens_per_second(writing(engine, model.temperature))
-            print(f"{name:<24} {reads:>15,.0f} {writes:>16,.0f}")
+            costs = usd_a_million(model, reads, writes)
+            print(f"{name:<24} {reads:>15,.0f} {writes:>16,.0f} {costs:>20}")
             engine.close()
     for name, settings in config.verifiers.items():
         verifier = load_verifier(name, settings)
-        print(f"{name:<24} {tokens_per_second(judging(verifier)):>15,.0f}")
+        reads = tokens_per_second(judging(verifier))
+        print(f"{name:<24} {reads:>15,.0f} {usd_a_million(settings, reads):>37}")
         verifier.close()
 
 
