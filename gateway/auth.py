@@ -7,7 +7,7 @@ import hmac
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -81,6 +81,19 @@ class Auth:
         async with self._looking:
             newer = await asyncio.to_thread(self._newer)
             self._known = newer or self._known
+
+    async def limit_everybody(self, limits: Limits) -> None:
+        """Hold everybody together to these from now on; requests that are under way end as they began."""
+        async with self._looking:  # keys that are being read know of the limits from before
+            if limits == self._anybody.everybody:
+                return
+            self._anybody = Account(None, limits)
+            if self._known is not None:
+                accounts = {
+                    digits: (sha256, replace(account, everybody=limits))
+                    for digits, (sha256, account) in self._known.accounts.items()
+                }
+                self._known = _Known(self._known.version, accounts)
 
     def account(self, request: Request) -> Account:
         """Who the request is billed to. Raises :class:`KeyRefused` or :class:`KeysUnavailable`."""

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from gateway.api.state import GatewayState
-from gateway.auth import Auth
+from gateway.auth import Auth, limits_of_everybody
 from gateway.cache.answers import AnswerCache
 from gateway.dispatch import Dispatcher
 from gateway.embeddings import load_embedder
@@ -131,6 +131,7 @@ async def running(app: FastAPI, settings: Settings, opened: Opened) -> AsyncIter
         fresh = await asyncio.to_thread(open_market, config)
         old = app.state.gateway
         app.state.gateway = await process.serve(config, fresh)
+        await process.auth.limit_everybody(limits_of_everybody(config))
         task = asyncio.create_task(_retire(old))
         retired.add(task)
         task.add_done_callback(retired.discard)
@@ -157,7 +158,7 @@ async def _retire(old: GatewayState) -> None:
 
 def _refuse_fixed(now: Config, then: Config) -> None:
     changed = [f"server.{name}" for name in FIXED if _of(now, name) != _of(then, name)]
-    fixed = ("database", "records", "limits")
+    fixed = ("database", "records")
     changed += [name for name in fixed if getattr(now, name) != getattr(then, name)]
     if changed:
         raise ConfigInvalid(
