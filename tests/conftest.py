@@ -9,10 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from gateway.redis_server import find_redis_server
 
@@ -25,6 +27,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No example is held to a clock: a busy machine would fail what is right.
 settings.register_profile("gradus", deadline=None)
 settings.load_profile("gradus")
+
+
+_TOGETHER = ("tests/e2e/money/", "tests/e2e/")
+"""Folders whose tests share running products: they run in one process of pytest-xdist."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start processes come first: they take longest, and no worker is to wait for the last one."""
+    starting = {item.path for item in items for _ in item.iter_markers("process")}
+    starting |= {item.path for item in items for _ in item.iter_markers("e2e")}
+    items.sort(key=lambda item: item.path not in starting)
+
+
+class _TogetherScheduling(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return next((each for each in _TOGETHER if file.startswith(each)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """A file at a time, in their order, or all of those that belong together."""
+    config.option.loadscopereorder = False
+    return _TogetherScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
