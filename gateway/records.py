@@ -140,18 +140,28 @@ def redacted(row: dict[str, Any], prompts: str) -> dict[str, Any]:
 
 
 def record(done: Done) -> dict[str, Any]:
-    """One answered request: what was done, what it took, and what the probe saw."""
+    """One answered request: what was done, what it took, and what the probe saw.
+
+    What candidates of an earlier request were reused for (``cached``) took less than it does: how much it
+    takes is then unknown, to whoever fits or replays.
+    """
     plan, chosen = done.planned.plan, done.branch.chosen
     lines = [line for line in done.lines if chosen.route == "small" or not _is_probe(line)]
-    action = {
+    cached = sum(line.calls for line in done.lines if line.purpose == "cache")
+    action: dict[str, Any] = {
         "model": chosen.model,
         "strategy": chosen.strategy.name,
         "samples": chosen.strategy.samples,
         "right": None,
-        "cost_usd": decimal_text(add_usd(*(line.cost_usd for line in lines))),
-        "completion_tokens": sum(line.completion_tokens for line in lines if line.purpose != "verifier"),
-        "seconds": done.seconds,
     }
+    if cached and chosen.route == "small":
+        action |= {"cost_usd": None, "completion_tokens": None, "seconds": None}
+    else:
+        action |= {
+            "cost_usd": decimal_text(add_usd(*(line.cost_usd for line in lines))),
+            "completion_tokens": sum(line.completion_tokens for line in lines if line.purpose != "verifier"),
+            "seconds": None if cached else done.seconds,
+        }
     row: dict[str, Any] = {
         "messages": done.planned.query.messages,
         "segment": done.planned.policy,
@@ -159,13 +169,16 @@ def record(done: Done) -> dict[str, Any]:
         "p_right": None if _is_unseen(plan) else plan.p_right,
         "familiarity": plan.familiarity,
     }
+    if cached:
+        row["cached"] = cached
     # Searches may read their prompt several times; a direct answer does once.
     if read := max((line.prompt_tokens for line in lines if line.purpose in _ONE_ANSWER), default=0):
         row["prompt_tokens"] = read
     evidence = None if done.decision is None else done.decision.evidence
     if evidence is not None:
         probe = [line.cost_usd for line in done.lines if _is_probe(line)]
-        row["probe"] = {"samples": _samples(evidence), "cost_usd": decimal_text(add_usd(*probe))}
+        probe_usd = None if cached else decimal_text(add_usd(*probe))
+        row["probe"] = {"samples": _samples(evidence), "cost_usd": probe_usd}
     return row
 
 

@@ -6,18 +6,22 @@ import json
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openai
 import pytest
 
+from cost_model.usage import Usage
 from gateway.records import Records, redacted
 from gateway.replies import Done
 from router.config import load_config
 from router.config.telemetry import Recording
+from router.outcome_files import read_outcomes
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker
+from tests.gateway.doubles import Delivery, Script, ScriptedWorker, UpstreamDouble, easy, hard
 
 PROMPT = "What is the capital of the moon?"
 ROW = {
@@ -77,6 +81,42 @@ def test_a_redacted_record_is_written_by_the_gateway(
     assert row["id"] == reply.id
     assert row["at"].startswith("20")
     assert PROMPT not in file.read_text()
+
+
+@pytest.mark.parametrize("script", [easy, hard])
+def test_what_reused_candidates_has_no_cost_to_fit_on(
+    configure: Configure,
+    start: Start,
+    worker: ScriptedWorker,
+    upstream: UpstreamDouble,
+    tmp_path: Path,
+    script: Script,
+) -> None:
+    def reusing(delivery: Delivery) -> None:
+        """Half of the probe is of an earlier request."""
+        end = delivery.end
+        delivery.end = lambda outcome: end(  # type: ignore[method-assign]
+            replace(outcome, usage=(Usage("cache", "small", calls=2), *outcome.usage))
+        )
+        script(delivery)
+
+    file = tmp_path / "records.jsonl"
+    client = openai.OpenAI(
+        base_url=f"{start(configure(GRADUS__RECORDS__PATH=str(file)))}/v1", api_key="any", max_retries=0
+    )
+    for each in (script, reusing):
+        worker.script = each
+        client.chat.completions.create(model="gradus/remote", messages=[{"role": "user", "content": PROMPT}])
+
+    plain, reused = rows_of(file)
+    table = read_outcomes([file])
+    assert "cached" not in plain
+    assert reused["cached"] == 2
+    assert np.isfinite(table.probe_usd).tolist() == [True, False]
+    assert np.isfinite(table.seconds).any(axis=1).tolist() == [True, False]
+    # A large model's answer costs what it costs, whatever was probed before.
+    assert np.isfinite(table.cost_usd).any(axis=1).tolist() == [True, script is hard]
+    assert np.isfinite(table.completion_tokens).any(axis=1).tolist() == [True, script is hard]
 
 
 def test_a_full_file_is_set_aside_and_no_record_is_lost(tmp_path: Path, any_row: Done) -> None:
