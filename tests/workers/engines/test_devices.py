@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from queue import SimpleQueue
 from typing import Any
@@ -47,7 +48,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
 
 
 class _Witness(TorchDispatchMode):
-    """Counts operations, and lets none take tensors of two devices but a copy."""
+    """Counts operations that compute, and lets none but a copy take tensors of two devices."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +57,7 @@ class _Witness(TorchDispatchMode):
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: Any = (), named: dict[str, Any] | None = None
     ) -> Any:
-        self.operations += 1
+        self.operations += not operation.is_view
         taken = tree_leaves((arguments, named))
         devices = {one.device for one in taken if isinstance(one, torch.Tensor) and one.dim()}
         assert len(devices) < 2 or operation is torch.ops.aten.copy_.default, f"{operation} of {devices}"
@@ -79,16 +80,21 @@ def test_norms_of_one_operation_say_what_they_said() -> None:
             found = model(tokens).logits
     torch.testing.assert_close(found, expected)
     norms = 2 * model.config.num_hidden_layers + 1
-    assert before.operations - after.operations == 7 * norms
+    assert before.operations - after.operations == 5 * norms  # and two casts each, where it is not single
 
 
 def test_a_pass_asks_the_device_for_nothing_but_its_tokens(manager: Manager) -> None:
     """Whatever else it asked for, it would wait for: `.item()`, `.tolist()` and the like fail on "meta"."""
-    processor, passes = manager.batch_processor, 0
-    with torch.inference_mode(), _Witness():
-        while processor.prepare_next_batch():
-            processor._generation_step(manager.model)
+    processor, operations = manager.batch_processor, []
+    with torch.inference_mode():
+        while True:
+            with _Witness() as witness:
+                if not processor.prepare_next_batch():
+                    break
+                processor._generation_step(manager.model)
             processor.update_batch()
-            passes += 1
-    assert passes > 40
+            operations.append(witness.operations)
+    assert len(operations) > 40
     assert not processor.has_pending_requests()
+    # Starting them is what a pass of few sequences costs; most passes only count on.
+    assert statistics.median(operations) <= 30 * manager.model.config.num_hidden_layers + 40
