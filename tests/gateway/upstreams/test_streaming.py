@@ -125,7 +125,7 @@ def test_the_deadline_ends_it_without_another_call() -> None:
             serving(hangs) as server,
             asking(config(big={"base_url": server.url})) as upstreams,
         ):
-            asked = question(patience_s=0.05)
+            asked = question(patience_s=0.5)
             error = await fails(upstreams, asked)
         assert isinstance(error, DeadlineExceeded)
         assert len(server.bodies) == 1
