@@ -76,3 +76,9 @@ def keyed_gateway(url: str, environ: Mapping[str, str] | None = None) -> Iterato
 
 def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder}/gradus.db"
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str, str | None]:
+    """Its status, code and parameter."""
+    error = answer.json()["error"]
+    return answer.status_code, error["code"], error["param"]

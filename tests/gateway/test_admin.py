@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from cost_model.usage import Usage
 from gateway.api import admin_examples
 from gateway.api.admin_schemas import KeyChange, KeyCreate, TeamChange, TeamCreate
 from gateway.api.usage import UsageReport
-from gateway.entries import Entry
-from gateway.store.database import Database
-from gateway.store.journal import append
-from tests.gateway.keyed import Client, keyed_gateway, sqlite_url
+from tests.gateway.keyed import Client, error_of, keyed_gateway, sqlite_url
 
 KEYS = "/v1/gradus/admin/keys"
 TEAMS = "/v1/gradus/admin/teams"
@@ -31,11 +22,6 @@ USAGE = "/v1/gradus/usage"
 def gateway(tmp_path: Path) -> Iterator[Client]:
     with keyed_gateway(sqlite_url(tmp_path)) as client:
         yield client
-
-
-def _error(answer: httpx.Response) -> tuple[int, str, str | None]:
-    error = answer.json()["error"]
-    return answer.status_code, error["code"], error["param"]
 
 
 def test_a_key_is_made_shown_once_and_works_at_once(gateway: Client) -> None:
@@ -103,8 +89,8 @@ def test_a_revoked_key_is_refused_at_once_and_stays_in_the_list(gateway: Client)
     assert gateway.get(KEYS).json()["data"] == [revoked]
     assert revoked["revoked_at"] is not None
     assert gateway.delete(f"{KEYS}/{key['id']}").json() == revoked
-    assert _error(gateway.patch(f"{KEYS}/{key['id']}", json={"name": "x"})) == (409, "revoked", None)
-    assert _error(gateway.post(f"{KEYS}/{key['id']}/rotate")) == (409, "revoked", None)
+    assert error_of(gateway.patch(f"{KEYS}/{key['id']}", json={"name": "x"})) == (409, "revoked", None)
+    assert error_of(gateway.post(f"{KEYS}/{key['id']}/rotate")) == (409, "revoked", None)
 
 
 def test_teams_share_limits_and_have_names_of_their_own(gateway: Client) -> None:
@@ -119,11 +105,11 @@ def test_teams_share_limits_and_have_names_of_their_own(gateway: Client) -> None
     assert gateway.get(f"{TEAMS}/{team['id']}").json() == changed
     assert [each["name"] for each in gateway.get(TEAMS).json()["data"]] == ["red", "blue"]
     assert [each["id"] for each in gateway.get(KEYS, params={"team": "red"}).json()["data"]] == [key["id"]]
-    assert _error(gateway.post(TEAMS, json={"name": "red"})) == (409, "name_taken", "name")
-    assert _error(gateway.patch(f"{TEAMS}/blue", json={"name": "red"})) == (409, "name_taken", "name")
+    assert error_of(gateway.post(TEAMS, json={"name": "red"})) == (409, "name_taken", "name")
+    assert error_of(gateway.patch(f"{TEAMS}/blue", json={"name": "red"})) == (409, "name_taken", "name")
     gateway.delete(f"{TEAMS}/red")
     assert gateway.as_key(key["secret"]).status_code == 401
-    assert _error(gateway.post(KEYS, json={"name": "late", "team": "red"})) == (409, "revoked", None)
+    assert error_of(gateway.post(KEYS, json={"name": "late", "team": "red"})) == (409, "revoked", None)
 
 
 @pytest.mark.parametrize(
@@ -164,16 +150,16 @@ def test_teams_share_limits_and_have_names_of_their_own(gateway: Client) -> None
 def test_a_body_that_is_wrong_is_named_by_its_field(
     gateway: Client, body: Any, code: str, param: str | None
 ) -> None:
-    assert _error(gateway.post(KEYS, json=body)) == (400, code, param)
+    assert error_of(gateway.post(KEYS, json=body)) == (400, code, param)
     assert gateway.get(KEYS).json()["data"] == []
 
 
 def test_what_is_not_there_is_not_found(gateway: Client) -> None:
-    assert _error(gateway.get(f"{KEYS}/nobody")) == (404, "key_not_found", None)
-    assert _error(gateway.get(f"{KEYS}/%00")) == (404, "key_not_found", None)
-    assert _error(gateway.get(f"{TEAMS}/%00")) == (404, "team_not_found", "team")
-    assert _error(gateway.delete(f"{TEAMS}/nobody")) == (404, "team_not_found", "team")
-    assert _error(gateway.post(KEYS, json={"name": "ci", "team": "nobody"})) == (
+    assert error_of(gateway.get(f"{KEYS}/nobody")) == (404, "key_not_found", None)
+    assert error_of(gateway.get(f"{KEYS}/%00")) == (404, "key_not_found", None)
+    assert error_of(gateway.get(f"{TEAMS}/%00")) == (404, "team_not_found", "team")
+    assert error_of(gateway.delete(f"{TEAMS}/nobody")) == (404, "team_not_found", "team")
+    assert error_of(gateway.post(KEYS, json={"name": "ci", "team": "nobody"})) == (
         404,
         "team_not_found",
         "team",
@@ -196,7 +182,7 @@ def test_only_the_admin_may(gateway: Client, method: str, path: str) -> None:
     secret = gateway.post(KEYS, json={"name": "user"}).json()["secret"]
 
     def ask(header: str) -> tuple[int, str, str | None]:
-        return _error(gateway.request(method, path, headers={"authorization": header}, content=b"{"))
+        return error_of(gateway.request(method, path, headers={"authorization": header}, content=b"{"))
 
     assert ask("") == (401, "invalid_api_key", None)
     assert ask("Bearer gk-unknown") == (401, "invalid_api_key", None)
@@ -207,12 +193,12 @@ def test_without_an_admin_key_the_interface_is_off_and_says_how_to_turn_it_on(tm
     with keyed_gateway(sqlite_url(tmp_path), {"GRADUS_ADMIN_KEY": ""}) as gateway:
         answer = gateway.get(KEYS)
 
-    assert _error(answer) == (403, "admin_disabled", None)
+    assert error_of(answer) == (403, "admin_disabled", None)
     assert "$GRADUS_ADMIN_KEY" in answer.json()["error"]["message"]
 
 
 def test_a_body_over_the_limit_is_not_read(gateway: Client) -> None:
-    assert _error(gateway.post(KEYS, json={"name": "x" * 100_000}))[:2] == (413, "request_too_large")
+    assert error_of(gateway.post(KEYS, json={"name": "x" * 100_000}))[:2] == (413, "request_too_large")
 
 
 def test_a_reload_is_asked_of_the_gateway(gateway: Client) -> None:
@@ -227,86 +213,8 @@ def test_an_absent_database_is_said_without_where_it_is(tmp_path: Path) -> None:
     with keyed_gateway(sqlite_url(tmp_path)) as gateway:
         answer = gateway.post(KEYS, json={"name": "x"})
 
-    assert _error(answer) == (503, "database_unavailable", None)
+    assert error_of(answer) == (503, "database_unavailable", None)
     assert str(tmp_path) not in answer.text
-
-
-def _entry(name: str, key: dict[str, Any] | None, usd: str, day: int, model: str = "gpt") -> Entry:
-    line = Usage("direct", model, calls=1, prompt_tokens=10, completion_tokens=5, cost_usd=Decimal(usd))
-    key_id = None if key is None else key["id"]
-    at = datetime(2026, 11, day, 12, tzinfo=UTC)
-    return Entry(name, at, "answered", Decimal(usd), (line,), key_id=key_id, policy="default", route="large")
-
-
-@pytest.fixture
-def spent(gateway: Client, tmp_path: Path) -> dict[str, Any]:
-    """Two keys with their usage; the first one's secret is there."""
-    one, two = (gateway.post(KEYS, json={"name": name}).json() for name in ("one", "two"))
-    database = Database(sqlite_url(tmp_path))
-    entries = [
-        _entry("a", one, "0.1", 20),
-        _entry("b", one, "0.02", 21, "claude"),
-        _entry("c", two, "3", 21),
-        _entry("d", None, "0.000000000001", 22),
-    ]
-    append(database, entries)
-    database.close()
-    return {"one": one, "two": two}
-
-
-def test_the_admin_sees_everybodys_usage_by_what_is_asked_for(gateway: Client, spent: dict[str, Any]) -> None:
-    by_key = gateway.get(USAGE, params={"group_by": "key"}).json()
-    assert [(row["key_name"], row["requests"], row["usd"]) for row in by_key["data"]] == [
-        ("two", 1, "3"),
-        ("one", 2, "0.12"),
-        (None, 1, "0.000000000001"),
-    ]
-    assert by_key["total"]["usd"] == "3.120000000001"
-
-    days = gateway.get(
-        USAGE, params={"group_by": "day,model", "from": "2026-11-20", "to": "2026-11-21"}
-    ).json()
-    assert [(row["day"], row["model"], row["usd"]) for row in days["data"]] == [
-        ("2026-11-20", "gpt", "0.1"),
-        ("2026-11-21", "gpt", "3"),
-        ("2026-11-21", "claude", "0.02"),
-    ]
-    assert gateway.get(USAGE, params={"key": "one"}).json()["total"]["requests"] == 2
-
-
-def test_a_key_sees_its_own_usage_and_nobody_elses(gateway: Client, spent: dict[str, Any]) -> None:
-    own = {"authorization": f"Bearer {spent['one']['secret']}"}
-
-    mine = gateway.get(USAGE, params={"group_by": "model"}, headers=own).json()
-    assert (mine["total"]["usd"], len(mine["data"])) == ("0.12", 2)
-    others = gateway.get(USAGE, params={"key": spent["two"]["id"]}, headers=own)
-    assert _error(others) == (403, "admin_only", "key")
-    assert gateway.get(USAGE, headers={"authorization": ""}).status_code == 401
-
-
-def test_usage_comes_as_csv_too(gateway: Client, spent: dict[str, Any]) -> None:
-    answer = gateway.get(USAGE, params={"group_by": "policy,purpose", "format": "csv"})
-
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert answer.headers["content-type"].startswith("text/csv")
-    assert [(row["policy"], row["purpose"], row["prompt_tokens"], row["usd"]) for row in rows] == [
-        ("default", "direct", "40", "3.120000000001")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("params", "param"),
-    [
-        ({"group_by": "colour"}, "group_by[0]"),
-        ({"from": "yesterday"}, "from"),
-        ({"format": "xml"}, "format"),
-        ({"since": "2026-11-01"}, "since"),
-    ],
-)
-def test_a_question_about_usage_that_is_wrong_is_named(
-    gateway: Client, params: dict[str, str], param: str
-) -> None:
-    assert _error(gateway.get(USAGE, params=params)) == (400, "invalid_value", param)
 
 
 def test_the_examples_are_what_the_schemas_say() -> None:

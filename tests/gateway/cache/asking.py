@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.accounts import Account, Key, Team
@@ -12,6 +13,8 @@ from gateway.cache.control import Control, control_of
 from gateway.cache.tickets import Ticket
 from gateway.replies import Reply
 from router.config import Config, load_config
+
+Test = Callable[[AnswerCache], Awaitable[None]]
 
 ANYBODY = Account(None)
 BODY: Mapping[str, Any] = {
@@ -72,3 +75,30 @@ async def settled(cache: AnswerCache) -> None:
     """Wait until what is kept in the background is kept."""
     while cache._background:
         await asyncio.gather(*cache._background)
+
+
+@asynccontextmanager
+async def opened(redis_url: str, **settings: Any) -> AsyncIterator[AnswerCache]:
+    cache = AnswerCache(config(redis_url, **settings))
+    await cache.start()
+    try:
+        yield cache
+    finally:
+        await cache.stop()
+
+
+def run(redis_url: str, test: Test, **settings: Any) -> None:
+    """A test of one cache."""
+
+    async def main() -> None:
+        async with opened(redis_url, **settings) as cache:
+            await test(cache)
+
+    asyncio.run(main())
+
+
+async def twice(cache: AnswerCache, first: Ticket, second: Ticket | None = None) -> tuple[str, str]:
+    """How the second is answered, and with what, after the first got "7"."""
+    await ask(cache, first, "7")
+    await settled(cache)
+    return await ask(cache, second or first, "8")

@@ -1,90 +1,37 @@
-"""The cache as clients see it: over HTTP, streamed or not, from workers and from servers."""
+"""The cache as clients see it: over HTTP, streamed or not, of models behind servers."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import openai
 import pytest
-import redis
 from openai.types.chat import ChatCompletionChunk
 
 from gateway.app import create_app
-from tests.gateway.cache.asking import BODY
+from tests.gateway.cache.over_http import ASKED, ask, events_of, kept, streamed_text, until_kept
 from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import (
     CHUNKS,
     USAGE_CHUNK,
-    Delivery,
-    ScriptedWorker,
     UpstreamDouble,
     chunk,
     completion,
-    easy,
-    failing,
-    search,
     serving,
-    until,
 )
 
-ASKED = {**BODY, "model": "remote"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
-
-
-@pytest.fixture(scope="module")
-def cached_gateway(configure: Configure) -> Iterator[str]:
-    with serving(create_app(configure(GRADUS__CACHE__MODE="deterministic"))) as url:
-        yield url
-
-
-@pytest.fixture
-def http(cached_gateway: str, upstream: UpstreamDouble, redis_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=cached_gateway, timeout=30) as client:
-        yield client
-
-
-def _ask(http: httpx.Client, header: str | None = None, **fields: Any) -> httpx.Response:
-    headers = {} if header is None else {"cache-control": header}
-    return http.post("/v1/chat/completions", json={**ASKED, **fields}, headers=headers)
-
-
-def _kept(http: httpx.Client, redis_url: str, **fields: Any) -> httpx.Response:
-    """A first answer, and what comes of it."""
-    first = _ask(http, **fields)
-    _until_kept(redis_url)
-    return first
-
-
-def _until_kept(redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url) as client:
-        until(lambda: client.keys("gradus:answers:entry:*") and not client.keys("gradus:answers:leader:*"))
-
-
-def _events(response: httpx.Response) -> list[dict[str, Any]]:
-    lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
-    assert lines[-1] == "[DONE]"
-    return [json.loads(line) for line in lines[:-1]]
-
-
-def _streamed(response: httpx.Response) -> tuple[str, str | None]:
-    """The text, and why it ended."""
-    choices = [choice for event in _events(response) for choice in event["choices"]]
-    text = "".join(choice["delta"].get("content") or "" for choice in choices)
-    return text, [choice["finish_reason"] for choice in choices][-1]
 
 
 def test_an_equal_request_costs_nothing_and_says_so(
     http: httpx.Client, upstream: UpstreamDouble, redis_url: str
 ) -> None:
     upstream.answer = completion(system_fingerprint="fp-1")
-    first = _kept(http, redis_url)
-    again = _ask(http, safety_identifier="somebody else", store=True)
+    first = kept(http, redis_url)
+    again = ask(http, safety_identifier="somebody else", store=True)
     assert len(upstream.bodies) == 1
     assert [each.headers["x-gradus-cache"] for each in (first, again)] == ["miss", "hit"]
     assert int(again.headers["age"]) >= 0
@@ -103,11 +50,11 @@ def test_an_equal_request_costs_nothing_and_says_so(
 def test_what_is_in_the_cache_is_not_planned(
     http: httpx.Client, upstream: UpstreamDouble, redis_url: str
 ) -> None:
-    _kept(http, redis_url)
+    kept(http, redis_url)
     planned = _planned(http)
-    assert _ask(http).headers["x-gradus-cache"] == "hit"
+    assert ask(http).headers["x-gradus-cache"] == "hit"
     assert _planned(http) == planned
-    _ask(http, seed=2)
+    ask(http, seed=2)
     assert _planned(http) == planned + 1
 
 
@@ -120,7 +67,7 @@ def _planned(http: httpx.Client) -> float:
 
 
 def test_another_request_is_asked(http: httpx.Client, upstream: UpstreamDouble, redis_url: str) -> None:
-    _kept(http, redis_url)
+    kept(http, redis_url)
     others: list[dict[str, Any]] = [
         {"max_tokens": 9},
         {"tools": []},
@@ -130,27 +77,27 @@ def test_another_request_is_asked(http: httpx.Client, upstream: UpstreamDouble, 
         {"metadata": {"a": "b"}},
     ]
     for other in others:
-        assert _ask(http, **other).headers["x-gradus-cache"] == "miss"
-    assert _ask(http, temperature=0.5).headers["x-gradus-cache"] == "bypass"
+        assert ask(http, **other).headers["x-gradus-cache"] == "miss"
+    assert ask(http, temperature=0.5).headers["x-gradus-cache"] == "bypass"
     assert len(upstream.bodies) == 8
 
 
-def test_what_was_not_streamed_can_be_streamed(
+def test_what_was_not_streamed_can_bestreamed_text(
     http: httpx.Client, upstream: UpstreamDouble, redis_url: str
 ) -> None:
-    _kept(http, redis_url)
-    streamed = _ask(http, stream=True, stream_options={"include_usage": True})
+    kept(http, redis_url)
+    streamed = ask(http, stream=True, stream_options={"include_usage": True})
     assert len(upstream.bodies) == 1
     assert (streamed.headers["x-gradus-cache"], streamed.headers["x-gradus-model"]) == ("hit", "remote")
-    assert _streamed(streamed) == ("The answer is 7.", "stop")
-    last = _events(streamed)[-1]
+    assert streamed_text(streamed) == ("The answer is 7.", "stop")
+    last = events_of(streamed)[-1]
     assert (last["usage"]["total_tokens"], last["gradus"]["cached"]) == (0, True)
 
 
-def test_the_clients_streaming_helper_accepts_what_was_not_streamed(
+def test_the_clients_streaming_helper_accepts_what_was_notstreamed_text(
     cached_gateway: str, http: httpx.Client, redis_url: str
 ) -> None:
-    _kept(http, redis_url)
+    kept(http, redis_url)
     asked: Any = {**ASKED, "stream_options": {"include_usage": True}}
     with (
         openai.OpenAI(base_url=f"{cached_gateway}/v1", api_key="none") as client,
@@ -158,26 +105,26 @@ def test_the_clients_streaming_helper_accepts_what_was_not_streamed(
     ):
         assert "content.done" in [event.type for event in stream]
         assert stream.get_final_completion().choices[0].message.content == "The answer is 7."
-    for event in _events(_ask(http, stream=True)):
+    for event in events_of(ask(http, stream=True)):
         ChatCompletionChunk.model_validate(event)
 
 
 def test_what_was_streamed_need_not_be(http: httpx.Client, upstream: UpstreamDouble, redis_url: str) -> None:
-    first = _kept(http, redis_url, stream=True)
-    assert _streamed(first) == ("The answer is 7.", "stop")
-    again = _ask(http)
+    first = kept(http, redis_url, stream=True)
+    assert streamed_text(first) == ("The answer is 7.", "stop")
+    again = ask(http)
     assert len(upstream.bodies) == 1
     (choice,) = again.json()["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("The answer is 7.", "stop")
-    assert _streamed(_ask(http, stream=True)) == ("The answer is 7.", "stop")
+    assert streamed_text(ask(http, stream=True)) == ("The answer is 7.", "stop")
 
 
 def test_tool_calls_come_back_whole(http: httpx.Client, upstream: UpstreamDouble, redis_url: str) -> None:
     message = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     upstream.answer = completion(choices=[{"index": 0, "message": message, "finish_reason": "tool_calls"}])
-    _kept(http, redis_url)
-    assert _ask(http).json()["choices"][0]["message"]["tool_calls"] == [CALL]
-    choices = [choice for event in _events(_ask(http, stream=True)) for choice in event["choices"]]
+    kept(http, redis_url)
+    assert ask(http).json()["choices"][0]["message"]["tool_calls"] == [CALL]
+    choices = [choice for event in events_of(ask(http, stream=True)) for choice in event["choices"]]
     (calls,) = [choice["delta"]["tool_calls"] for choice in choices if "tool_calls" in choice["delta"]]
     assert calls == [{"index": 0, **CALL}]
     assert choices[-1]["finish_reason"] == "tool_calls"
@@ -201,9 +148,9 @@ def test_no_truncated_answer_and_no_error_is_given_again(
 ) -> None:
     for name, value in ended.items():
         setattr(upstream, name, value)
-    _ask(http)
+    ask(http)
     upstream.answer, upstream.status = completion("whole"), 200
-    said = _ask(http)
+    said = ask(http)
     assert said.headers["x-gradus-cache"] in ("miss", "hit")  # a flight that nobody shares takes a moment
     assert said.json()["choices"][0]["message"]["content"] == "whole"
 
@@ -216,19 +163,19 @@ def test_a_stream_that_did_not_come_to_its_end_is_not_given_again(
     http: httpx.Client, upstream: UpstreamDouble, redis_url: str, chunks: tuple[Any, ...]
 ) -> None:
     upstream.chunks = chunks
-    _ask(http, stream=True)
+    ask(http, stream=True)
     upstream.chunks = CHUNKS
-    assert _streamed(_ask(http, stream=True)) == ("The answer is 7.", "stop")
+    assert streamed_text(ask(http, stream=True)) == ("The answer is 7.", "stop")
     assert len(upstream.bodies) == 2
 
 
 def test_cache_control_is_honoured(http: httpx.Client, upstream: UpstreamDouble, redis_url: str) -> None:
-    refused = _ask(http, "only-if-cached")
+    refused = ask(http, "only-if-cached")
     assert (refused.status_code, refused.json()["error"]["code"]) == (504, "not_cached")
     assert upstream.bodies == []
-    _kept(http, redis_url)
+    kept(http, redis_url)
     said = [
-        _ask(http, header).headers["x-gradus-cache"]
+        ask(http, header).headers["x-gradus-cache"]
         for header in ("only-if-cached", "no-store", "no-cache", "max-age=60")
     ]
     assert said == ["hit", "bypass", "miss", "hit"]
@@ -236,66 +183,10 @@ def test_cache_control_is_honoured(http: httpx.Client, upstream: UpstreamDouble,
 
 
 def test_asking_for_what_is_off_is_refused_by_name(http: httpx.Client, url: str) -> None:
-    assert _ask(http, temperature=0.5, gradus={"cache": True}).headers["x-gradus-cache"] == "miss"
-    assert _ask(http, gradus={"cache": False}).headers["x-gradus-cache"] == "bypass"
+    assert ask(http, temperature=0.5, gradus={"cache": True}).headers["x-gradus-cache"] == "miss"
+    assert ask(http, gradus={"cache": False}).headers["x-gradus-cache"] == "bypass"
     refused = httpx.post(f"{url}/v1/chat/completions", json={**ASKED, "gradus": {"cache": True}})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "gradus.cache")
-
-
-def test_a_search_is_answered_once(http: httpx.Client, worker: ScriptedWorker, redis_url: str) -> None:
-    worker.announce("small", "big")
-    worker.script = easy
-    first = _kept(http, redis_url, model="gradus")
-    again = _ask(http, model="gradus")
-    assert again.headers["x-gradus-cache"] == "hit"
-    assert again.json()["choices"] == first.json()["choices"]
-    assert (again.json()["gradus"]["strategy"], len(worker.jobs)) == (
-        first.json()["gradus"]["strategy"],
-        1,
-    )
-    text, _ = _streamed(_ask(http, model="gradus", stream=True))
-    assert text == first.json()["choices"][0]["message"]["content"]
-
-
-def _broken(delivery: Delivery) -> None:
-    end = delivery.end
-    delivery.end = lambda outcome: end(replace(outcome, broken_off=True))  # type: ignore[method-assign]
-    search(delivery)
-
-
-@pytest.mark.parametrize("script", [_broken, failing("engine_failed", "no memory")])
-def test_a_search_that_was_broken_off_is_done_again(
-    http: httpx.Client, worker: ScriptedWorker, script: Any
-) -> None:
-    worker.announce("small", "big")
-    worker.script = script
-    _ask(http, model="gradus")
-    worker.script = easy
-    assert _ask(http, model="gradus").status_code == 200
-    assert len(worker.jobs) == 2
-
-
-def test_who_answered_in_place_of_workers_that_were_not_there_is_not_asked_for_again(
-    http: httpx.Client, upstream: UpstreamDouble, redis_url: str
-) -> None:
-    stopgap = _ask(http, model="gradus/remote")
-    assert (stopgap.status_code, stopgap.json()["gradus"]["model"]) == (200, "remote")
-    with ScriptedWorker(redis_url) as worker:
-        worker.announce("small", "big")
-        assert _ask(http, model="gradus/remote").json()["gradus"]["model"] == "small"
-
-
-def test_jobs_say_who_shares_candidates_only_where_that_is_configured(
-    configure: Configure, start: Start, worker: ScriptedWorker, http: httpx.Client, redis_url: str
-) -> None:
-    worker.announce("small", "big")
-    _ask(http, model="gradus", temperature=1)
-    url = start(configure(GRADUS__CACHE__CANDIDATES="true"))
-    for fields in ({}, {}, {"gradus": {"cache": False}}):
-        httpx.post(f"{url}/v1/chat/completions", json={**ASKED, "model": "gradus", **fields}, timeout=30)
-    nobody, first, second, none = [job.cache_scope for job in worker.jobs]
-    assert (nobody, none) == (None, None)
-    assert first == second is not None
 
 
 def test_equal_requests_to_four_gateways_at_once_ask_the_server_once(
@@ -334,11 +225,11 @@ def test_the_admin_may_have_it_forget(
     with httpx.Client(base_url=url, timeout=30) as http:
         assert http.delete("/v1/gradus/admin/cache").status_code in (401, 403)
         for purge, asked in (({}, 2), ({"model": "remote"}, 3), ({"model": "big"}, 3)):
-            _kept(http, redis_url)
+            kept(http, redis_url)
             said = http.delete("/v1/gradus/admin/cache", params=purge, headers=admin)
             assert said.json()["object"] == "gradus.cache.purged"
-            assert _ask(http).status_code == 200
-            _until_kept(redis_url)
+            assert ask(http).status_code == 200
+            until_kept(redis_url)
             assert len(upstream.bodies) == asked
         for wrong in ({"model": "nobody"}, {"mode": "x"}, {"key": "a", "team": "b"}, {"key": "nobody"}):
             assert http.delete("/v1/gradus/admin/cache", params=wrong, headers=admin).status_code in (
