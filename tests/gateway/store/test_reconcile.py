@@ -1,9 +1,8 @@
-"""A provider's bill is read whatever its columns are called, and compared to the last token."""
+"""A provider's bill is compared with the journal to the last token."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,15 +14,14 @@ from hypothesis import strategies as st
 from cost_model.usage import Usage
 from gateway.entries import Entry
 from gateway.store.database import Database
-from gateway.store.errors import InvoiceInvalid
-from gateway.store.invoices import InvoiceLine, read_invoice
+from gateway.store.invoices import read_invoice
 from gateway.store.journal import append, spent_by
 from gateway.store.provider_names import ProviderNames
 from gateway.store.reconcile import Reconciled, adjustments, reconcile
 from router.config import load_config
+from tests.gateway.store.invoiced import line, write
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
-DAY = date(2026, 11, 22)
 
 
 def _same_name(name: str) -> frozenset[str]:
@@ -48,97 +46,8 @@ def _entry(
     )
 
 
-def _line(number: int, usd: str | None = None, **more: object) -> InvoiceLine:
-    known = {"request": None, "day": DAY, "model": "gpt", "prompt_tokens": None, "completion_tokens": None}
-    amount = None if usd is None else Decimal(usd)
-    return InvoiceLine(line=number, **{**known, "cached_tokens": None, **more}, usd=amount)  # type: ignore[arg-type]
-
-
 def _verdicts(found: Reconciled) -> list[tuple[str, str, Decimal]]:
     return [(each.subject, each.verdict, each.more_usd) for each in found.compared]
-
-
-def _write(folder: Path, text: str) -> Path:
-    file = folder / "invoice.csv"
-    file.write_text(text, "utf-8")
-    return file
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "Date,Model,Input Tokens,Output Tokens,Cost (USD)\n2026-11-22,gpt,100,10,$1.50\n",
-            _line(2, "1.50", prompt_tokens=100, completion_tokens=10),
-        ),
-        (
-            "\ufeffusage-date;x\n".replace(";", ",").replace(
-                "usage-date", "usage_date,model,amount.value,amount.currency"
-            )
-            + "2026-11-22T23:30:00-05:00,gpt,1.5,usd,\n",
-            _line(2, "1.5", day=date(2026, 11, 23)),
-        ),
-        (
-            'start_time,model,input_tokens,output_tokens,input_cached_tokens\n1795305600,gpt,"1,234,567",0,7\n',
-            _line(2, None, prompt_tokens=1234567, completion_tokens=0, cached_tokens=7),
-        ),
-        ("id,total\n\nreq-1,(0.02)\n", _line(3, "-0.02", request="req-1", day=None, model=None)),
-        ("day,model,cost,prompt_tokens\n20261122,gpt,,5\n", _line(2, None, prompt_tokens=5)),
-        ("day,model,cost\n2026-11-22 10:00:00 UTC,gpt,1e-7\n", _line(2, "1e-7")),
-    ],
-)
-def test_columns_may_be_called_what_providers_call_them(
-    tmp_path: Path, text: str, expected: InvoiceLine
-) -> None:
-    (found,) = read_invoice(_write(tmp_path, text))
-
-    assert (found.line, found.request, found.day, found.model) == (
-        expected.line,
-        expected.request,
-        expected.day,
-        expected.model,
-    )
-    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.usd) == (
-        expected.prompt_tokens,
-        expected.completion_tokens,
-        expected.cached_tokens,
-        expected.usd,
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", ":1: needs the columns day and model, or request_id; found nothing"),
-        ("day,usd\n2026-11-22,1\n", ":1: needs the columns day and model"),
-        ("day,model\n2026-11-22,gpt\n", ":1: needs a column usd"),
-        ("day,model,usd\n", ": has no lines under its header"),
-        ("day,model,usd\n22.11.2026,gpt,1\n", ":2: '22.11.2026' is not a day; write it as 2026-11-22"),
-        ("day,model,usd\n2026-11-22,gpt,free\n", ":2: 'free' is not a number"),
-        ("day,model,usd\n2026-11-22,gpt,1,5\n", ":2: has 4 cells; the header has 3"),
-        ("day,model,usd,currency\n2026-11-22,gpt,1,EUR\n", ":2: is in EUR; only USD can be compared"),
-        ("day,model,input_tokens\n2026-11-22,gpt,1.5\n", ":2: '1.5' is not a number of tokens"),
-        ("day,model,usd\n2026-11-22,,1\n", ":2: has neither a request's id nor both day and model"),
-        ("day,model,usd\n2026-11-22,gpt,NaN\n", ":2: 'NaN' is not a number"),
-        ('day,model,usd\n2026-11-22,gpt,"1\n', ":"),
-    ],
-)
-def test_what_is_wrong_with_an_invoice_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
-    file = _write(tmp_path, text)
-
-    with pytest.raises(InvoiceInvalid) as caught:
-        read_invoice(file)
-
-    assert str(caught.value).startswith(f"{file}{said}")
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(max_size=200) | st.text('day,model usd\n0123456789-"$.', max_size=200))
-def test_any_file_is_an_invoice_or_is_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "invoice.csv"
-    file.write_bytes(("day,model,usd\n" + text).encode("utf-8", "surrogatepass"))
-    with suppress(InvoiceInvalid):
-        assert read_invoice(file)
 
 
 def test_days_and_models_are_compared_in_sum(database: Database) -> None:
@@ -147,10 +56,10 @@ def test_days_and_models_are_compared_in_sum(database: Database) -> None:
     )
 
     invoice = [
-        _line(2, "1.2", prompt_tokens=150),
-        _line(3, "0.3", prompt_tokens=50),
-        _line(4, "3", day=date(2026, 11, 23)),
-        _line(5, "0.7", day=date(2026, 11, 24)),
+        line(2, "1.2", prompt_tokens=150),
+        line(3, "0.3", prompt_tokens=50),
+        line(4, "3", day=date(2026, 11, 23)),
+        line(5, "0.7", day=date(2026, 11, 24)),
     ]
     found = reconcile(database, invoice, _same_name)
 
@@ -169,8 +78,8 @@ def test_differences_in_usd_and_in_tokens_are_found(database: Database) -> None:
     found = reconcile(
         database,
         [
-            _line(2, "1.25", day=date(2026, 11, 21)),
-            _line(3, "1", day=date(2026, 11, 23), prompt_tokens=100, completion_tokens=11),
+            line(2, "1.25", day=date(2026, 11, 21)),
+            line(3, "1", day=date(2026, 11, 23), prompt_tokens=100, completion_tokens=11),
         ],
         _same_name,
     )
@@ -198,9 +107,9 @@ def test_requests_are_compared_one_by_one_and_only_by_what_their_server_answered
     found = reconcile(
         database,
         [
-            _line(2, "1", request="up-s", prompt_tokens=100, completion_tokens=10),
-            _line(3, "1.5", request="up-a"),
-            _line(4, "9", request="up-x"),
+            line(2, "1", request="up-s", prompt_tokens=100, completion_tokens=10),
+            line(3, "1.5", request="up-a"),
+            line(4, "9", request="up-x"),
         ],
         _same_name,
     )
@@ -214,7 +123,7 @@ def test_requests_are_compared_one_by_one_and_only_by_what_their_server_answered
 
 def test_an_adjustment_is_billed_to_the_key_of_its_request_and_booked_once(database: Database) -> None:
     append(database, [_entry("a", "1")])
-    invoice = [_line(2, "1.5", request="up-a"), _line(3, "0.25", request="up-unknown", day=None, model=None)]
+    invoice = [line(2, "1.5", request="up-a"), line(3, "0.25", request="up-unknown", day=None, model=None)]
 
     for _ in range(2):
         found = reconcile(database, invoice, _same_name)
@@ -231,7 +140,7 @@ def test_what_rounding_may_have_done_is_no_difference(tmp_path: Path, database: 
     append(database, [_entry("a", "1.2345678")])
 
     def differ(usd: str) -> int:
-        file = _write(tmp_path, f"day,model,usd\n2026-11-22,gpt,{usd}\n")
+        file = write(tmp_path, f"day,model,usd\n2026-11-22,gpt,{usd}\n")
         return len(reconcile(database, read_invoice(file), _same_name).differences)
 
     assert [differ(usd) for usd in ("1.23", "1.235", "1.2346", "1.2345678")] == [0, 0, 0, 0]
@@ -262,7 +171,7 @@ def test_after_adjusting_the_journal_says_what_the_invoice_does(
         ],
     )
     invoice = [
-        _line(number, str(usd), day=date(2026, 11, day), model=model, prompt_tokens=prompt)
+        line(number, str(usd), day=date(2026, 11, day), model=model, prompt_tokens=prompt)
         for number, ((day, model), (usd, prompt)) in enumerate(theirs.items(), 2)
     ]
     first = reconcile(database, invoice, _same_name)
