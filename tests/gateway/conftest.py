@@ -10,7 +10,8 @@ import pytest
 
 from gateway.app import create_app
 from gateway.settings import Settings, load_settings
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, UpstreamHost, serving
+from tests.gateway.doubles import ScriptedWorker, serving
+from tests.gateway.upstream import UpstreamDouble, UpstreamHost
 
 LOST_AFTER_S = 0.6  # the patience of these gateways with a silent worker
 

@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from router import wire
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble
+from tests.gateway.doubles import ScriptedWorker
+from tests.gateway.upstream import UpstreamDouble
 
 HELLO = [{"role": "user", "content": "hello"}]
 JSON = {"content-type": "application/json"}

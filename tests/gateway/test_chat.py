@@ -9,12 +9,8 @@ import httpx
 import openai
 import pytest
 
-from tests.gateway.doubles import (
-    ScriptedWorker,
-    UpstreamDouble,
-    easy,
-    hard,
-)
+from tests.gateway.doubles import ScriptedWorker, easy, hard
+from tests.gateway.upstream import UpstreamDouble
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 

@@ -8,14 +8,8 @@ import httpx
 import openai
 import pytest
 
-from tests.gateway.doubles import (
-    CHUNKS,
-    USAGE_CHUNK,
-    ScriptedWorker,
-    UpstreamDouble,
-    chunk,
-    hard,
-)
+from tests.gateway.doubles import ScriptedWorker, hard
+from tests.gateway.upstream import CHUNKS, USAGE_CHUNK, UpstreamDouble, chunk
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 

@@ -9,7 +9,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.gateway.doubles import UpstreamDouble, chunk, completion
+from tests.gateway.upstream import UpstreamDouble, chunk, completion
 
 MESSAGES: list[Any] = [{"role": "user", "content": "What is the weather in Paris?"}]
 TOOL: Any = {

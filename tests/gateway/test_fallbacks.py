@@ -11,7 +11,8 @@ import pytest
 
 from gateway.app import create_app
 from gateway.settings import load_settings
-from tests.gateway.doubles import UpstreamDouble, UpstreamHost, serving
+from tests.gateway.doubles import serving
+from tests.gateway.upstream import UpstreamDouble, UpstreamHost
 
 CONFIG = """
 models:

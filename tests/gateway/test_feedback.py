@@ -19,8 +19,9 @@ from gateway.store.feedback import Feedback, give, given
 from router.outcome_files import read_outcomes
 from router.predictor.files import load_predictor
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, easy, hard, until
+from tests.gateway.doubles import ScriptedWorker, easy, hard, until
 from tests.gateway.telemetry.test_metrics import scrape
+from tests.gateway.upstream import UpstreamDouble
 
 MESSAGES: Any = [{"role": "user", "content": "What is 3 + 4?"}]
 

@@ -14,7 +14,8 @@ import pytest
 from pydantic_core import to_json
 
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import GIVE_UP_S, UpstreamDouble, until
+from tests.gateway.doubles import GIVE_UP_S, until
+from tests.gateway.upstream import UpstreamDouble
 
 BODY = {"model": "remote", "messages": [{"role": "user", "content": "3 + 4?"}]}
 PATH = "/v1/chat/completions"

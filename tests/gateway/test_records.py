@@ -21,7 +21,8 @@ from router.config import load_config
 from router.config.telemetry import Recording
 from router.outcome_files import read_outcomes
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import Delivery, Script, ScriptedWorker, UpstreamDouble, easy, hard
+from tests.gateway.doubles import Delivery, Script, ScriptedWorker, easy, hard
+from tests.gateway.upstream import UpstreamDouble
 
 PROMPT = "What is the capital of the moon?"
 ROW = {

@@ -20,7 +20,8 @@ from gateway.app import create_app
 from gateway.redis_server import redis_command
 from router import wire
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import Delivery, ScriptedWorker, UpstreamDouble, serving, until
+from tests.gateway.doubles import Delivery, ScriptedWorker, serving, until
+from tests.gateway.upstream import UpstreamDouble
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 

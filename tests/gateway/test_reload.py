@@ -13,7 +13,8 @@ from gateway.settings import load_settings
 from gateway.store import keys
 from gateway.store.database import Database
 from tests.gateway.conftest import CONFIG
-from tests.gateway.doubles import UpstreamDouble, UpstreamHost, serving
+from tests.gateway.doubles import serving
+from tests.gateway.upstream import UpstreamDouble, UpstreamHost
 
 ADMIN = "the-admin-of-these-tests-3b9a"
 HELLO = {"model": "remote", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10}

@@ -12,7 +12,8 @@ import pytest
 
 from gateway.settings import load_settings
 from tests.gateway.conftest import Start
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, UpstreamHost
+from tests.gateway.doubles import ScriptedWorker
+from tests.gateway.upstream import UpstreamDouble, UpstreamHost
 
 CONFIG = """
 models:

@@ -10,7 +10,8 @@ import openai
 import pytest
 
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble
+from tests.gateway.doubles import ScriptedWorker
+from tests.gateway.upstream import UpstreamDouble
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 FRUGAL = {

@@ -17,7 +17,8 @@ from gateway.settings import load_settings
 from gateway.translate import Asked
 from router.types import Outcome, Task
 from tests.gateway.conftest import Start
-from tests.gateway.doubles import PROBE, Delivery, ScriptedWorker, UpstreamDouble, UpstreamHost, failing
+from tests.gateway.doubles import PROBE, Delivery, ScriptedWorker, failing
+from tests.gateway.upstream import UpstreamDouble, UpstreamHost
 
 TOOL = {
     "type": "function",

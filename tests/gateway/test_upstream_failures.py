@@ -11,14 +11,8 @@ import openai
 import pytest
 
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import (
-    CHUNKS,
-    PROBE,
-    ScriptedWorker,
-    UpstreamDouble,
-    hard,
-    until,
-)
+from tests.gateway.doubles import PROBE, ScriptedWorker, hard, until
+from tests.gateway.upstream import CHUNKS, UpstreamDouble
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 

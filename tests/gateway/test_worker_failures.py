@@ -15,14 +15,8 @@ import redis
 
 from router import wire
 from tests.gateway.conftest import LOST_AFTER_S
-from tests.gateway.doubles import (
-    PROBE,
-    Delivery,
-    ScriptedWorker,
-    UpstreamDouble,
-    easy,
-    failing,
-)
+from tests.gateway.doubles import PROBE, Delivery, ScriptedWorker, easy, failing
+from tests.gateway.upstream import UpstreamDouble
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Calculate 3 + 4."}]
 

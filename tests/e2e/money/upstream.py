@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from tests.gateway.doubles import GIVE_UP_S, chunk, completion, until
+from tests.gateway.doubles import GIVE_UP_S, until
+from tests.gateway.upstream import chunk, completion
 
 T = TypeVar("T")
 Json = dict[str, Any]

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.app import create_app
 from tests.gateway.conftest import Configure
-from tests.gateway.doubles import UpstreamDouble, serving
+from tests.gateway.doubles import serving
+from tests.gateway.upstream import UpstreamDouble
 
 
 @pytest.fixture(scope="package")

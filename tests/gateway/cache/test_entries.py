@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, reply_of, unpack
 from tests.gateway.cache.asking import reply
-from tests.gateway.doubles import completion
+from tests.gateway.upstream import completion
 
 ENTRY = Entry(1.5, ("a", ""), "The answer is 7.", "stop", {"model": "small", "deep": [1, 2.5, None]})
 BIG = replace(ENTRY, text="7 " * 5000)

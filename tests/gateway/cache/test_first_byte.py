@@ -12,7 +12,8 @@ from gateway import streams
 from gateway.app import create_app
 from tests.gateway.cache.asking import BODY
 from tests.gateway.conftest import Configure
-from tests.gateway.doubles import UpstreamDouble, serving
+from tests.gateway.doubles import serving
+from tests.gateway.upstream import UpstreamDouble
 
 ASKED = {**BODY, "model": "remote", "stream": True}
 

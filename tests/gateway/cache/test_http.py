@@ -14,14 +14,8 @@ from openai.types.chat import ChatCompletionChunk
 from gateway.app import create_app
 from tests.gateway.cache.over_http import ASKED, ask, events_of, kept, streamed_text, until_kept
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import (
-    CHUNKS,
-    USAGE_CHUNK,
-    UpstreamDouble,
-    chunk,
-    completion,
-    serving,
-)
+from tests.gateway.doubles import serving
+from tests.gateway.upstream import CHUNKS, USAGE_CHUNK, UpstreamDouble, chunk, completion
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 

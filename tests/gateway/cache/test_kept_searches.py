@@ -10,7 +10,8 @@ import pytest
 
 from tests.gateway.cache.over_http import ASKED, ask, kept, streamed_text
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import Delivery, ScriptedWorker, UpstreamDouble, easy, failing, search
+from tests.gateway.doubles import Delivery, ScriptedWorker, easy, failing, search
+from tests.gateway.upstream import UpstreamDouble
 
 
 def test_a_search_is_answered_once(http: httpx.Client, worker: ScriptedWorker, redis_url: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 
 from gateway.cache.streaming import Collector, chunks_of
-from tests.gateway.doubles import CHUNKS, USAGE_CHUNK, chunk, completion
+from tests.gateway.upstream import CHUNKS, USAGE_CHUNK, chunk, completion
 
 
 def _collected(*chunks: Any) -> dict[str, Any] | None:

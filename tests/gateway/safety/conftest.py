@@ -15,8 +15,9 @@ from gateway.app import create_app
 from gateway.settings import Settings, load_settings
 from gateway.store import keys
 from gateway.store.database import Database
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, serving, until
+from tests.gateway.doubles import ScriptedWorker, serving, until
 from tests.gateway.test_passthrough import COMPLETED, EMBEDDED, PIECES, RESPONSE
+from tests.gateway.upstream import UpstreamDouble
 
 ADMIN = "the-admin-of-these-tests-7c1f"
 UPSTREAM_KEY = "sk-upstream-5d2e9a"

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.error_table import TABLE
 from gateway.telemetry.metrics import known_code
 from tests.gateway.conftest import Configure, Start
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble, hard, until
+from tests.gateway.doubles import ScriptedWorker, hard, until
+from tests.gateway.upstream import UpstreamDouble
 
 ADMIN = "the-admin's-own-key"
 MESSAGES = [{"role": "user", "content": "What is 3 + 4?"}]

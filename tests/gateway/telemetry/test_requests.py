@@ -12,7 +12,8 @@ import pytest
 
 from router.config.telemetry import Telemetry
 from router.logs import REQUEST_ID, JsonLines, TextLines
-from tests.gateway.doubles import ScriptedWorker, UpstreamDouble
+from tests.gateway.doubles import ScriptedWorker
+from tests.gateway.upstream import UpstreamDouble
 
 MESSAGES: Any = [{"role": "user", "content": "What is 3 + 4?"}]
 CHAT = {"model": "gradus", "messages": MESSAGES}

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.upstreams import Calls, Question, Said, Upstreams
 from router.config import Config
-from tests.gateway.doubles import chunk, completion
+from tests.gateway.upstream import chunk, completion
 
 Script = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 DONE = b"data: [DONE]\n\n"

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.upstreams.port import PATHS
 from router.config import Endpoint
-from tests.gateway.doubles import chunk
+from tests.gateway.upstream import chunk
 from tests.gateway.upstreams.servers import (
     ANSWER,
     DONE,

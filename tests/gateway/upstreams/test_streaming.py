@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import DeadlineExceeded
-from tests.gateway.doubles import chunk
+from tests.gateway.upstream import chunk
 from tests.gateway.upstreams.faults import BEGUN, fails
 from tests.gateway.upstreams.servers import (
     ANSWER,
