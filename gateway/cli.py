@@ -13,14 +13,13 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from gateway import client
-from gateway.commands import db, evaluate, feedback, fit, keys, plan, policy, replay, teams, usage
+from gateway.client import DEFAULT_URL, Url
+from gateway.commands import cache, db, evaluate, feedback, fit, keys, plan, policy, replay, teams, usage
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.config import load_config
 from router.errors import RouterError
 from router.types import StrategyName
-
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 app = typer.Typer(
     name="gradus",
@@ -39,7 +38,6 @@ Models = Annotated[str, typer.Option(help="A preset: abacus (embedded, the defau
 ConfigFile = Annotated[
     Path | None, typer.Option(help="A configuration file, instead of a preset.", metavar="FILE")
 ]
-Url = Annotated[str, typer.Option(help="The gateway's address.", envvar="GRADUS_URL")]
 ApiKey = Annotated[
     str | None, typer.Option("--key", help="Your API key, if it asks for one.", envvar="GRADUS_API_KEY")
 ]
@@ -197,6 +195,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(teams.app, name="teams")
 app.add_typer(usage.app, name="usage")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(cache.app, name="cache")
 app.add_typer(db.app, name="db")
 
 

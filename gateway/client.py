@@ -1,4 +1,6 @@
-"""What `gradus ask` and `gradus explain` do: one request to a running gateway, shown to a person."""
+"""What `gradus ask` and `gradus explain` do: one request to a running gateway, shown to a person; and what
+other commands ask of one.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,18 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from router.words import usd
 
 CONNECT_TIMEOUT_S = 5.0
+DEFAULT_URL = "http://127.0.0.1:8080"
+Url = Annotated[str, typer.Option(help="The gateway's address.", envvar="GRADUS_URL")]
 
 
 class GatewayRefused(Exception):
@@ -63,20 +68,7 @@ def ask(console: Console, there: There, model: str, question: str, options: Mapp
 
 def explain(console: Console, there: There, model: str, question: str, options: Mapping[str, Any]) -> None:
     """Print the plan as a table: what would be done in each difficulty bin, at what price, and why."""
-    body = _request(model, question, options)
-    try:
-        answer = httpx.post(
-            f"{there.url}/v1/gradus/explain",
-            json=body,
-            headers=there.headers,
-            timeout=30.0,
-            trust_env=there.trust_env,
-        )
-    except httpx.HTTPError as error:
-        raise _unreachable(there.url, error) from error
-    if answer.is_error:
-        raise _refused(answer)
-    plan = answer.json()["plan"]
+    plan = call(there, "POST", "/v1/gradus/explain", body=_request(model, question, options))["plan"]
     stages = plan["stages"]
     if stages[-1]["samples"]:
         counts = ", then ".join(str(stage["samples"]) for stage in stages)
@@ -116,6 +108,32 @@ def explain(console: Console, there: There, model: str, question: str, options: 
         f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
         "nothing was generated"
     )
+
+
+def call(
+    there: There,
+    method: str,
+    path: str,
+    params: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the gateway answers. Raises :class:`GatewayRefused`."""
+    try:
+        answer = httpx.request(
+            method,
+            f"{there.url}{path}",
+            params=params,
+            json=body,
+            headers=there.headers,
+            timeout=30.0,
+            trust_env=there.trust_env,
+        )
+    except httpx.HTTPError as error:
+        raise _unreachable(there.url, error) from error
+    if answer.is_error:
+        raise _refused(answer)
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def _difficulty(branch: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""``/v1/gradus/admin/cache``: forgetting what was kept, for who has the admin's key."""
+"""``/v1/gradus/admin/cache``: how often it helped, and having it forget, for who has the admin's key."""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import asdict
+from typing import Final, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from gateway.api import admin_examples, examples
 from gateway.api.state import state_of
 from gateway.api.stored import ask_store, database_of
 from gateway.auth import auth_of
+from gateway.cache.counters import Counters
 from gateway.cache.tickets import EVERYTHING, model_space
 from gateway.errors import BadRequest, ModelNotFound
 from gateway.store import keys
@@ -20,6 +22,46 @@ from gateway.store import keys
 router = APIRouter(prefix="/v1/gradus/admin", tags=["admin"], responses=admin_examples.ERRORS)
 
 _FILTERS = ("key", "team", "model")
+
+
+class Kept(BaseModel):
+    """``hit_rate`` is of the requests that were looked up; ``null`` before the first."""
+
+    object: Literal["gradus.cache"] = "gradus.cache"
+    hit_rate: float | None
+    hits: int
+    shared: int
+    misses: int
+    bypasses: int
+    kept: int
+    refused: int
+    lost: int
+    bytes_kept: int
+    bytes_read: int
+    redis_failures: int
+    candidates_reused: int
+
+
+_KEPT_EXAMPLE: Final = {
+    "object": "gradus.cache",
+    "hit_rate": 0.25,
+    **asdict(Counters(hits=20, shared=5, misses=75, kept=70, refused=5)),
+}
+
+
+@router.get(
+    "/cache",
+    summary="Say how often the cache helped",
+    response_model=Kept,
+    responses=examples.answer(_KEPT_EXAMPLE),
+)
+async def describe_cache(request: Request) -> Kept:
+    """Of this gateway process, since it read its configuration. docs/observability.md: all as metrics."""
+    auth_of(request).check_admin(request)
+    counted = state_of(request).cache.counters
+    found = counted.hits + counted.shared
+    looked_up = found + counted.misses
+    return Kept(hit_rate=found / looked_up if looked_up else None, **asdict(counted))
 
 
 class Purged(BaseModel):
