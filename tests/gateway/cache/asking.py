@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.accounts import Account, Key, Team
-from gateway.cache.answers import AnswerCache
+from gateway.cache.answers import AnswerCache, Visit
 from gateway.cache.control import Control, control_of
+from gateway.cache.counters import Status
+from gateway.cache.shelf import Board
 from gateway.cache.tickets import Ticket
 from gateway.replies import Reply
 from router.config import Config, load_config
 
 Test = Callable[[AnswerCache], Awaitable[None]]
 
+PATIENCE_S = 30.0
 ANYBODY = Account(None)
 BODY: Mapping[str, Any] = {
     "model": "gradus",
@@ -69,6 +72,22 @@ async def ask(cache: AnswerCache, of: Ticket, text: str = "7", **answer: Any) ->
             return visit.status, visit.entry.text
         visit.keep(reply(text, **answer))
         return visit.status, text
+
+
+class Watched(AnswerCache):
+    """``looks`` counts how often it looked whether an answer is there, or another process is at it."""
+
+    looks = 0
+
+    def _found(self, ticket: Ticket, board: Board, status: Status = "hit") -> Visit | None:
+        self.looks += 1
+        return super()._found(ticket, board, status)
+
+    async def waited_for(self, requests: int) -> None:
+        """Return once so many equal requests are here, and one of them has looked whom to wait for."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.looks or sum(each.aboard for each in self._flights.under_way.values()) < requests:
+                await asyncio.sleep(0.005)
 
 
 async def settled(cache: AnswerCache) -> None:

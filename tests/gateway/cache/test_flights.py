@@ -15,7 +15,7 @@ from gateway.cache.answers import AnswerCache
 from gateway.cache.flights import MOST_LEADERS
 from gateway.cache.tickets import Ticket
 from gateway.errors import DeadlineExceeded, GatewayError
-from tests.gateway.cache.asking import config, reply, settled, soon, ticket
+from tests.gateway.cache.asking import Watched, config, reply, settled, soon, ticket
 from tests.gateway.doubles import until
 
 
@@ -43,10 +43,10 @@ class Work:
 
 
 @asynccontextmanager
-async def _gateways(redis_url: str, count: int) -> AsyncIterator[list[AnswerCache]]:
+async def _gateways(redis_url: str, count: int) -> AsyncIterator[list[Watched]]:
     """As many as if they were processes: all that they share is Redis."""
     async with AsyncExitStack() as stack:
-        caches = [AnswerCache(config(redis_url)) for _ in range(count)]
+        caches = [Watched(config(redis_url)) for _ in range(count)]
         for cache in caches:
             await cache.start()
             stack.push_async_callback(cache.stop)
@@ -68,7 +68,8 @@ def test_equal_requests_at_once_are_answered_by_one_of_them(redis_url: str, gate
                 asyncio.create_task(work.do(cache, ticket(cache))) for cache in caches for _ in range(20)
             ]
             await _begins(work)
-            await asyncio.sleep(0.05)
+            for cache in caches:
+                await cache.waited_for(20)
             work.end.set()
             answers = await asyncio.gather(*asked)
             assert work.begun == 1
@@ -88,7 +89,7 @@ def test_a_leader_whose_client_leaves_hands_over_to_one_that_waits(redis_url: st
             first = asyncio.create_task(work.do(caches[0], ticket(caches[0])))
             await _begins(work)
             others = [asyncio.create_task(work.do(caches[-1], ticket(caches[-1]))) for _ in range(5)]
-            await asyncio.sleep(0.05)
+            await caches[-1].waited_for(5 + (gateways == 1))
             assert work.begun == 1
             first.cancel()
             await _begins(work, 2)
@@ -125,7 +126,7 @@ def test_who_waits_for_an_answer_that_nobody_may_share_goes_alone_at_once(
             leader = asyncio.create_task(first.do(caches[0], ticket(caches[0]), finish_reason="length"))
             await _begins(first)
             others = [asyncio.create_task(rest.do(caches[-1], ticket(caches[-1]))) for _ in range(5)]
-            await asyncio.sleep(0.05)
+            await caches[-1].waited_for(5 + (gateways == 1))
             assert rest.begun == 0
             first.end.set()
             await leader
@@ -146,7 +147,7 @@ def test_a_leader_whose_client_lags_lets_go_and_its_answer_is_kept_all_the_same(
             of = ticket(caches[0])
             async with caches[0].visit(of, soon()) as visit:
                 others = [asyncio.create_task(rest.do(caches[-1], of)) for _ in range(5)]
-                await asyncio.sleep(0.05)
+                await caches[-1].waited_for(5 + (gateways == 1))
                 assert rest.begun == 0
                 caches[0].let_go(of, visit)
                 caches[0].let_go(of, visit)
@@ -199,40 +200,41 @@ def test_a_leader_that_was_thought_dead_does_not_write_over_its_successor(redis_
 
 
 ASKS = """
-import asyncio, sys, time, redis
-from tests.gateway.cache.asking import config, reply, soon, ticket, settled
-from gateway.cache.answers import AnswerCache
+import asyncio, sys, redis
+from tests.gateway.cache.asking import Watched, config, reply, settled, soon, ticket
 
-async def ask(cache, client, who, seconds):
+async def ask(cache, client, who, others):
     async with cache.visit(ticket(cache), soon(60)) as visit:
         if visit.entry is None:
             client.rpush("begun", who)
-            await asyncio.sleep(seconds)
+            while client.scard("waiting") < others or not client.sismember("waiting", who):
+                await asyncio.sleep(0.01)
             visit.keep(reply(who))
     client.rpush("answers", visit.status + " " + (visit.entry.text if visit.entry else who))
 
-async def main(url, who, requests, seconds):
-    cache = AnswerCache(config(url))
+async def main(url, who, requests, others):
+    cache = Watched(config(url))
     await cache.start()
     with redis.Redis.from_url(url) as client:
-        client.rpush("ready", who)
-        while client.llen("ready") < 4 and not client.exists("late"):
-            time.sleep(0.01)
-        await asyncio.gather(*(ask(cache, client, who, seconds) for _ in range(requests)))
+        asked = [asyncio.create_task(ask(cache, client, who, others)) for _ in range(requests)]
+        await cache.waited_for(requests)
+        client.sadd("waiting", who)
+        await asyncio.gather(*asked)
         await settled(cache)
     await cache.stop()
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
 """
 
 
-def _process(redis_url: str, who: str, requests: int, seconds: float) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", ASKS, redis_url, who, str(requests), str(seconds)])
+def _process(redis_url: str, who: str, requests: int, others: int) -> subprocess.Popen[bytes]:
+    """It asks so often at once; if it is to answer, it does so once ``others`` processes wait, itself too."""
+    return subprocess.Popen([sys.executable, "-c", ASKS, redis_url, who, str(requests), str(others)])
 
 
 @pytest.mark.process
 def test_four_processes_ask_the_same_at_once_and_one_of_them_does_the_work(redis_url: str) -> None:
-    processes = [_process(redis_url, str(who), 25, 0.3) for who in range(4)]
+    processes = [_process(redis_url, str(who), 25, 4) for who in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4
     with redis.Redis.from_url(redis_url) as client:
         (leader,) = client.lrange("begun", 0, -1)
@@ -243,11 +245,10 @@ def test_four_processes_ask_the_same_at_once_and_one_of_them_does_the_work(redis
 @pytest.mark.process
 def test_a_leader_that_is_killed_is_replaced(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        client.set("late", 1)
-        killed = _process(redis_url, "killed", 1, 60)
+        killed = _process(redis_url, "killed", 1, 99)
         until(lambda: client.llen("begun"))
-        heir = _process(redis_url, "heir", 2, 0)
+        heir = _process(redis_url, "heir", 2, 1)
         killed.kill()
         killed.wait(10)
-        assert heir.wait(30) == 0  # and not when the killed one would have ended
+        assert heir.wait(30) == 0
         assert sorted(client.lrange("answers", 0, -1)) == [b"miss heir", b"shared heir"]

@@ -11,7 +11,10 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
+from gateway import lifecycle
 from gateway.app import create_app
+from router.config import Config
+from tests.gateway.cache.asking import Watched
 from tests.gateway.cache.over_http import ASKED, ask, events_of, kept, streamed_text, until_kept
 from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import serving
@@ -76,7 +79,7 @@ def test_another_request_is_asked(http: httpx.Client, upstream: UpstreamDouble, 
     assert len(upstream.bodies) == 8
 
 
-def test_what_was_not_streamed_can_bestreamed_text(
+def test_what_was_not_streamed_can_be_streamed(
     http: httpx.Client, upstream: UpstreamDouble, redis_url: str
 ) -> None:
     kept(http, redis_url)
@@ -88,7 +91,7 @@ def test_what_was_not_streamed_can_bestreamed_text(
     assert (last["usage"]["total_tokens"], last["gradus"]["cached"]) == (0, True)
 
 
-def test_the_clients_streaming_helper_accepts_what_was_notstreamed_text(
+def test_the_clients_streaming_helper_accepts_what_was_not_streamed(
     cached_gateway: str, http: httpx.Client, redis_url: str
 ) -> None:
     kept(http, redis_url)
@@ -184,15 +187,22 @@ def test_asking_for_what_is_off_is_refused_by_name(http: httpx.Client, url: str)
 
 
 def test_equal_requests_to_four_gateways_at_once_ask_the_server_once(
-    configure: Configure, upstream: UpstreamDouble, redis_url: str
+    configure: Configure, upstream: UpstreamDouble, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = upstream.reply
+    caches: list[Watched] = []
 
-    async def slowly(request: Any) -> Any:
-        await asyncio.sleep(0.3)
+    def watched(config: Config) -> Watched:
+        caches.append(Watched(config))
+        return caches[-1]
+
+    async def once_all_wait(request: Any) -> Any:
+        for cache in caches:
+            await cache.waited_for(5)
         return await reply(request)
 
-    upstream.reply = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(lifecycle, "AnswerCache", watched)
+    upstream.reply = once_all_wait  # type: ignore[method-assign]
     settings = configure(GRADUS__CACHE__MODE="deterministic")
 
     async def ask(url: str) -> str:
