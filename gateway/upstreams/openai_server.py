@@ -1,26 +1,20 @@
-"""Servers that speak OpenAI's API: bodies go there as they came, over one pool of connections.
-
-aiohttp, because its HTTP parser is compiled (docs/decisions/0011 has the numbers).
-"""
+"""Servers that speak OpenAI's API: bodies go there as they came, over connections that are kept open."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 from pydantic_core import from_json, to_json
 
+from gateway.upstreams.connections import Answer, Connections
 from gateway.upstreams.port import PATHS, Call, Json, Refusal, Said, Unreachable
 from gateway.upstreams.retrying import retry_after_s
 from gateway.upstreams.sse import Events, EventTooLong
+from gateway.upstreams.ways import way_to
 
 MAX_ERROR_CHARACTERS: Final = 500
 SERVER_ERROR: Final = 500  # the status of an error that arrives inside a stream, where it says none
@@ -31,32 +25,27 @@ _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response
 
 
 class OpenAIServers:
-    """One HTTP client for all servers of engine ``openai``. To be made in the event loop it is used in."""
+    """For all servers of engine ``openai``. To be made in the event loop it is used in."""
 
     def __init__(self) -> None:
-        trace = aiohttp.TraceConfig()
-        trace.on_request_chunk_sent.append(_sent)
-        self._http = aiohttp.ClientSession(
-            # How many at once is for deployments and for the gateway to limit.
-            connector=aiohttp.TCPConnector(limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            trace_configs=[trace],
-            skip_auto_headers=("accept", "user-agent"),
-        )
+        self._http = Connections()
 
     async def complete(self, call: Call) -> Said:
-        async with self._post(call, call.body) as answer:
+        answer = await self._post(call, call.body)
+        try:
             raw = await answer.read()
+        finally:
+            answer.leave()
         return Said(raw, _object(raw))
 
     async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
         body = {**call.body, "stream": True}
         if call.endpoint in _COUNTS_IF_ASKED:
             body["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
-        async with self._post(call, body) as answer:
+        answer = await self._post(call, body)
+        try:
             stream = _Stream()
-            async for part in answer.content.iter_any():
+            async for part in answer.parts():
                 said = stream.read(part)
                 if said:
                     yield said
@@ -71,33 +60,24 @@ class OpenAIServers:
                 raise stream.fault
             if not (stream.done or stream.ended):
                 raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
+        finally:
+            answer.leave()
 
     async def close(self) -> None:
         await self._http.close()
 
-    @asynccontextmanager
-    async def _post(self, call: Call, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        if call.api_key is not None:
-            headers["authorization"] = f"Bearer {call.api_key}"
-        url = f"{(call.base_url or '').rstrip('/')}/{PATHS[call.endpoint]}"
-        try:
-            async with self._http.post(
-                url,
-                data=to_json({**body, "model": call.model}),
-                headers=headers,
-                allow_redirects=False,  # nobody but the operator says where a key is sent
-                timeout=aiohttp.ClientTimeout(total=None, connect=call.connect_s),
-                proxy=_proxy(url),
-                trace_request_ctx=call,
-            ) as answer:
-                if not answer.ok or answer.status >= 300:
-                    raise _refusal(answer, await answer.read())
-                yield answer
-        except aiohttp.ConnectionTimeoutError as error:
-            raise Unreachable(f"no connection within {call.connect_s:g} s") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
+    async def _post(self, call: Call, body: Mapping[str, Any]) -> Answer:
+        """An answer that is none of an error; leave it in the end."""
+        way = way_to(f"{(call.base_url or '').rstrip('/')}/{PATHS[call.endpoint]}", call.api_key)
+        answer = await self._http.ask(
+            way, to_json({**body, "model": call.model}), call.connect_s, call.on_sent
+        )
+        if 200 <= answer.status < 300:
+            return answer
+        try:  # a redirect too: nobody but the operator says where a key is sent
+            raise _refusal(answer, await answer.read())
+        finally:
+            answer.leave()
 
 
 class _Stream:
@@ -129,21 +109,11 @@ class _Stream:
         return self.read(b"\n\n")
 
 
-async def _sent(_: object, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.on_sent()
-
-
-async def _read_to_its_end(answer: aiohttp.ClientResponse) -> None:
-    with suppress(TimeoutError, aiohttp.ClientError):
-        async with asyncio.timeout(LAST_BYTES_S):
-            await answer.content.read()
-
-
-@lru_cache(maxsize=256)
-def _proxy(url: str) -> str | None:
-    """What the environment (HTTPS_PROXY, NO_PROXY, ...) says of the way there."""
-    where = urlsplit(url)
-    return None if proxy_bypass(where.hostname or "") else getproxies().get(where.scheme)
+async def _read_to_its_end(answer: Answer) -> None:
+    if not answer.is_whole:
+        with suppress(TimeoutError, Unreachable):
+            async with asyncio.timeout(LAST_BYTES_S):
+                await answer.read()
 
 
 def _ends(chunk: Json) -> bool:
@@ -174,7 +144,7 @@ def _object(text: bytes) -> Json:
     return value
 
 
-def _refusal(answer: aiohttp.ClientResponse, text: bytes) -> Refusal:
+def _refusal(answer: Answer, text: bytes) -> Refusal:
     try:
         error = from_json(text)["error"]
     except (ValueError, KeyError, TypeError):
