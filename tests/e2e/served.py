@@ -60,7 +60,7 @@ policies:
   doubted: {{<<: *default, strategy: best_of_n, verifier: doubted}}
   remote: {{<<: *default, small: remote, search_samples: 4}}
   frail: &frail {{<<: *default, small: frail, verifier: votes, strategy: majority, search_samples: 4}}
-  hasty: {{<<: *frail, deadline_s: 2}}
+  hasty: {{<<: *frail, deadline_s: 4}}
   seen: {{<<: *default, probe: always, probe_samples: 4}}
 """
 ADMIN_KEY = "an-admin's-key-that-no-log-has"

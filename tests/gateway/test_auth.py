@@ -21,7 +21,7 @@ from router.config import load_config
 from router.errors import ConfigInvalid
 from tests.gateway.keyed import ADMIN, Client, keyed_gateway, sqlite_url
 
-HEARD_WITHIN_S = 2.0
+PATIENCE_S = 30.0  # machines may be busy
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def gateway(tmp_path: Path) -> Iterator[Client]:
 
 def _until(client: Client, secret: str, status: int) -> int:
     """The status of asking with the key, as soon as it is that, or when it should be."""
-    give_up = time.monotonic() + HEARD_WITHIN_S + 3  # a busy machine's share
+    give_up = time.monotonic() + PATIENCE_S
     while (found := client.as_key(secret).status_code) != status and time.monotonic() < give_up:
         time.sleep(0.05)
     return found
