@@ -38,7 +38,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway.error_table import SERVER, TABLE, UPSTREAM_CODE
-from router.errors import CannotHonour, RouterError
+from router.errors import CannotHonour, CapExceeded, RouterError
 from router.logs import REQUEST_ID
 
 log = logging.getLogger(__name__)
@@ -182,6 +182,8 @@ def to_http(error: Exception) -> HttpError:
         retry_after_s = error.retry_after_s or row.retry_after_s
     elif isinstance(error, CannotHonour):
         param = error.needs[0] if error.needs else None
+    elif isinstance(error, CapExceeded):
+        param = error.fees[0] if error.fees else None
     limited = status == TOO_MANY_REQUESTS != row.status  # by a large model's server, under a code of its own
     kind = "rate_limit_error" if limited else row.type
     retry = row.retry or limited

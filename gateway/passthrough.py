@@ -130,6 +130,10 @@ class Errand:
     def asked_for(self) -> str:
         return self.asked.model
 
+    @property
+    def fees(self) -> tuple[str, ...]:
+        return self.asked.fees
+
     def most_tokens(self, config: Config) -> int:
         """About as many as it may use: for limits a minute."""
         written = _most_written(self.asked, _model(config, self.asked.model))

@@ -16,6 +16,7 @@ from gateway.planning import Planned, most_tokens
 from gateway.replies import Listener
 from gateway.translate import Asked
 from router.config import Config
+from router.fees import fees_of
 from router.types import Decision, Plan
 
 
@@ -37,6 +38,10 @@ class Given:
     @property
     def most_usd(self) -> Decimal | None:
         return Decimal(0)
+
+    @property
+    def fees(self) -> tuple[str, ...]:
+        return ()
 
     def most_tokens(self, config: Config) -> int:  # noqa: ARG002 - every Billed has it
         return 0
@@ -81,6 +86,10 @@ class Run:
     @property
     def most_usd(self) -> Decimal | None:
         return self.plan.worst_case_cost_usd
+
+    @property
+    def fees(self) -> tuple[str, ...]:
+        return fees_of(self.planned.query)
 
     def most_tokens(self, config: Config) -> int:
         return most_tokens(self.planned, config)

@@ -14,6 +14,7 @@ from gateway.bill import Bill
 from gateway.caller import Caller
 from gateway.dispatch import LastWords
 from gateway.entries import Entry, Status
+from gateway.errors import CostUnknown
 from gateway.fallback import Instead
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.terms import Reservation
@@ -21,6 +22,10 @@ from gateway.telemetry.metrics import ended, stage
 from router.config import Config
 from router.types import Route
 
+_FEES: Final = (
+    "A budget holds this request, and nobody knows the most that it may cost with {}: leave that out, or ask "
+    "with a key without a budget."
+)
 CUT_OFF_S: Final = 2.0
 POLL_S: Final = 0.02
 
@@ -46,6 +51,11 @@ class Billed(Protocol):
 
     @property
     def most_usd(self) -> Decimal | None: ...
+
+    @property
+    def fees(self) -> tuple[str, ...]:
+        """Fields of the request for which nobody knows what it may cost."""
+        ...
 
     def most_tokens(self, config: Config) -> int: ...
 
@@ -75,7 +85,12 @@ class Cashier:
         caller = run.caller
         tokens = run.most_tokens(self._config) if caller.account.counts_tokens else 0
         with stage("reserve"):
-            held = await self._ledger.reserve(caller.request_id, caller.account, run.most_usd, tokens)
+            try:
+                held = await self._ledger.reserve(caller.request_id, caller.account, run.most_usd, tokens)
+            except CostUnknown as error:
+                if run.most_usd is None and run.fees:
+                    raise CostUnknown(_FEES.format(", ".join(run.fees)), param=run.fees[0]) from error
+                raise
         slip = Slip(run)
         self._open += 1
         try:

@@ -97,10 +97,20 @@ class PromptTooLong(Refused):
 
 
 class CapExceeded(Refused):
-    """``worst_case_cost_usd`` is that of the cheapest way to answer; ``None``: no way has a known cost."""
+    """``worst_case_cost_usd`` is that of the cheapest way to answer; ``None``: no way has a known cost.
+
+    ``fees`` are the fields of the query for which it is not known.
+    """
 
     code = "cost_cap_exceeded"
 
-    def __init__(self, message: str, *, worst_case_cost_usd: Decimal | None, max_cost_usd: Decimal) -> None:
-        self.worst_case_cost_usd, self.max_cost_usd = worst_case_cost_usd, max_cost_usd
+    def __init__(
+        self,
+        message: str,
+        *,
+        worst_case_cost_usd: Decimal | None,
+        max_cost_usd: Decimal,
+        fees: tuple[str, ...] = (),
+    ) -> None:
+        self.worst_case_cost_usd, self.max_cost_usd, self.fees = worst_case_cost_usd, max_cost_usd, fees
         super().__init__(message)

@@ -11,7 +11,7 @@ from router.errors import CapExceeded, PromptTooLong
 from router.market import Market
 from router.pricing import Ask
 from router.types import Alternative, Query
-from router.words import usd
+from router.words import listed, usd
 
 REQUIRED_TOOLS: Final = "required tools"
 """Of :attr:`router.types.Query.needs`: the answer must be tool calls. Where it may be text too: "tools"."""
@@ -53,21 +53,26 @@ def too_long(market: Market, ask: Ask, models: Iterable[str]) -> NoReturn:
     )
 
 
-def over_cap(policy_name: str, cap_usd: Decimal | None, ways: Sequence[Alternative]) -> NoReturn:
+def over_cap(
+    policy_name: str, cap_usd: Decimal | None, ways: Sequence[Alternative], fees: Sequence[str] = ()
+) -> NoReturn:
+    """``fees`` are fields of the query that have no price here (:mod:`router.fees`)."""
     assert cap_usd is not None, "without a cap everything is allowed"
     known = [way.worst_case_cost_usd for way in ways if way.worst_case_cost_usd is not None]
     least = min(known, default=None)
     digits = next((each for each in range(2, 29) if usd(least, each) != usd(cap_usd, each)), 2)
     names = ", ".join(dict.fromkeys(way.model for way in ways))
-    what = (
-        f"nobody knows what {names} may cost: give a price and max_tokens"
-        if least is None
-        else f"the cheapest way to answer may cost {usd(least, digits)}: shorten the prompt or max_tokens"
-    )
+    if least is not None:
+        what = f"the cheapest way to answer may cost {usd(least, digits)}: shorten the prompt or max_tokens"
+    elif fees:
+        what = f"nobody knows what {names} may cost with {listed(fees)}: leave that out"
+    else:
+        what = f"nobody knows what {names} may cost: give a price and max_tokens"
     raise CapExceeded(
         f"policy {policy_name!r} allows {usd(cap_usd, digits)} a request, but {what}, or raise max_cost_usd",
         worst_case_cost_usd=least,
         max_cost_usd=cap_usd,
+        fees=() if least is not None else tuple(fees),
     )
 
 

@@ -131,7 +131,7 @@ def search_plan(
     else:
         way = search(market, policy_name, outlook.search, outlook.small, ask, probes=0)
     if not allowed(way.worst_case_cost_usd, policy.max_cost_usd):
-        over_cap(policy_name, policy.max_cost_usd, [way])
+        over_cap(policy_name, policy.max_cost_usd, [way], ask.fees)
     branch = Branch(None, way, (), f"asked for: {say(way)}", in_doubt(market, policy, way))
     return _one_branch(policy_name, branch, policy)
 
@@ -198,7 +198,8 @@ def _unprobed(table: Table, weighed: Weighed, saved: str | None = None) -> Plan:
         outlook = table.case.market.average[table.case.policy_name]
         spare = direct_answer(table.case.market, "small", policy.small, outlook.small, table.case.ask)
         if not allowed(spare.worst_case_cost_usd, policy.max_cost_usd):
-            over_cap(table.case.policy_name, policy.max_cost_usd, [*table.offers(), spare])
+            offers = [*table.offers(), spare]
+            over_cap(table.case.policy_name, policy.max_cost_usd, offers, table.case.ask.fees)
         branch = branch_of(table, spare, table.offers() if table.case.explained else (), 0.0, 1.0, cut=True)
     if saved is not None:
         branch = replace(branch, reason=f"{saved}; {branch.reason}")
@@ -274,7 +275,7 @@ def _first_to_serve(
     ]
     kept = [offer for offer in offers if allowed(offer.worst_case_cost_usd, policy.max_cost_usd)]
     if not kept:
-        over_cap(policy_name, policy.max_cost_usd, offers)
+        over_cap(policy_name, policy.max_cost_usd, offers, ask.fees)
     return kept[0]
 
 

@@ -68,8 +68,9 @@ def test_the_usual_tier_has_the_listed_price(tmp_path: Path, tier: str | None) -
 
 def test_a_cap_refuses_it(tmp_path: Path) -> None:
     asked = replace(query(), extra={"service_tier": "priority"}, needs=("logprobs",))
-    with pytest.raises(CapExceeded, match="nobody knows what big may cost"):
+    with pytest.raises(CapExceeded, match="nobody knows what big may cost with service_tier: leave") as told:
         plan(asked, "default", market(tmp_path, CAP))
+    assert told.value.fees == ("service_tier",)
 
 
 def test_a_worker_knows_no_fees(tmp_path: Path) -> None:
