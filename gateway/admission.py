@@ -23,11 +23,15 @@ class Stopping(GatewayError):
 
 
 class Doors:
-    """Of one process. ``running`` requests are inside; ``stopping``: nobody is let in any more."""
+    """Of one process. ``running`` requests are inside; ``stopping``: nobody is let in any more.
+
+    ``cuts`` end requests that are under way, with an error that says why.
+    """
 
     def __init__(self) -> None:
         self.running = 0
         self.stopping = False
+        self.cuts: set[Callable[[], object]] = set()
 
     def check(self, most: int) -> None:
         """Raises :class:`Stopping` or :class:`Overloaded`."""
@@ -45,6 +49,11 @@ class Doors:
         give_up_s = loop.time() + patience_s
         while self.running and loop.time() < give_up_s and not in_a_hurry():
             await asyncio.sleep(POLL_S)
+
+    def cut_off(self) -> None:
+        """End what is under way: there is no more time for it."""
+        for cut in tuple(self.cuts):
+            cut()
 
 
 class Admission:

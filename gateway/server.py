@@ -21,7 +21,7 @@ from router.tracing import turn_on
 KEEP_ALIVE_S: Final = 30
 BACKLOG: Final = 2048
 CUT_S: Final = 1
-"""What has not ended by the end of the grace is cut off, and has this long to be."""
+"""What has not ended by the end of the grace is cut off, and has this long to say so."""
 NEW_OBJECTS: Final = 20_000
 """After so many the collector looks for cycles: in requests that are under way it finds none."""
 NOT_STARTED: Final = 3  # uvicorn's exit code for it
@@ -80,4 +80,5 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._doors.emptied(self._grace_s, lambda: self.force_exit)
+        self._doors.cut_off()
         await super().shutdown(sockets)

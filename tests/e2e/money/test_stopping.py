@@ -56,13 +56,42 @@ def test_a_stopped_gateway_drains_its_streams_takes_nothing_new_and_leaves_nothi
     assert len(list((fleet.folder / "spool").glob("*.spool"))) == spools - 1
 
 
-def test_what_does_not_end_in_time_is_cut_off_and_billed_before_the_gateway_is_gone(
-    fleet: Fleet, upstream: Upstream, stopped: Gateway
-) -> None:
+def hasty(stopped: Gateway) -> None:
+    """Start it anew, with little patience for what runs when it is stopped."""
     if stopped.runs:
         stopped.kill()
     stopped.start(GRADUS__SERVER__SHUTDOWN_GRACE_S="0.2")
     stopped.wait()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_did_not_begin_to_answer_in_time_is_an_error_that_says_why(
+    fleet: Fleet, upstream: Upstream, stopped: Gateway, stream: bool
+) -> None:
+    hasty(stopped)
+    key = fleet.key(fleet.worst_usd(fleet.key(), "hold: it") * 2)
+    answered: list[httpx.Response] = []
+
+    thread = threading.Thread(target=lambda: answered.append(ask(stopped, key, "hold: it", stream=stream)))
+    thread.start()
+    until(lambda: upstream.holding == 1, PATIENCE_S)
+    stopped.send(signal.SIGTERM)
+    thread.join(PATIENCE_S)
+    stopped.ended()
+    upstream.release()
+
+    (answer,) = answered
+    said = answer.text.removeprefix(": keep-alive\n\ndata: ")  # a stream may have begun by then
+    assert json.loads(said)["error"]["code"] == "stopping"
+    assert stream or answer.status_code == 503
+    fleet.settles(key, 1)
+    assert [each.status for each in fleet.entries(key)] == ["cancelled"]
+
+
+def test_what_does_not_end_in_time_is_cut_off_and_billed_before_the_gateway_is_gone(
+    fleet: Fleet, upstream: Upstream, stopped: Gateway
+) -> None:
+    hasty(stopped)
     key = fleet.key(fleet.worst_usd(fleet.key(), "drip: it") * 2)
     spools = len(list((fleet.folder / "spool").glob("*.spool")))
 
@@ -76,9 +105,10 @@ def test_what_does_not_end_in_time_is_cut_off_and_billed_before_the_gateway_is_g
         lines = answer.iter_lines()
         assert json.loads(next(lines).removeprefix("data: "))["choices"]
         stopped.send(signal.SIGTERM)
-        with pytest.raises(httpx.RemoteProtocolError):
-            list(lines)
+        last = [line for line in lines if line][-1]
     stopped.ended()
+
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "stopping"
 
     until(lambda: not upstream.streaming, PATIENCE_S)
     fleet.settles(key, 1)
