@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -162,6 +165,34 @@ def test_a_postgresql_that_does_not_answer_is_given_up_and_asked_again_later(pos
     with pytest.raises(DatabaseUnavailable, match=r"no answer within 0\.3 s"):
         sleep()
     assert keys.keys_version(database) == 0
+    database.close()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Where somebody listens and takes nobody on: connections to it are never made."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port: int = listening.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def test_an_address_that_does_not_answer_is_given_up(
+    silent_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "PATIENCE_S", 2)  # as little as libpq knows
+    database = Database(f"postgresql://user:secret@127.0.0.1:{silent_port}/gradus")
+
+    with pytest.raises(DatabaseUnavailable, match="timeout expired") as caught:
+        StoredJournal(database).beat("gateway")
+
+    assert "secret" not in str(caught.value)
     database.close()
 
 
