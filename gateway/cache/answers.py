@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from gateway.replies import Reply
 from gateway.telemetry.metrics import stage
 from router.config import Config
 
-_LEASE_S: Final = 3.0
+_LEASE_MS: Final = 3000
 _FIRST_LOOK_S: Final = 0.01
 _LAST_LOOK_S: Final = 0.1
 """How often one looks for what another process answers: soon at first, then less often."""
@@ -70,14 +70,18 @@ class AnswerCache:
         self._config, self._cache = config, config.cache
         self.max_entry_bytes = config.cache.max_entry_bytes
         self._flights = Flights()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Future[Any]] = set()
+        self._leading: dict[str, str] = {}
+        """Keys of the requests that this process leads, by token."""
 
     async def start(self) -> None:
         """Reads the files that the configuration names, in a thread. Redis need not be there yet."""
         self.tickets = await asyncio.to_thread(Tickets, self._config)
         self._shelf = Shelf(self._config.server.redis_url, self.counters)
+        self._renewing = asyncio.create_task(self._renew(), name="gradus-leases")
 
     async def stop(self) -> None:
+        self._renewing.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._shelf.close()
 
@@ -87,9 +91,8 @@ class AnswerCache:
         with stage("cache"):
             visit = await self._enter(ticket, deadline_s)
         self.counters.saw(visit.status)
-        renewing = None
         if visit.token:
-            renewing = asyncio.create_task(self._renew(ticket.key, visit))
+            self._leading[visit.token] = ticket.key
         try:
             yield visit
         except BaseException:
@@ -97,14 +100,12 @@ class AnswerCache:
             raise
         else:
             self._exit(ticket, visit, failed=False)
-        finally:
-            if renewing is not None:
-                renewing.cancel()
 
     def let_go(self, ticket: Ticket, visit: Visit) -> None:
         """Let those that wait go alone: this answer takes as long as its client takes to read it."""
         if visit.token:
             self._in_background(self._shelf.leave(ticket.key, visit.token, alone=True))
+            del self._leading[visit.token]
             visit.token = ""
         if visit.flight is not None:
             visit.flight.alone = True
@@ -146,8 +147,7 @@ class AnswerCache:
             if not ticket.control.reads:  # a new answer is wanted, and kept
                 board = await self._shelf.board(ticket.key, ticket.spaces)
                 return Visit("miss", generations=board.generations)
-            async with asyncio.timeout_at(deadline_s):
-                return await self._board(ticket)
+            return await self._board(ticket, deadline_s)
         except RedisAway:
             return Visit("bypass")
         except TimeoutError:
@@ -164,14 +164,15 @@ class AnswerCache:
             raise NotCached
         return visit
 
-    async def _board(self, ticket: Ticket) -> Visit:
-        flight = await self._flights.board(ticket.key)
-        token = uuid.uuid4().hex
+    async def _board(self, ticket: Ticket, deadline_s: float) -> Visit:
+        """Raises :class:`TimeoutError` where another's answer is waited for until the deadline."""
+        flight = await self._flights.board(ticket.key, deadline_s)
+        token = self._shelf.fresh_name()
         leads = False
         try:
             visit = self._shared(ticket, flight)
             if visit is None:
-                visit = await self._lead(ticket, token)
+                visit = await self._lead(ticket, token, deadline_s)
                 if visit.entry is not None:
                     flight.entry, flight.found = visit.entry, visit.status == "hit"
                 leads = bool(visit.token)
@@ -199,13 +200,11 @@ class AnswerCache:
             return Visit("miss", generations=flight.entry.generations)
         return Visit("miss") if flight.alone or flight.leaders >= MOST_LEADERS else None
 
-    async def _lead(self, ticket: Ticket, token: str) -> Visit:
+    async def _lead(self, ticket: Ticket, token: str, deadline_s: float) -> Visit:
         """Wait until the answer is there, or nobody in any process is at it: then this one leads."""
         wait_s, waited, outdated = _FIRST_LOOK_S, False, False
         while True:
-            board = await self._shelf.board(
-                ticket.key, ticket.spaces, token, int(_LEASE_S * 1000), always=outdated
-            )
+            board = await self._shelf.board(ticket.key, ticket.spaces, token, _LEASE_MS, always=outdated)
             visit = self._found(ticket, board, "shared" if waited else "hit")
             leads = board.leader == token.encode()
             if visit is not None:
@@ -220,7 +219,10 @@ class AnswerCache:
                 outdated = True
                 continue
             waited = True
-            await asyncio.sleep(wait_s)
+            left_s = deadline_s - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                raise TimeoutError
+            await asyncio.sleep(min(wait_s, left_s))
             wait_s = min(2 * wait_s, _LAST_LOOK_S)
 
     def _found(self, ticket: Ticket, board: Board, status: Status = "hit") -> Visit | None:
@@ -236,11 +238,12 @@ class AnswerCache:
 
     def _exit(self, ticket: Ticket, visit: Visit, *, failed: bool) -> None:
         """Keep what is to be kept, and let those go that wait."""
+        self._leading.pop(visit.token, None)
         if visit.entry is not None or (visit.generations is None and visit.flight is None):
             return
         kept = self._kept(visit) if visit.reply is not None and not failed else None
         if kept is not None:
-            self._in_background(self._put(ticket.key, visit.token, kept))
+            self._put(ticket.key, visit.token, kept)
         elif visit.token:
             self._in_background(self._shelf.leave(ticket.key, visit.token, alone=not failed))
         if visit.flight is not None:
@@ -256,28 +259,31 @@ class AnswerCache:
         self.counters.refused += 1
         return None
 
-    async def _put(self, key: str, token: str, entry: Entry) -> None:
+    def _put(self, key: str, token: str, entry: Entry) -> None:
         packed = pack(entry)
         if len(packed) > self._cache.max_entry_bytes:
             self.counters.lost += 1
             if token:
-                await self._shelf.leave(key, token, alone=True)
+                self._in_background(self._shelf.leave(key, token, alone=True))
             return
         try:
-            kept = await self._shelf.keep(key, packed, token, self._cache.ttl_s, self._cache.max_bytes)
+            kept = self._shelf.keep(key, packed, token, self._cache.ttl_s, self._cache.max_bytes)
         except RedisAway:
-            kept = False
-        self.counters.kept += kept
-        self.counters.lost += not kept
-        self.counters.bytes_kept += len(packed) if kept else 0
+            self.counters.lost += 1
+        else:
+            self._background.add(kept)
+            kept.add_done_callback(partial(self._was_put, len(packed)))
 
-    async def _renew(self, key: str, visit: Visit) -> None:
-        while visit.token:
-            await asyncio.sleep(_LEASE_S / 3)
-            try:
-                await self._shelf.renew(key, visit.token, int(_LEASE_S * 1000))
-            except RedisAway:
-                continue
+    def _was_put(self, size: int, answer: asyncio.Future[Any]) -> None:
+        self._background.discard(answer)
+        self.counters.put(size, kept=self._shelf.was_kept(answer))
+
+    async def _renew(self) -> None:
+        """One for all: most are answered before their lease has to be."""
+        while True:
+            await asyncio.sleep(_LEASE_MS / 3000)
+            renewed = [self._shelf.renew(key, token, _LEASE_MS) for token, key in self._leading.items()]
+            await asyncio.gather(*renewed, return_exceptions=True)  # Redis may be away
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         async def quietly() -> None:

@@ -38,3 +38,8 @@ class Counters:
         self.shared += status == "shared"
         self.misses += status == "miss"
         self.bypasses += status == "bypass"
+
+    def put(self, size: int, *, kept: bool) -> None:
+        self.kept += kept
+        self.lost += not kept
+        self.bytes_kept += size if kept else 0

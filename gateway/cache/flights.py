@@ -42,12 +42,21 @@ class Flights:
     def under_way(self) -> Mapping[str, Flight]:
         return self._flights
 
-    async def board(self, key: str) -> Flight:
-        """Take part, and return when it is this one's turn: it holds the lock then."""
-        flight = self._flights.setdefault(key, Flight())
+    async def board(self, key: str, deadline_s: float) -> Flight:
+        """Take part, and return when it is this one's turn: it holds the lock then.
+
+        ``deadline_s`` is on the event loop's clock. Raises :class:`TimeoutError`.
+        """
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = Flight()
         flight.aboard += 1
         try:
-            await flight.lock.acquire()
+            if flight.lock.locked():
+                async with asyncio.timeout_at(deadline_s):
+                    await flight.lock.acquire()
+            else:
+                await flight.lock.acquire()
         except BaseException:
             self._left(key, flight)
             raise

@@ -34,16 +34,16 @@ class Pipe:
         self._queue: deque[tuple[tuple[Argument, ...], asyncio.Future[Any]]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    async def call(self, *command: Argument) -> Any:
-        """The answer. What is cancelled may have been done all the same.
+    def call(self, *command: Argument) -> asyncio.Future[Any]:
+        """The answer, or what redis-py raises, or :class:`OSError`. What is cancelled may be done anyway.
 
-        ``SCRIPT, NAME, ...`` runs a script as EVALSHA does. Raises what redis-py does, and :class:`OSError`.
+        ``SCRIPT, NAME, ...`` runs a script as EVALSHA does.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append((command, answer))
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
-        return await answer
+        return answer
 
     async def close(self) -> None:
         if self._sending is not None:

@@ -12,6 +12,8 @@ the same. So a purge is one write, and what was on its way comes too late by its
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 import time
 import uuid
@@ -98,6 +100,11 @@ class Shelf:
         self._redis = Pipe(redis_url, scripts, _TIMEOUT_S)
         self._counters = counters
         self._away_until_s = 0.0
+        self._name, self._names = uuid.uuid4().hex, itertools.count()
+
+    def fresh_name(self) -> str:
+        """One that nobody else has."""
+        return f"{self._name}-{next(self._names)}"
 
     async def close(self) -> None:
         await self._redis.close()
@@ -107,16 +114,27 @@ class Shelf:
     ) -> Board:
         """Look up; with a ``token``, lead where nobody does: if nothing lies there, or ``always``."""
         keys = (_entry(key), _leader(key), GENERATIONS)
-        arguments = (token, lease_ms, "always" if always else "", uuid.uuid4().hex, *spaces)
+        arguments = (token, lease_ms, "always" if always else "", self.fresh_name(), *spaces)
         packed, leader, generations = await self._ask(*_script("board", keys, *arguments))
         return Board(packed, leader, names(generations))
 
-    async def keep(self, key: str, packed: bytes, token: str, ttl_s: int, most_bytes: int) -> bool:
-        """Put an answer there and end its flight; not if another leads by now. No ``token``: no flight."""
+    def keep(self, key: str, packed: bytes, token: str, ttl_s: int, most_bytes: int) -> asyncio.Future[Any]:
+        """Put an answer there and end its flight; not if another leads by now. No ``token``: no flight.
+
+        Nobody waits for it: :meth:`was_kept` says what came of it.
+        """
         keys = (_entry(key), _leader(key), "gradus:answers:index", "gradus:answers:total")
         size = len(packed) + OVERHEAD_BYTES
-        arguments = (token, packed, uuid.uuid4().hex, size, time.time(), ttl_s, most_bytes)
-        return bool(await self._ask(*_script("keep", keys, *arguments)))
+        arguments = (token, packed, self.fresh_name(), size, time.time(), ttl_s, most_bytes)
+        return self._told(*_script("keep", keys, *arguments))
+
+    def was_kept(self, answer: asyncio.Future[Any]) -> bool:
+        if answer.cancelled():
+            return False
+        error = answer.exception()
+        if isinstance(error, RedisError | OSError):
+            self._failed(error)
+        return error is None and bool(answer.result())
 
     async def leave(self, key: str, token: str, *, alone: bool) -> None:
         """End a flight without an answer: another may lead it, or all go ``alone``."""
@@ -130,19 +148,24 @@ class Shelf:
         await self._ask("HSET", GENERATIONS, space, uuid.uuid4().hex)
 
     async def _ask(self, *command: Argument) -> Any:
+        try:
+            return await self._told(*command)
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            raise RedisAway(str(error)) from error
+
+    def _told(self, *command: Argument) -> asyncio.Future[Any]:
         if time.monotonic() < self._away_until_s:
             raise RedisAway("Redis did not answer a moment ago")
-        try:
-            return await self._redis.call(*command)
-        except ResponseError as error:  # it answers, and cannot do it: out of memory, a replica
-            self._counters.redis_failures += 1
+        return self._redis.call(*command)
+
+    def _failed(self, error: RedisError | OSError) -> None:
+        self._counters.redis_failures += 1
+        if isinstance(error, ResponseError):  # it answers, and cannot do it: out of memory, a replica
             log.warning("the cache is passed by: %s", error)
-            raise RedisAway(str(error)) from error
-        except (RedisError, OSError) as error:
-            self._counters.redis_failures += 1
+        else:
             self._away_until_s = time.monotonic() + _PAUSE_S
             log.warning("the cache is passed by, Redis does not answer: %s", error)
-            raise RedisAway(str(error)) from error
 
 
 def _script(name: str, keys: tuple[str, ...], *arguments: Argument) -> tuple[Argument, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ class Tickets:
         self._config = config
         self._cache = config.cache
         self._fingerprint = fingerprint_of(config)
+        self._policies: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {}
 
     def of(
         self,
@@ -58,7 +59,7 @@ class Tickets:
                 param="gradus.cache",
             )
         tenant = tenant_of(account, self._cache.scope)
-        models = self._models(policy, body.get("model"))
+        spaces, neutral = self._of_policy(policy) if policy else self._of_models([str(body.get("model"))])
         key = ""
         if control.keeps and allows(self._cache, body, wanted):
             key = key_of(
@@ -69,24 +70,29 @@ class Tickets:
                 tenant=tenant,
                 account=account,
                 fingerprint=self._fingerprint,
-                neutral=neutral_fields(self._config, models),
+                neutral=neutral,
             )
         candidates = self._cache.candidates and control.reads and control.keeps and wanted is not False
-        spaces = (EVERYTHING, f"tenant:{tenant}", *map(model_space, models))
-        return Ticket(key, spaces, control, candidates)
+        return Ticket(key, (EVERYTHING, f"tenant:{tenant}", *spaces), control, candidates)
 
     def tenant_space(self, account: Account) -> str:
         """The namespace of those that share answers with this account."""
         return f"tenant:{tenant_of(account, self._cache.scope)}"
 
-    def _models(self, policy: str | None, asked: object) -> list[str]:
-        """Models and verifiers that may have a part in an answer."""
-        if policy is None:
-            return [str(asked)]
-        found = self._config.policies[policy]
-        by_rule = [rule.use for rule in found.rules if rule.use in self._config.models]
-        names = (found.small, *found.larges, *by_rule, found.verifier, *self._config.members(found.verifier))
-        return sorted({name for name in names if name is not None})
+    def _of_policy(self, policy: str) -> tuple[tuple[str, ...], frozenset[str]]:
+        """Namespaces of its models and verifiers, which all may have a part, and what is neutral to them."""
+        known = self._policies.get(policy)
+        if known is None:
+            found = self._config.policies[policy]
+            by_rule = [rule.use for rule in found.rules if rule.use in self._config.models]
+            named = (found.small, *found.larges, *by_rule, found.verifier)
+            members = self._config.members(found.verifier)
+            known = self._of_models(sorted({name for name in (*named, *members) if name is not None}))
+            self._policies[policy] = known
+        return known
+
+    def _of_models(self, names: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+        return tuple(map(model_space, names)), neutral_fields(self._config, names)
 
 
 def model_space(name: str) -> str:

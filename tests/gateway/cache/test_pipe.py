@@ -29,7 +29,7 @@ def test_each_gets_its_own_answer_or_its_own_error(redis_url: str) -> None:
 def test_who_goes_away_leaves_the_others_their_answers(redis_url: str) -> None:
     async def run() -> object:
         pipe = Pipe(redis_url, ECHO, timeout_s=5.0)
-        gone, stays = (asyncio.create_task(pipe.call(SCRIPT, "echo", 0, text)) for text in ("a", "b"))
+        gone, stays = (pipe.call(SCRIPT, "echo", 0, text) for text in ("a", "b"))
         await asyncio.sleep(0)
         gone.cancel()
         try:
