@@ -212,8 +212,8 @@ def gradus_object(
 def headers_of(gradus: Mapping[str, Any]) -> dict[str, str]:
     """The ``gradus`` object in short; what a header cannot hold is percent-encoded."""
     return {
-        f"x-gradus-{name.replace('_', '-')}": quote(str(gradus[name]), safe=_PRINTABLE)
-        for name in _HEADERS
+        header: quote(str(gradus[name]), safe=_PRINTABLE) if name in _NAMED else str(gradus[name])
+        for name, header in _HEADERS.items()
         if gradus.get(name) is not None
     }
 
@@ -227,7 +227,11 @@ def known_headers(plan: Plan) -> dict[str, str]:
 
 
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-_HEADERS = ("route", "model", "policy", "strategy", "bin", "samples", "cost_usd")
+_HEADERS = {
+    name: f"x-gradus-{name.replace('_', '-')}"
+    for name in ("route", "model", "policy", "strategy", "bin", "samples", "cost_usd")
+}
+_NAMED = frozenset({"model", "policy"})  # by whoever configured them
 
 
 def _short(number: float) -> float:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -133,8 +133,11 @@ class Upstreams:
         async def use(engine: UpstreamEngine, call: Call, reading: Reading) -> None:
             first_s = self._models[reading.model].config.timeouts.first_token_s
             async with aclosing(engine.stream(call)) as events:
-                async with _within(first_s, "timeouts.first_token_s"):
-                    said = await anext(events, None)
+                try:
+                    async with asyncio.timeout(first_s):
+                        said = await anext(events, None)
+                except TimeoutError as error:
+                    raise _slow(first_s, "timeouts.first_token_s") from error
                 if said is None:
                     raise Unreachable("it ended its stream without an answer")
                 while said is not None:
@@ -228,15 +231,19 @@ class Upstreams:
         """Ask one deployment, once, and remember how it did: a failure, unless it is ``blamed`` already."""
         loop, total_s, pool = asyncio.get_running_loop(), model.config.timeouts.total_s, model.pool
         began_s = loop.time()
+        until_s = question.deadline_s if total_s is None else min(question.deadline_s, began_s + total_s)
         engine = self._engines[model.config.engine]
         call = model.call(place, question.endpoint, question.body, reading)
         try:
-            async with asyncio.timeout_at(question.deadline_s), _within(total_s, "timeouts.total_s"):
-                said = await use(engine, call, reading)
-        except TimeoutError as error:
-            if not reading.opened:
-                _blame(pool, place, blamed)  # it may hang
-            raise too_late(model.name) from error
+            try:
+                async with asyncio.timeout_at(until_s):
+                    said = await use(engine, call, reading)
+            except TimeoutError as error:
+                if until_s < question.deadline_s:
+                    raise _slow(total_s, "timeouts.total_s") from error
+                if not reading.opened:
+                    _blame(pool, place, blamed)  # it may hang
+                raise too_late(model.name) from error
         except Unreachable as failure:
             _blame(pool, place, blamed)
             if failure.unsent:
@@ -280,16 +287,9 @@ def _unasked(model: UpstreamModel) -> GatewayError:
     return busy(model.name) if full else left_alone(model.name, model.pool.wait_s())
 
 
-@asynccontextmanager
-async def _within(seconds: float | None, setting: str) -> AsyncIterator[None]:
-    """Of one call: what takes longer is a failure of its deployment."""
-    try:
-        async with asyncio.timeout(seconds) as timeout:
-            yield
-    except TimeoutError as error:
-        if not timeout.expired():
-            raise
-        raise Unreachable(f"it took longer than {seconds:g} s ({setting})") from error
+def _slow(seconds: float | None, setting: str) -> Unreachable:
+    """Of one call: it is a failure of its deployment."""
+    return Unreachable(f"it took longer than {seconds:g} s ({setting})")
 
 
 def _see(reading: Reading, said: Said) -> None:
