@@ -75,16 +75,18 @@ class Cells:
         """[cells]; actions that are new get a column. Raises :class:`OutcomesInvalid`."""
         models, strategies, samples = map(self._given, _WHO)
         keys = list(zip(self._names, models, strategies, samples, strict=True))
+        found: dict[tuple[str, Any, Any, Any], int] = {}
         try:
-            found = dict.fromkeys(keys, -1)
+            places = [found.setdefault(key, len(found)) for key in keys]
         except TypeError:
             at = next(k for k, key in enumerate(keys) if not all(isinstance(each, Hashable) for each in key))
             name, *who = keys[at]
             fail(self.source(at), f"{name}: model, strategy and samples are names and a number, not {who!r}")
-        for key in found:
-            source = self.source(keys.index(key))
-            found[key] = self._column(_action(*key, source), source)
-        return np.fromiter(map(found.__getitem__, keys), dtype=np.intp, count=len(keys))
+        sources = [self.source(places.index(place)) for place in found.values()]
+        columns = [
+            self._column(_action(*key, source), source) for key, source in zip(found, sources, strict=True)
+        ]
+        return np.array(columns, dtype=np.intp)[places]
 
     def prompt_tokens(self, columns: Indices) -> dict[int, float]:
         """By cell, where known."""

@@ -11,11 +11,12 @@ from hashlib import blake2b
 from io import TextIOWrapper
 from itertools import count, islice
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar, cast
+from typing import IO, Annotated, Any, Final, TypedDict, TypeVar, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import from_json  # of the JSON readers that come with Gradus the fastest
+from pydantic_core import from_json
 
 from router.errors import OutcomesInvalid
 from router.outcome_cells import Source
@@ -28,6 +29,38 @@ _STRETCH: Final = 256
 
 T = TypeVar("T")
 
+_Number = Annotated[float, msgspec.Meta(ge=0)] | None
+
+
+class _Cell(TypedDict, total=False):
+    """What is read of an action: money is text in JSON, and becomes a number while that is parsed."""
+
+    model: Any
+    strategy: Any
+    samples: Any
+    prompt_tokens: _Number
+    right: _Number
+    cost_usd: _Number
+    after_probe_usd: _Number
+    completion_tokens: _Number
+    seconds: _Number
+
+
+class _Row(_Cell, total=False):
+    """What is read of a row of either kind; of the rest of it nothing is made."""
+
+    id: Any
+    group: Any
+    segment: Any
+    question: Any
+    messages: Any
+    action: Any
+    actions: dict[str, _Cell] | None
+    probe: Any
+
+
+_READ: Final = msgspec.json.Decoder(_Row, strict=False).decode
+
 
 def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeTable:
     """All questions of these files (``.jsonl`` or ``.csv``, also ``.gz``), in the order of their first row.
@@ -37,7 +70,7 @@ def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeT
     """
     rows = RowTable()
     for path in paths:
-        for row, source in rows_of(path):
+        for row, source in _outcomes(path):
             rows.add(row, source)
     if not len(rows):
         raise OutcomesInvalid(f"{', '.join(map(str, paths))}: no outcomes")
@@ -60,7 +93,7 @@ def iter_outcomes(
     the k-th of n parts, for n processes. Raises :class:`OutcomesInvalid` as it gets there.
     """
     rows = RowTable(actions)
-    for row, source in rows_of(path, part):
+    for row, source in _outcomes(path, part):
         if len(rows) >= chunk_questions and _id_of(row) not in rows:
             table = rows.table()
             yield table
@@ -96,7 +129,7 @@ def _fail_at_return(paths: Sequence[Path], hashes: Collection[bytes]) -> None:
     known: dict[str, int] = {}
     for number, path in enumerate(paths):
         last = None
-        for row, (file, line) in rows_of(path):
+        for row, (file, line) in _outcomes(path):
             name = _id_of(row)
             if name != last and _hash(name) in hashes:
                 if name in known:
@@ -168,8 +201,19 @@ def _label(value: Any, where: str) -> float:
     return right
 
 
-def rows_of(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, Source]]:
+def rows_of(path: Path) -> Iterator[tuple[Any, Source]]:
     """The rows of a file, as JSON or CSV has them, with where they stand. Raises :class:`OutcomesInvalid`."""
+    return _rows(path, _from_json)
+
+
+def _outcomes(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, Source]]:
+    """The same of outcomes, whose fields are known: some are numbers already, and others left out."""
+    return _rows(path, _outcome, part)
+
+
+def _rows(
+    path: Path, read: Callable[[bytes, Source], Any], part: tuple[int, int] = (0, 1)
+) -> Iterator[tuple[Any, Source]]:
     name = path.name.removesuffix(".gz")
     if not name.endswith((".jsonl", ".json", ".ndjson", ".csv")):
         raise OutcomesInvalid(f"{path}: outcomes are .jsonl or .csv, also with .gz behind")
@@ -178,8 +222,8 @@ def rows_of(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, S
             if name.endswith(".csv"):
                 yield from _part_of(_csv_rows(file, path), _as_it_is, part)
             else:
-                for line, source in _part_of(_lines(file, path), _from_json, part):
-                    yield _from_json(line, source), source
+                for line, source in _part_of(_lines(file, path), read, part):
+                    yield read(line, source), source
     except (OSError, EOFError, zlib.error) as error:
         raise OutcomesInvalid(f"{path}: cannot be read: {error}") from error
 
@@ -219,6 +263,13 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[bytes, Source]]:
     for number, line in enumerate(file, start=1):
         if not line.isspace():
             yield line, (path, number)
+
+
+def _outcome(line: bytes, source: Source) -> Any:
+    try:
+        return _READ(line)
+    except msgspec.MsgspecError:  # if anything is wrong with it, that is told where it is looked at
+        return _from_json(line, source)
 
 
 def _from_json(line: bytes, source: Source) -> Any:

@@ -4,13 +4,16 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
+from router import outcome_files
 from router.errors import OutcomesInvalid
 from router.outcome_files import (
     Together,
@@ -38,6 +41,42 @@ def long(question: str, action: str, **fields: Any) -> dict[str, Any]:
 def written(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return path
+
+
+_AMOUNT = st.sampled_from(
+    [None, 0, 1, 0.25, "0.5", "1.1E-7", "7e-324", "1e999", "nan", "-1", -1, True, " 1", "x"]
+)
+_CELLS = st.fixed_dictionaries({}, optional=dict.fromkeys(["right", "cost_usd", "prompt_tokens"], _AMOUNT))
+_ROWS = st.fixed_dictionaries(
+    {"id": st.sampled_from(["1", 2, None]), "question": st.sampled_from(["What?", 3])},
+    optional={
+        "action": st.sampled_from(["small", "majority@4", 5]),
+        "actions": st.none() | st.dictionaries(st.sampled_from(["small", "grand"]), st.none() | _CELLS),
+        "right": _AMOUNT,
+        "prompt_tokens": _AMOUNT,
+        "probe": st.sampled_from([None, 1, {"samples": [SAMPLE], "cost_usd": "0.5", "more": [{}]}]),
+        "more": st.just({"x": [1]}),
+    },
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_ROWS, min_size=1, max_size=3))
+def test_rows_come_to_the_same_or_fail_alike_whichever_reader_of_json_takes_them(
+    rows: list[dict[str, Any]],
+) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        file = written(Path(folder) / "o.jsonl", rows)
+
+        def read() -> str:
+            try:
+                return repr(read_outcomes([file]))
+            except OutcomesInvalid as error:
+                return str(error)
+
+        by_fields = read()
+        patch.setattr(outcome_files, "_READ", from_json)
+        assert by_fields == read()
 
 
 def test_rows_by_question_and_action_become_a_table(tmp_path: Path) -> None:
