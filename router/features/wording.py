@@ -35,7 +35,8 @@ _LISTS = {
     "asks": "how many much what which who why",
     "number": "one two three four five six seven eight nine ten eleven twelve dozen hundred thousand",
 }
-_GROUP = {word: at for at, words in enumerate(_LISTS.values()) for word in words.split()}
+_GROUP = {word: at for at, words in enumerate(_LISTS.values(), start=1) for word in words.split()}
+"""From 1, so that ``None`` of other words can be told from all of them by its truth."""
 
 _MAGNITUDES = ("greatest", "least_number", "mean_number", "distinct_numbers", "round_numbers", "fractions")
 _TEXT = ("distinct_words", "names", "dollars", "percents", "quotes", "last_words", "last_numbers")
@@ -66,6 +67,7 @@ _OPTIONS = (
 )
 WORDING = (*_LISTS, *_MAGNITUDES, *_TEXT, *_OPTIONS)
 """What the columns are, in order; counts are log(1 + count), and without options all of theirs are 0."""
+_NO_OPTIONS = [0.0] * len(_OPTIONS)
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d[\d,]*(?:\.\d+)?")
 _OPTION = re.compile(r"^\(?([A-J])[.)] ?", re.MULTILINE)
@@ -87,16 +89,15 @@ def wording_features(texts: Sequence[str]) -> Floats:
 
 def _features(text: str) -> list[float]:
     tokens = _TOKEN.findall(text)
-    lowered = [token.lower() for token in tokens]
-    groups = [0] * len(_LISTS)
-    for at in map(_GROUP.get, lowered):
-        if at is not None:
-            groups[at] += 1
+    lowered = "\n".join(tokens).lower().split()
+    groups = [0] * (1 + len(_LISTS))
+    for at in filter(None, map(_GROUP.get, lowered)):
+        groups[at] += 1
     numbers = [token for token in tokens if token[0].isdecimal()]
     sizes = [math.log1p(float(token.replace(",", "")[:15])) for token in numbers]
-    last = _SENTENCE.split(text.strip())[-1]
-    last_tokens = _TOKEN.findall(last)
-    last_numbers = sum(token[0].isdecimal() for token in last_tokens)
+    sentences = _SENTENCE.split(text.strip())
+    last = len(tokens) if len(sentences) == 1 else len(_TOKEN.findall(sentences[-1]))
+    last_numbers = sum(token[0].isdecimal() for token in tokens[len(tokens) - last :])
     counts = [
         len(set(numbers)),
         sum(token[-1] == "0" for token in numbers),
@@ -104,7 +105,7 @@ def _features(text: str) -> list[float]:
     ]
     names = {token for token in tokens[1:] if token[0].isupper()}
     return [
-        *map(math.log1p, groups),
+        *map(math.log1p, groups[1:]),
         max(sizes, default=0.0),
         min(sizes, default=0.0),
         sum(sizes) / max(1, len(sizes)),
@@ -117,11 +118,11 @@ def _features(text: str) -> list[float]:
                 text.count("$"),
                 text.count("%"),
                 text.count('"') + text.count("“"),
-                len(last_tokens) - last_numbers,
+                last - last_numbers,
                 last_numbers,
             ),
         ),
-        *_options(text),
+        *(_options(text) if "\n" in text else _NO_OPTIONS),
     ]
 
 
@@ -129,7 +130,7 @@ def _options(text: str) -> list[float]:
     """Of lettered options, each on its own line."""
     found = list(_OPTION.finditer(text))
     if len(found) < 2:
-        return [0.0] * len(_OPTIONS)
+        return _NO_OPTIONS
     stem = text[: found[0].start()].strip()
     ends = [each.start() for each in found[1:]] + [len(text)]
     options = [_ANSWER.sub("", text[each.end() : end]).strip() for each, end in zip(found, ends, strict=True)]

@@ -7,13 +7,15 @@ one, trees the other; they err on different questions, so that their mean is mos
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
+from sklearn.tree._tree import NODE_DTYPE, Tree  # the form in which scikit-learn keeps and copies trees
 
 from router.evaluation.crossval import folds
 from router.features.lexical import LEXICAL
@@ -23,6 +25,8 @@ from router.outcome_table import Floats
 
 ENOUGH = 4000
 _FOLDS = 4
+_MANY = 500
+"""For so many texts at once trees are built anew as scikit-learn has them, whose walk is compiled."""
 _FAR = 4.0
 """Standardised looks are cut off here, or a prompt unlike all others is predicted to be impossible."""
 
@@ -156,6 +160,8 @@ class TreesText(ReadText):
         return self
 
     def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
+        if len(looks) >= _MANY:
+            return self._predict_many(looks)
         seen = looks.ravel()
         starts = looks.shape[1] * np.arange(len(looks))[:, None]
         at = np.broadcast_to(self.roots_, (len(looks), len(self.roots_)))
@@ -163,6 +169,27 @@ class TreesText(ReadText):
             beyond = seen.take(starts + self.feature_.take(at)) > self.threshold_.take(at)
             at = self.children_.take(2 * at + beyond)
         return self.value_.take(at, axis=0).mean(axis=1).astype(np.float64)
+
+    def _predict_many(self, looks: Any) -> Any:
+        """The same sums, tree by tree."""
+        total = np.zeros((len(looks), self.value_.shape[1]), dtype=np.float32)
+        for root, tree in zip(self.roots_, self._compiled(looks.shape[1]), strict=True):
+            total += self.value_.take(root + tree.apply(looks), axis=0)
+        return (total / np.float32(len(self.roots_))).astype(np.float64)
+
+    def _compiled(self, columns: int) -> Iterator[Tree]:
+        """Each tree as scikit-learn walks it; what its leaves say is kept here."""
+        children = self.children_.reshape(-1, 2)
+        for start, end in pairwise([*self.roots_.tolist(), len(self.feature_)]):
+            nodes = np.zeros(end - start, dtype=NODE_DTYPE)
+            left, right = children[start:end].T - start
+            leaf = left == np.arange(end - start)
+            nodes["left_child"], nodes["right_child"] = np.where(leaf, -1, [left, right])
+            nodes["feature"], nodes["threshold"] = self.feature_[start:end], self.threshold_[start:end]
+            tree = Tree(columns, np.ones(1, dtype=np.intp), 1)
+            state = {"max_depth": self.depth_, "node_count": len(nodes), "nodes": nodes}
+            tree.__setstate__(state | {"values": np.zeros((len(nodes), 1, 1))})
+            yield tree
 
 
 class BothText(ReadText):

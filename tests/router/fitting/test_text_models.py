@@ -77,6 +77,15 @@ def test_trees_walked_all_at_once_say_what_the_forest_says(outcomes: tuple[list[
     assert np.allclose(trees.predict(texts), forest.fit(looks, right).predict(looks), atol=1e-6)
 
 
+def test_trees_say_of_a_thousand_texts_to_the_last_digit_what_they_say_of_each(
+    outcomes: tuple[list[str], Floats],
+) -> None:
+    trees = _fitted("trees", outcomes)
+    texts = outcomes[0][:50] * 20
+    apart = np.concatenate([trees.predict(texts[at : at + 50]) for at in range(0, len(texts), 50)])
+    assert np.array_equal(trees.predict(texts), apart)
+
+
 def test_a_text_like_no_other_is_not_read_as_stranger_than_the_cut(
     outcomes: tuple[list[str], Floats],
 ) -> None:
