@@ -5,6 +5,9 @@ MODELS ?= abacus
 VENV   := .venv
 PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Tests start hundreds of processes that import the same: what is compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: up test check lint types contracts audit pytest format clean help
 
 help:  ## show this list
@@ -13,16 +16,18 @@ help:  ## show this list
 up: $(VENV)/.installed $(VENV)/.models-$(MODELS)  ## run Gradus here: private Redis, one worker, the gateway (PORT=8080, MODELS=abacus)
 	@$(VENV)/bin/gradus up --port $(PORT) --models $(MODELS)
 
-test: $(VENV)/.installed-dev check  ## install and run every check
+test: $(VENV)/.installed-dev  ## install and run every check
+	@$(MAKE) --no-print-directory check
 
-check: lint types contracts audit pytest  ## every check, assuming the environment is there
+check:  ## every check, assuming the environment is there; tests wait a lot, so the others run meanwhile
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going lint pytest types contracts audit
 
 lint:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
 types:
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --num-workers 2
 
 contracts:
 	$(VENV)/bin/lint-imports
@@ -31,7 +36,7 @@ audit:  ## known vulnerabilities of the packages we build on; says so where it c
 	@$(VENV)/bin/python -m tests.audit
 
 pytest:
-	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 format: $(VENV)/.installed-dev  ## let ruff format and mend what it can
 	$(VENV)/bin/ruff format .
@@ -62,5 +67,5 @@ $(VENV)/.models-smollm2: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing Gradus and its development tools into $(VENV) ..."
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --no-compile --editable '.[dev]'  # most of it is never imported
 	@touch $@ $(VENV)/.installed
