@@ -82,7 +82,7 @@ server:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream_host() -> Iterator[UpstreamHost]:
     host = UpstreamHost()
     with serving(host.app()) as url:
@@ -107,7 +107,7 @@ Configure = Callable[..., Settings]
 Start = Callable[[Settings], str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def configure(
     tmp_path_factory: pytest.TempPathFactory, upstream_host: UpstreamHost, redis_server: str
 ) -> Configure:
@@ -130,7 +130,7 @@ def start() -> Iterator[Start]:
         yield lambda settings: running.enter_context(serving(create_app(settings)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_gateway(configure: Configure) -> Iterator[str]:
     with serving(create_app(configure())) as url:
         yield url
