@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.product import Product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 QUESTION = "Calculate 3 + 4."
 MESSAGES: list[Any] = [{"role": "user", "content": QUESTION}]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.product import Product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 

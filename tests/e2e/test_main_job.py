@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.product import Product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PROBED = "gradus/accurate"
 EASY = "Calculate 3 + 4."

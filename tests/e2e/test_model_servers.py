@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.asking import ask, told
 from tests.e2e.served import Served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(autouse=True)

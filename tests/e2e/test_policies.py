@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.asking import ask, assert_bill_adds_up, told
 from tests.e2e.served import Served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 QUESTION = "Calculate 3 + 4."
 

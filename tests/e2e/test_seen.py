@@ -13,7 +13,7 @@ from tests.e2e.served import ADMIN_KEY, LARGE_KEY, PATIENCE_S, Served
 
 pytest.importorskip("opentelemetry.sdk")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PROMPT = "Calculate ( 7 + 5 ) * 3."
 BROKEN = "a prompt that is not to be seen"

@@ -15,7 +15,7 @@ from router.types import StrategyName
 from tests.e2e.asking import ask, assert_bill_adds_up, told, worst_case_usd
 from tests.e2e.product import Product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 QUESTION = "Calculate 3 + 4."
 NOTHING_JUDGED = ("direct", "majority")

@@ -6,13 +6,18 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.e2e.product import Product, descendants, free_port, start_product
+from tests.e2e.product import READY_TIMEOUT_S, Product, descendants, free_port, start_product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+SEARCH = {"strategy": "best_of_n", "budget": 64}
 
 
 def test_a_second_up_on_the_same_port_says_so_and_starts_nothing(product: Product) -> None:
@@ -32,7 +37,7 @@ def test_a_second_up_on_the_same_port_says_so_and_starts_nothing(product: Produc
     assert not (product.home / "other").exists()
 
 
-def test_among_files_of_our_names_it_starts_ours_and_ctrl_c_stops_every_process_of_it_and_nothing_else(
+def test_among_files_of_our_names_it_starts_ours_and_ctrl_c_in_mid_search_stops_every_process_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("router.py", "gateway.py", "workers.py"):
@@ -40,11 +45,12 @@ def test_among_files_of_our_names_it_starts_ours_and_ctrl_c_stops_every_process_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nor is a proxy asked for our own address
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    running = start_product(tmp_path, free_port())
+    running = start_product(tmp_path, free_port(), {"GRADUS__SERVER__SHUTDOWN_GRACE_S": "0"})
     started = descendants(running.process.pid)
     assert len(started) >= 3
 
-    assert running.stop() == 0
+    with _searching(running):
+        assert running.stop() == 0
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
     assert bystander.poll() is None
     bystander.communicate(b"\n", timeout=10)
@@ -59,6 +65,17 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
 
     for pid in started:
         _wait_until_gone(pid)
+
+
+@contextmanager
+def _searching(product: Product) -> Iterator[None]:
+    """A search that has begun, and takes long."""
+    question = {"role": "user", "content": "Calculate ( 874 * 693 - 58 * 977 ) * 86 + 45 * 9876."}
+    body = {"model": "gradus", "messages": [question], "stream": True, "gradus": SEARCH}
+    url = f"{product.url}/v1/chat/completions"
+    with httpx.stream("POST", url, json=body, timeout=READY_TIMEOUT_S, trust_env=False) as answer:
+        assert next(answer.iter_lines())
+        yield
 
 
 def _wait_until_gone(pid: int) -> None:
