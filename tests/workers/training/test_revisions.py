@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from hypothesis import given
@@ -19,8 +20,13 @@ from workers.training.revisions import RevisionDataRecipe, make, trajectories
 TEXTS = st.lists(st.text("ab1", max_size=6), max_size=8)
 
 
+@cache
+def shipped() -> RevisionDataRecipe:
+    return load_recipe(RevisionDataRecipe, "revision-data")
+
+
 def recipe(**fields: object) -> RevisionDataRecipe:
-    return load_recipe(RevisionDataRecipe, "revision-data").model_copy(update=fields)
+    return shipped().model_copy(update=fields)
 
 
 def test_the_nearest_wrong_attempt_comes_last() -> None:
