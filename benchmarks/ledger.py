@@ -19,6 +19,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class NoJournal:
     def append(self, gateway_id: str, entries: Sequence[Numbered]) -> None:
         self._gateways[gateway_id] = entries[-1].number
 
-    def standing(self, windows: Sequence[str]) -> Standing:  # noqa: ARG002
+    def standing(self, since: datetime) -> Standing:  # noqa: ARG002
         return Standing({}, {id: Presence(0.0, number) for id, number in self._gateways.items()})
 
     def beat(self, gateway_id: str) -> None:

@@ -23,7 +23,7 @@ def test_no_two_conversations_of_a_kind_are_the_same() -> None:
 
 def test_every_stage_takes_every_conversation() -> None:
     timed = stages(open_market(widened(load_config(None, {}))), None)
-    assert list(timed) == ["decision", "text"]
+    assert list(timed) == ["decision", "explained", "text"]
     for kind in KINDS:
         for stage in timed.values():
             p50, p99 = measure(stage, [conversation(kind, 1)])

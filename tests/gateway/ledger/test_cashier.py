@@ -91,6 +91,7 @@ class Request:
     given_up: list[LastWords] = field(default_factory=list)
     asked_for: str = "gradus"
     policy: str | None = None
+    fees: tuple[str, ...] = ()
 
     def most_tokens(self, config: Config) -> int:
         return 0
