@@ -19,7 +19,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from gateway.redis_server import find_redis_server
 
-_START_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 60.0
 
 # Tests run side by side: threads that wait for one another by turning cost half of the time. Read by whatever
 # computes here, in its processes too, before it is imported.

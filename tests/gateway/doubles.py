@@ -25,7 +25,7 @@ from router.replanning import replan
 from router.types import Decision, Evidence, Failure, Job, Outcome
 from router.wire import Event
 
-GIVE_UP_S = 10.0
+GIVE_UP_S = 30.0
 OK = 200
 
 PROBE = Usage("probe", "small", calls=4, prompt_tokens=20, completion_tokens=200, seconds=0.1)

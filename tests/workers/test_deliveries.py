@@ -21,7 +21,7 @@ from workers.protocols import Cancellation
 from workers.pulse import Pulse
 from workers.tasks import Deliveries, Run
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 @pytest.fixture(autouse=True)

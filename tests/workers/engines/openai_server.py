@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from workers.protocols import Cancellation, Completion, Engine, Prompt, SamplingParams
 
-GIVE_UP_S = 10.0
+GIVE_UP_S = 30.0
 LOGPROB = -0.25
 """Of every token that a server says anything about."""
 Fault = Literal[
