@@ -1,20 +1,26 @@
-"""Servers that speak OpenAI's API: bodies go there as they came, over connections that are kept open."""
+"""Servers that speak OpenAI's API: bodies go there as they came, over connections that are kept open.
+
+Over aiohttp (docs/decisions/0013 says why, and what is set for speed).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from pydantic_core import from_json, to_json
+from yarl import URL
 
-from gateway.upstreams.connections import Answer, Connections
 from gateway.upstreams.port import PATHS, Call, Json, Refusal, Said, Unreachable
 from gateway.upstreams.retrying import retry_after_s
 from gateway.upstreams.sse import Events, EventTooLong
-from gateway.upstreams.ways import way_to
 
 MAX_ERROR_CHARACTERS: Final = 500
 SERVER_ERROR: Final = 500  # the status of an error that arrives inside a stream, where it says none
@@ -25,27 +31,28 @@ _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response
 
 
 class OpenAIServers:
-    """For all servers of engine ``openai``. To be made in the event loop it is used in."""
+    """One HTTP client for all servers of engine ``openai``. To be made in the event loop it is used in."""
 
     def __init__(self) -> None:
-        self._http = Connections()
+        self._http = aiohttp.ClientSession(
+            # How many at once is for deployments and for the gateway to limit.
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("accept", "user-agent"),
+        )
 
     async def complete(self, call: Call) -> Said:
-        answer = await self._post(call, call.body)
-        try:
+        async with self._post(call, call.body) as answer:
             raw = await answer.read()
-        finally:
-            answer.leave()
         return Said(raw, _object(raw))
 
     async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
         body = {**call.body, "stream": True}
         if call.endpoint in _COUNTS_IF_ASKED:
             body["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
-        answer = await self._post(call, body)
-        try:
+        async with self._post(call, body) as answer:
             stream = _Stream()
-            async for part in answer.parts():
+            async for part in answer.content.iter_any():
                 said = stream.read(part)
                 if said:
                     yield said
@@ -60,24 +67,58 @@ class OpenAIServers:
                 raise stream.fault
             if not (stream.done or stream.ended):
                 raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
-        finally:
-            answer.leave()
 
     async def close(self) -> None:
         await self._http.close()
 
-    async def _post(self, call: Call, body: Mapping[str, Any]) -> Answer:
-        """An answer that is none of an error; leave it in the end."""
-        way = way_to(f"{(call.base_url or '').rstrip('/')}/{PATHS[call.endpoint]}", call.api_key)
-        answer = await self._http.ask(
-            way, to_json({**body, "model": call.model}), call.connect_s, call.on_sent
-        )
-        if 200 <= answer.status < 300:
-            return answer
-        try:  # a redirect too: nobody but the operator says where a key is sent
-            raise _refusal(answer, await answer.read())
-        finally:
-            answer.leave()
+    @asynccontextmanager
+    async def _post(self, call: Call, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        url, headers, proxy = _way(call.base_url or "", PATHS[call.endpoint], call.api_key)
+        try:
+            async with self._http.post(
+                url,
+                data=_Body(to_json({**body, "model": call.model}), call.on_sent),
+                headers=headers,
+                allow_redirects=False,  # nobody but the operator says where a key is sent
+                timeout=aiohttp.ClientTimeout(total=None, connect=call.connect_s),
+                proxy=proxy,
+            ) as answer:
+                if not 200 <= answer.status < 300:
+                    raise _refusal(answer, await answer.read())
+                yield answer
+        except aiohttp.ConnectionTimeoutError as error:
+            raise Unreachable(f"no connection within {call.connect_s:g} s") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Unreachable(str(error) or type(error).__name__) from error
+
+
+class _Body(aiohttp.BytesPayload):
+    """Says when it goes out. A trace of aiohttp's would too, for a quarter more of the processor's time."""
+
+    def __init__(self, body: bytes, on_sent: Callable[[], None]) -> None:
+        super().__init__(body, content_type="application/json")
+        self._on_sent = on_sent
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self._on_sent()
+        await super().write_with_length(writer, content_length)
+
+
+@lru_cache(maxsize=1024)
+def _way(base_url: str, path: str, api_key: str | None) -> tuple[URL, Mapping[str, str], str | None]:
+    """URL and headers, and the proxy that the environment (HTTPS_PROXY, NO_PROXY, ...) puts in between."""
+    headers = {"accept-encoding": "identity"}
+    try:
+        url = URL(f"{base_url.rstrip('/')}/{path}")
+    except ValueError as error:
+        raise Unreachable(f"its URL is none: {error}") from error
+    if api_key is not None:
+        if not api_key.isprintable():
+            raise Unreachable("its API key holds a line break, or what else no header may hold")
+        url = url.with_user(None)  # there is one authorization
+        headers["authorization"] = f"Bearer {api_key}"
+    proxy = None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
+    return url, headers, f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 class _Stream:
@@ -109,11 +150,10 @@ class _Stream:
         return self.read(b"\n\n")
 
 
-async def _read_to_its_end(answer: Answer) -> None:
-    if not answer.is_whole:
-        with suppress(TimeoutError, Unreachable):
-            async with asyncio.timeout(LAST_BYTES_S):
-                await answer.read()
+async def _read_to_its_end(answer: aiohttp.ClientResponse) -> None:
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(LAST_BYTES_S):
+            await answer.content.read()
 
 
 def _ends(chunk: Json) -> bool:
@@ -144,7 +184,7 @@ def _object(text: bytes) -> Json:
     return value
 
 
-def _refusal(answer: Answer, text: bytes) -> Refusal:
+def _refusal(answer: aiohttp.ClientResponse, text: bytes) -> Refusal:
     try:
         error = from_json(text)["error"]
     except (ValueError, KeyError, TypeError):
