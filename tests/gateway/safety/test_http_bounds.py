@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,8 +22,21 @@ PATIENCE_S = 0.4
 
 @pytest.fixture(scope="module")
 def port(guarded: Guarded) -> Iterator[int]:
-    """Of such a gateway, behind the protocol that `gradus serve` speaks, which is in a hurry here."""
-    with serving(create_app(guarded.settings), http=bounded_http(PATIENCE_S), ws="none") as url:
+    """Of such a gateway, behind the protocol that `gradus serve` speaks."""
+    with _bounded(guarded, GIVE_UP_S) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def hasty(guarded: Guarded) -> Iterator[int]:
+    """The port of one that is in a hurry."""
+    with _bounded(guarded, PATIENCE_S) as port:
+        yield port
+
+
+@contextmanager
+def _bounded(guarded: Guarded, patience_s: float) -> Iterator[int]:
+    with serving(create_app(guarded.settings), http=bounded_http(patience_s), ws="none") as url:
         yield urlsplit(url).port or 0
 
 
@@ -109,45 +123,45 @@ def test_what_is_no_http_is_refused_in_openais_shape(port: int, nonsense: bytes)
     assert error_of(talk(port, nonsense)) == (400, "invalid_http")
 
 
-def test_a_client_that_says_nothing_is_let_go(port: int) -> None:
-    assert talk(port) == b""
+def test_a_client_that_says_nothing_is_let_go(hasty: int) -> None:
+    assert talk(hasty) == b""
 
 
-def test_a_head_a_byte_at_a_time_is_not_waited_for(port: int) -> None:
+def test_a_head_a_byte_at_a_time_is_not_waited_for(hasty: int) -> None:
     head = b"GET /healthz HTTP/1.1\r\nx-a: " + b"a" * 40
 
-    assert error_of(talk(port, *(bytes([each]) for each in head), every_s=0.02)) == (408, "request_timeout")
+    assert error_of(talk(hasty, *(bytes([each]) for each in head), every_s=0.02)) == (408, "request_timeout")
 
 
-def test_a_body_a_byte_at_a_time_is_not_waited_for(port: int, guarded: Guarded) -> None:
+def test_a_body_a_byte_at_a_time_is_not_waited_for(hasty: int, guarded: Guarded) -> None:
     asked = len(guarded.upstream.asked)
     head = posts(guarded, b"", b"content-length: 500")
 
-    said = talk(port, head, *[b" "] * 60, every_s=0.02)
+    said = talk(hasty, head, *[b" "] * 60, every_s=0.02)
 
     assert error_of(said) == (408, "request_timeout")
     assert len(guarded.upstream.asked) == asked
 
 
-def test_a_body_that_nobody_reads_is_not_waited_for(port: int) -> None:
+def test_a_body_that_nobody_reads_is_not_waited_for(hasty: int) -> None:
     """The answer is there at once: no key. What is sent after it holds the connection no longer."""
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n"
 
-    assert talk(port, head, *[b" "] * 60, every_s=0.02).startswith(b"HTTP/1.1 401")
+    assert talk(hasty, head, *[b" "] * 60, every_s=0.02).startswith(b"HTTP/1.1 401")
 
 
-def test_lines_between_requests_keep_no_connection(port: int) -> None:
+def test_lines_between_requests_keep_no_connection(hasty: int) -> None:
     head = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
-    assert talk(port, head, *[b"\r\n"] * 60, every_s=0.02).startswith(b"HTTP/1.1 200")
+    assert talk(hasty, head, *[b"\r\n"] * 60, every_s=0.02).startswith(b"HTTP/1.1 200")
 
 
-def test_an_answer_may_take_longer_than_a_request(port: int, guarded: Guarded) -> None:
+def test_an_answer_may_take_longer_than_a_request(hasty: int, guarded: Guarded) -> None:
     guarded.worker.script, before = _slow, guarded.worker.script
     try:
         body = json.dumps({"model": "gradus", "messages": [{"role": "user", "content": "hello"}]})
         answer = httpx.post(
-            f"http://127.0.0.1:{port}/v1/chat/completions",
+            f"http://127.0.0.1:{hasty}/v1/chat/completions",
             content=body,
             headers=guarded.headers(),
             timeout=GIVE_UP_S,
