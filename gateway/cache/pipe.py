@@ -6,15 +6,17 @@ A connection each, of redis-py's pool, took ten times the processor of what is a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import hiredis
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, NoScriptError, RedisError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError
 
-from gateway.redis_wire import Argument, Wire
-
+Argument = str | bytes | int | float
 SCRIPT: Final = "EVALSHA"
 MOST_AT_ONCE: Final = 200
 
@@ -28,7 +30,7 @@ class Pipe:
         )
         self._scripts, self._timeout_s = scripts, timeout_s
         self._sha1: dict[str, str] = {}
-        self._wire: Wire | None = None
+        self._connection: AbstractConnection | None = None
         self._queue: deque[tuple[tuple[Argument, ...], asyncio.Future[Any]]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
@@ -68,7 +70,7 @@ class Pipe:
             self._sending = None
 
     async def _send_batch(self, batch: list[tuple[tuple[Argument, ...], asyncio.Future[Any]]]) -> None:
-        known = self._wire is not None
+        known = self._connection is not None
         try:
             answers = await self._ask([command for command, _ in batch])
         except (RedisError, OSError):
@@ -76,7 +78,7 @@ class Pipe:
                 raise
             answers = await self._ask([command for command, _ in batch])  # Redis was started again meanwhile
         for (_, answer), said in zip(batch, answers, strict=True):
-            if isinstance(said, RedisError):
+            if isinstance(said, ResponseError):
                 _fail(answer, said)
             elif not answer.done():
                 answer.set_result(said)
@@ -86,28 +88,43 @@ class Pipe:
     async def _ask(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         try:
             async with asyncio.timeout(self._timeout_s):
-                wire = self._wire or await self._connect()
-                return await wire.ask([self._named(command) for command in commands])
+                connection = self._connection or await self._connect()
+                return await _exchange(connection, [self._named(command) for command in commands])
         except BaseException:
             await self._disconnect()
             raise
 
-    async def _connect(self) -> Wire:
-        self._wire = wire = await Wire.open(self._client)
+    async def _connect(self) -> AbstractConnection:
+        pool = self._client.connection_pool
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        self._connection = connection
         loads = [("SCRIPT", "LOAD", text) for text in self._scripts.values()]
-        for name, sha1 in zip(self._scripts, await wire.ask(loads) if loads else (), strict=True):
-            if isinstance(sha1, Exception):
-                raise sha1
+        for name, sha1 in zip(self._scripts, await _exchange(connection, loads), strict=True):
             self._sha1[name] = sha1
-        return wire
+        return connection
 
     def _named(self, command: tuple[Argument, ...]) -> tuple[Argument, ...]:
         return (SCRIPT, self._sha1[str(command[1])], *command[2:]) if command[0] == SCRIPT else command
 
     async def _disconnect(self) -> None:
-        if self._wire is not None:
-            wire, self._wire = self._wire, None
-            await wire.close()
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with contextlib.suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
+            await self._client.connection_pool.release(connection)
+
+
+async def _exchange(connection: AbstractConnection, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
+    """Each command's answer; where Redis refused it, its error."""
+    packed = [hiredis.pack_command(each) for each in commands]  # type: ignore[arg-type]  # its stub is wrong
+    await connection.send_packed_command(packed)
+    answers: list[Any] = []
+    for _ in commands:
+        try:
+            answers.append(await connection.read_response(disable_decoding=True, disconnect_on_error=False))
+        except ResponseError as error:
+            answers.append(error)
+    return answers
 
 
 def _fail(answer: asyncio.Future[Any], error: Exception) -> None:

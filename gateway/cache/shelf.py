@@ -25,8 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from gateway.cache.counters import Counters
 from gateway.cache.entries import names
-from gateway.cache.pipe import SCRIPT, Pipe
-from gateway.redis_wire import Argument
+from gateway.cache.pipe import SCRIPT, Argument, Pipe
 from router.bounded import BOUND, OVERHEAD_BYTES
 
 log = logging.getLogger(__name__)

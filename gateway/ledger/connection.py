@@ -6,15 +6,14 @@ go over this connection only: it breaks with the server, and when it is made ane
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
-
-from gateway.redis_wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +32,12 @@ class Connection:
         self._client = Redis.from_url(
             redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, protocol=2
         )
-        self._wire: Wire | None = None
+        self._connection: AbstractConnection | None = None
         self._scripts: dict[str, str] = {}
 
     async def connect(self) -> None:
-        self._wire = await Wire.open(self._client)
+        pool = self._client.connection_pool
+        self._connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         for name in SCRIPTS:
             text = Path(__file__).with_name(f"{name}.lua").read_text("utf-8")
             self._scripts[name] = (await self.call("SCRIPT", "LOAD", text)).decode()
@@ -52,20 +52,19 @@ class Connection:
             )
 
     async def disconnect(self) -> None:
-        if self._wire is not None:
-            wire, self._wire = self._wire, None
-            await wire.close()
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await connection.disconnect(nowait=True)
+            await self._client.connection_pool.release(connection)
 
     async def close(self) -> None:
         await self._client.aclose()
 
     async def call(self, *command: str | int) -> Any:
-        assert self._wire is not None, "connect first"
-        async with asyncio.timeout(TIMEOUT_S):
-            (answer,) = await self._wire.ask([command])
-        if isinstance(answer, RedisError):
-            raise answer
-        return answer
+        assert self._connection is not None, "connect first"
+        await self._connection.send_command(*command)
+        return await self._connection.read_response(disable_decoding=True)
 
     async def script(self, name: str, *arguments: str | int) -> Any:
         """Run one of :data:`SCRIPTS`, which stand beside this file."""
