@@ -104,6 +104,10 @@ def explain(console: Console, there: There, model: str, question: str, options: 
     console.print(table)
     for _stage, branch in branches:
         console.print(branch["reason"], style="dim", highlight=False, markup=False, soft_wrap=True)
+    ways = [way for _stage, branch in branches for way in (branch["chosen"], *branch["rejected"])]
+    unknown = dict.fromkeys(way["model"] for way in ways if way["expected_latency_s"] is None)
+    if unknown:
+        console.print(f"latency unknown: {', '.join(unknown)}", style="dim", highlight=False, markup=False)
     console.print(
         f"expected {_usd(plan['expected_cost_usd'])}, at worst {_usd(plan['worst_case_cost_usd'])}; "
         "nothing was generated"

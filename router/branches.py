@@ -93,7 +93,7 @@ def branch_of(
     name = _bin(above, up_to)
     reason = ""
     if table.case.explained:
-        reason = why(name, (above, up_to), policy, table.case.objective, chosen, rejected, cut)
+        reason = why(name, (above, up_to), policy, table.case.objective, chosen, rejected, cut, table.unseen)
     notices = (
         nowhere_to_go(table.case.policy_name, policy, up_to),
         in_doubt(table.case.market, policy, chosen),

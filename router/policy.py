@@ -39,7 +39,7 @@ from router.market import Market
 from router.outlooks import Expectation
 from router.pricing import Ask, ask_of, direct_answer, priced, search
 from router.prospects import Way
-from router.reasons import in_doubt
+from router.reasons import in_doubt, told_as_unseen
 from router.rules import first_rule
 from router.table import Case, Table
 from router.together import Outcome, weigh_together
@@ -104,8 +104,10 @@ def case_of(
 
 def decide(outcome: Outcome) -> Plan:
     """What weighing came to, as a plan. Raises :class:`CapExceeded`."""
-    decided = _decided(outcome.table, outcome.weighed, must_probe=outcome.must_probe)
-    return replace(decided, familiarity=outcome.familiarity, p_right=outcome.p_right)
+    table = outcome.table
+    decided = _decided(table, outcome.weighed)
+    decided = replace(decided, familiarity=outcome.familiarity, p_right=outcome.p_right)
+    return told_as_unseen(decided, table.case.policy) if table.unseen and table.case.explained else decided
 
 
 def search_plan(
@@ -163,11 +165,11 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
     return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
 
 
-def _decided(table: Table, weighed: Weighed, *, must_probe: bool) -> Plan:
+def _decided(table: Table, weighed: Weighed) -> Plan:
     policy = table.case.policy
     if weighed.tree is None:
         return _unprobed(table, weighed)
-    must_probe |= policy.probe == "always"
+    must_probe = policy.probe == "always" or (table.unseen and policy.unseen == "probe")
     saved = f"not probed, which saves {usd(table.probe_usd)}" if table.case.explained else None
     if table.guide.predicts and not (must_probe or weighed.probes[0]):
         return _unprobed(table, weighed, saved)

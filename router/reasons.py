@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from math import isinf
 
@@ -10,7 +11,7 @@ from router.config import Policy
 from router.decision import HARD, Objective
 from router.market import Market
 from router.probe import bin_of
-from router.types import Alternative, Bin
+from router.types import Alternative, Bin, Branch, Plan
 from router.words import say, usd
 
 
@@ -22,14 +23,16 @@ def why(
     chosen: Alternative,
     rejected: Sequence[Alternative],
     cut: bool,
+    unseen: bool,
 ) -> str:
     """Why ``chosen`` was taken and not ``rejected``, where P(right) of a sample is in the range ``p_right``.
 
-    ``cut``: the cap, or the ceiling of the latency, had a say in it.
+    ``cut``: the cap, or the ceiling of the latency, had a say in it. ``unseen``: the prompt is like none of
+    those that anything was measured on.
     """
-    reason = f"{_words(difficulty_bin, p_right)}: {say(chosen)}"
+    reason = f"{_words(difficulty_bin, p_right)}: {say(chosen, unseen=unseen)}"
     if rejected:
-        reason += f"; rather than {' or '.join(map(say, rejected))}"
+        reason += f"; rather than {' or '.join(say(each, unseen=unseen) for each in rejected)}"
         if objective.min_accuracy is not None and chosen.accuracy >= objective.min_accuracy:
             reason += f"; {objective.min_accuracy:.0%} is enough"
         else:
@@ -41,6 +44,34 @@ def why(
     if cut and policy.max_latency_s is not None:
         reason += f"; the ceiling is {policy.max_latency_s:g} s"
     return reason
+
+
+def told_as_unseen(plan: Plan, policy: Policy) -> Plan:
+    """The same plan of a prompt like none that the predictor was fitted on; every reason begins with that."""
+    stages = tuple(
+        replace(
+            stage,
+            branches=tuple(
+                replace(branch, reason=f"{_unlike(plan, policy, branch)}; {branch.reason}")
+                for branch in stage.branches
+            ),
+        )
+        for stage in plan.stages
+    )
+    return replace(plan, stages=stages)
+
+
+def _unlike(plan: Plan, policy: Policy, branch: Branch) -> str:
+    """``unseen`` is said to have decided only where it did: a model's context, and a cap, come first."""
+    if policy.unseen == "probe":
+        done, held = "probed", plan.probe_samples > 0
+    else:
+        done, held = f"a {policy.unseen} model answers", branch.chosen.route == policy.unseen
+    then = f"{done}, as `unseen: {policy.unseen}` says" if held else "nothing forecast of it counts"
+    return (
+        f"unlike what the predictor was fitted on (familiarity {plan.familiarity:.2g}, at most "
+        f"{policy.unseen_below:g} counts as unseen): {then}"
+    )
 
 
 def nowhere_to_go(policy_name: str, policy: Policy, p_right_up_to: float) -> str | None:

@@ -99,7 +99,10 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``probe_prices`` are of each stage; stages that a limit forbids are left out of ``prospect``."""
+    """``probe_prices`` are of each stage; stages that a limit forbids are left out of ``prospect``.
+
+    ``unseen``: there is a predictor, but the prompt is like none that it was fitted on, so tables guide.
+    """
 
     case: Case
     guide: Guide
@@ -107,6 +110,7 @@ class Table:
     prices: Prices
     costs: Costs
     probe_prices: tuple[ProbePrice, ...]
+    unseen: bool
 
     @property
     def probe_usd(self) -> Decimal | None:
@@ -127,7 +131,9 @@ class Table:
         return replace(self.prices.of(way, level, stage), accuracy=right, accuracy_source=source)
 
 
-def lay_out(case: Case, guide: Guide, prospect: Prospect, readers: Collection[str]) -> Table:
+def lay_out(
+    case: Case, guide: Guide, prospect: Prospect, readers: Collection[str], *, unseen: bool = False
+) -> Table:
     """Price the prospect of one query. Models that are no ``readers`` cannot read the prompt."""
     policy = case.policy
     prices = Prices(case, prospect)
@@ -171,7 +177,7 @@ def lay_out(case: Case, guide: Guide, prospect: Prospect, readers: Collection[st
         np.array(affordable),
         tuple(affordable_after),
     )
-    return Table(case, guide, prospect, prices, costs, tuple(probe_prices))
+    return Table(case, guide, prospect, prices, costs, tuple(probe_prices), unseen)
 
 
 def usd_or_nan(usd: Decimal | None) -> float:

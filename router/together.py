@@ -18,14 +18,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What weighing a case came to. ``must_probe``: the policy wants that of a prompt that is like no other.
+    """What weighing a case came to.
 
     ``familiarity`` and ``p_right`` are those of :class:`router.types.Plan`.
     """
 
     table: Table
     weighed: Weighed
-    must_probe: bool
     familiarity: float | None
     p_right: float | None
 
@@ -51,7 +50,7 @@ def _of_one_policy(cases: Sequence[Case]) -> list[Outcome]:
     tables, predicted = first.market.tables[first.policy_name], first.market.guides.get(first.policy_name)
     if predicted is None:
         return [
-            Outcome(*each, must_probe=False, familiarity=None, p_right=None)
+            Outcome(*each, familiarity=None, p_right=None)
             for each in _weighed(cases, tables, tables.prospect([case.text for case in cases]))
         ]
     forecast = predicted.predictor.forecast([case.text for case in cases])
@@ -71,7 +70,6 @@ def _of_one_policy(cases: Sequence[Case]) -> list[Outcome]:
         for place, row in enumerate(rows):
             found[row] = Outcome(
                 *weighed[place],
-                must_probe=unseen and first.policy.unseen == "probe",
                 familiarity=_known(said.familiarity[place]),
                 p_right=None if p_right is None else float(p_right[place]),
             )
@@ -86,7 +84,7 @@ def _weighed(
     for row, case in enumerate(cases):
         readers = readers_of_unseen(case.policy, case.readers) if unseen else case.readers
         one = prospect.of(slice(row, row + 1))
-        tables.append(lay_out(case, guide, one, readers))
+        tables.append(lay_out(case, guide, one, readers, unseen=unseen))
     found: dict[int, tuple[Table, Weighed]] = {}
     for rows in _alike(tables, lambda table: len(table.prospect.stages)):  # a cap may forbid some the last
         those = [tables[row] for row in rows]

@@ -17,10 +17,13 @@ def usd(amount: Decimal | None, digits: int = 2) -> str:
     return "an unknown sum" if amount is None else f"${Decimal(f'{amount:.{digits}g}'):f}"
 
 
-def say(way: Alternative) -> str:
-    """A way to answer, how often it is right, and what for."""
+def say(way: Alternative, *, unseen: bool = False) -> str:
+    """A way to answer, how often it is right, and what for; ``unseen``: the prompt is like none of before."""
     spec = way.strategy
     how = "one answer" if spec.name == "direct" else f"{spec.name} of {spec.samples}"
     cost = usd(way.expected_cost_usd)
     wait = "" if way.expected_latency_s is None else f" in {way.expected_latency_s:.2g} s"
-    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({way.accuracy_source}) for {cost}{wait}"
+    source = (
+        "measured on other prompts" if unseen and way.accuracy_source == "measured" else way.accuracy_source
+    )
+    return f"{way.model} ({how}), right in {way.accuracy:.0%} ({source}) for {cost}{wait}"

@@ -245,6 +245,14 @@ def test_an_explained_search_is_named(
     assert "asked for: small (dvts of 8)" in " ".join(capsys.readouterr().out.split())
 
 
+def test_explaining_says_once_of_which_models_no_latency_is_known(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "explain", "hello", "--url", url) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("latency unknown: small") == said.count("latency unknown") == 1
+
+
 def test_an_answer_says_by_which_search_it_was_found(
     url: str, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
