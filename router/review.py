@@ -60,7 +60,10 @@ def _objective(policy: Policy) -> str:
     if policy.mean_cost_usd is not None:
         day = ""
         if policy.max_usd_per_day is not None:
-            day = f" ({usd(policy.max_usd_per_day)} a day)"
+            day = (
+                f": {usd(policy.max_usd_per_day)} a day at {policy.expected_queries_per_day:,} queries a day; "
+                "above that it spends more: cap it with keys (docs/keys.md)"
+            )
         return f"as often right as can be for {usd(policy.mean_cost_usd)} a query{day}"
     if policy.confidence is not None:
         return f"the cheapest way to be right in {policy.min_accuracy:.0%} of all queries{sure}"
