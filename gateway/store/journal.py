@@ -29,6 +29,8 @@ _MOST: Final = 10**15
 """More tokens nobody used: a server that says so must not break the sums of others."""
 _MILLION: Final = picodollars(Decimal(10**6))
 
+_AT_ONCE: Final = {"insertmanyvalues_page_size": 25}
+"""Rows. Each number of them is a statement that SQLite's driver keeps, compiled: one of 400 takes a megabyte."""
 _UNWRITABLE: Final = (ValueError, TypeError, ArithmeticError, StatementError, DatabaseUnavailable)
 
 log = logging.getLogger(__name__)
@@ -138,7 +140,7 @@ def _append(database: Database, session: Session, entries: Iterable[Entry]) -> i
     # In one order, so that two gateways never wait for each other.
     rows = [_entry_row(by_id[name]) for name in sorted(by_id)]
     into = _insert(database, EntryRow).on_conflict_do_nothing().returning(EntryRow.id)
-    new = [by_id[name] for name in session.scalars(into, rows)]
+    new = [by_id[name] for name in session.scalars(into, rows, execution_options=_AT_ONCE)]
     lines = [row for each in new for row in _line_rows(each)]
     if lines:
         session.execute(_insert(database, LineRow), lines)

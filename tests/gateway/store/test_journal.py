@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 from sqlalchemy.exc import StatementError
 
 from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, picodollars, usd, windows
@@ -212,3 +212,22 @@ def test_sums_are_exact_beyond_what_64_bits_hold(database: Database, sign: int) 
     assert spent_by(database, "key:key_1", AT)["total"] == total
     assert [row.usd for row in used(database, ["model"], Wanted())] == [total]
     assert [row.estimated_usd for row in used(database, (), Wanted())] == [0]
+
+
+def test_batches_of_any_size_are_few_statements_since_their_driver_keeps_each(database: Database) -> None:
+    statements: set[str] = set()
+
+    def seen(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("INSERT"):
+            statements.add(statement)
+
+    event.listen(Engine, "before_cursor_execute", seen)
+    try:
+        for size in range(1, 80, 3):
+            append(database, [Entry(f"{size}/{each}", AT, "answered", usd(each)) for each in range(size)])
+    finally:
+        event.remove(Engine, "before_cursor_execute", seen)
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(EntryRow)) == sum(range(1, 80, 3))
+    assert max(map(len, statements)) < 20_000
+    assert len(statements) < 30
