@@ -28,9 +28,8 @@ UNSTORABLE: Final = "it could not be stored as it was; the gateway's log has it"
 _MOST: Final = 10**15
 """More tokens nobody used: a server that says so must not break the sums of others."""
 _MILLION: Final = picodollars(Decimal(10**6))
-
 _AT_ONCE: Final = {"insertmanyvalues_page_size": 25}
-"""Rows. Each number of them is a statement that SQLite's driver keeps, compiled: one of 400 takes a megabyte."""
+"""Rows. Each number of them is a statement that SQLite keeps, compiled: one of 400 rows takes a megabyte."""
 _UNWRITABLE: Final = (ValueError, TypeError, ArithmeticError, StatementError, DatabaseUnavailable)
 
 log = logging.getLogger(__name__)
