@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cost_model.architecture import architecture
 from router.artifacts import artifact_path, load_calibration, missing_calibration, weights_sha256
-from router.config import Config, Policy
+from router.config import Config, Policy, TransformersModel
 from router.drift import DriftMonitor
 from router.errors import ArtifactInvalid, CannotTune
 from router.market import Market, open_market
@@ -69,6 +71,7 @@ def open_untuned(config: Config, load_embedder: LoadEmbedder | None = None) -> U
     ``load_embedder`` loads the sentence encoder that a predictor was fitted with: the router itself runs no
     model. Raises :class:`ArtifactInvalid` for an artefact that is wrong.
     """
+    config = _sized(config)
     calibration = load_calibration(config.calibration)
     predictor, missing = _predictor(config, load_embedder)
     market = open_market(
@@ -123,6 +126,26 @@ def _strategies(config: Config) -> dict[str, StrategyTable]:
     if problem is not None and not found:
         raise problem
     return found
+
+
+def _sized(config: Config) -> Config:
+    """With ``parameters`` of models that workers run, where they are not given but their folder tells."""
+    models = {
+        name: model.model_copy(update={"parameters": _active(model.path)})
+        if isinstance(model, TransformersModel) and model.parameters is None
+        else model
+        for name, model in config.models.items()
+    }
+    return config.model_copy(update={"models": models})
+
+
+def _active(reference: str) -> int | None:
+    """Parameters that a token passes, by the folder's ``config.json``; ``None`` where that does not tell."""
+    try:
+        return architecture(json.loads((artifact_path(reference) / "config.json").read_text("utf-8"))).active
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        # No such file, a kind of model that is not known, or one that is described in another way.
+        return None
 
 
 def _paths(config: Config, policy: Policy) -> dict[str, str]:

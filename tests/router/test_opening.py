@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cost_model.architecture import architecture
 from router.config import Config
 from router.errors import ArtifactInvalid
 from router.fitting.fit import fit_predictor
@@ -18,6 +20,17 @@ from router.predictor.files import save_predictor
 from router.types import Query
 from tests.router.guided import config as example
 from tests.router.tables import table
+
+MIXTURE = {
+    "model_type": "mixtral",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "vocab_size": 100,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_local_experts": 8,
+    "num_experts_per_tok": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +81,31 @@ def test_a_predictor_that_is_not_there_yet_is_said_and_tables_guide(tmp_path: Pa
     assert opened.market.guides == {}
     assert "is not there: make it with `gradus fit`" in opened.warnings[0]
     assert "it takes the most accurate way" in opened.warnings[-1]
+
+
+def _opened_parameters(folder: Path, **fields: Any) -> int | None:
+    """Of the small model, whose weights are in ``folder``."""
+    config = _config(None)
+    small = config.models["mini"].model_copy(update={"path": str(folder), "parameters": None, **fields})
+    config = config.model_copy(update={"models": {**config.models, "mini": small}})
+    return open_configured(config).market.config.models["mini"].parameters
+
+
+def test_parameters_that_are_not_given_are_the_active_ones_of_the_models_folder(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(MIXTURE), "utf-8")
+    found = architecture(MIXTURE)
+    assert found.active < found.parameters
+    assert _opened_parameters(tmp_path) == found.active
+    assert _opened_parameters(tmp_path, parameters=7) == 7
+
+
+@pytest.mark.parametrize(
+    "text", [None, "no JSON", "[]", '{"model_type": "mamba"}', '{"model_type": "llama"}']
+)
+def test_parameters_that_cannot_be_counted_are_unknown(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text, "utf-8")
+    assert _opened_parameters(tmp_path) is None
 
 
 def test_a_predictor_of_other_models_is_refused(folder: Path) -> None:
