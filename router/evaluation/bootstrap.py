@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from router.evaluation.metrics import CallCurve, Floats, Ranking
 
 Statistic = Callable[[Floats], float]
 _PERCENTILES = (2.5, 97.5)
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,19 @@ class Interval:
     def clear(self) -> bool:
         """Whether it is above 0 for all that these questions can tell."""
         return self.low > 0
+
+    def among(self, count: int) -> Interval:
+        """The same as one of ``count`` that were looked at: wider, so that luck clears none (Bonferroni).
+
+        By the ratio of normal quantiles: a thousand resamples are too few to read such tails from.
+        """
+        tail = (100 - _PERCENTILES[1]) / 100
+        ratio = _NORMAL.inv_cdf(1 - tail / count) / _NORMAL.inv_cdf(1 - tail)
+        return Interval(
+            self.value,
+            self.value - ratio * (self.value - self.low),
+            self.value + ratio * (self.high - self.value),
+        )
 
     def json(self) -> dict[str, Any]:
         return {key: None if np.isnan(value) else value for key, value in asdict(self).items()}

@@ -38,15 +38,20 @@ def decide(candidates: Sequence[Candidate], best_single: str, *, priced: bool, c
     """Route by the router with the clearest gain, or take always ``best_single``.
 
     Being more accurate than the best single action comes first; then being more accurate than random mixes
-    at equal cost, if costs are known (``priced``): else that is said as a condition on ``cheaper``.
+    at equal cost, if costs are known (``priced``): else that is said as a condition on ``cheaper``. The best
+    of several candidates must be clear of 0 by an interval that is wider for their number
+    (:meth:`Interval.among`); reasons give the 95% intervals of each alone.
     """
-    clear = [each for each in candidates if each.over_best.clear]
+    count = len(candidates)
+    clear = [each for each in candidates if each.over_best.among(count).clear]
     if clear:
         one = max(clear, key=lambda each: each.over_best.low)
         cost = "" if one.relative_cost is None else f", at {one.relative_cost:.0%} of its cost"
         reason = f"right more often than always {best_single}, by {_points(one.over_best)}{cost}"
         return Verdict("route", one.name, f"route by {one.name}: {reason}")
-    saving = [(each.over_mix, each) for each in candidates if each.over_mix and each.over_mix.clear]
+    saving = [
+        (each.over_mix, each) for each in candidates if each.over_mix and each.over_mix.among(count).clear
+    ]
     if saving and priced:
         above, one = max(saving, key=lambda each: each[0].low)
         return Verdict(
@@ -61,7 +66,9 @@ def decide(candidates: Sequence[Candidate], best_single: str, *, priced: bool, c
         nearest = max(candidates, key=lambda each: each.over_best.value)
         gain = _points(nearest.over_best)
         reason += f". The nearest router, by {nearest.name}, differs by {gain}, not clear of 0"
-    useful = [each for each in candidates if each.apgr.low > 0.5]
+        if nearest.over_best.clear:
+            reason += f" as the best of {count}"
+    useful = [each for each in candidates if each.apgr.among(count).low > 0.5]
     if useful and not priced and cheaper != best_single:
         one = max(useful, key=lambda each: each.apgr.low)
         reason += (
