@@ -13,7 +13,7 @@ class Together:
 
     def __init__(self) -> None:
         self._cases: list[Case] = []
-        self._weighed: asyncio.Future[list[Outcome]] | None = None
+        self._weighed: asyncio.Future[list[Outcome | Exception]] | None = None
 
     async def weigh(self, case: Case) -> Outcome:
         """What :func:`router.together.weigh_together` says of it."""
@@ -23,13 +23,23 @@ class Together:
             loop.call_soon(self._weigh)
         place, weighed = len(self._cases), self._weighed
         self._cases.append(case)
-        return (await asyncio.shield(weighed))[place]  # it is the others' too
+        found = (await asyncio.shield(weighed))[place]  # it is the others' too
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def _weigh(self) -> None:
         cases, weighed = self._cases, self._weighed
         self._cases, self._weighed = [], None
         assert weighed is not None
         try:
-            weighed.set_result(weigh_together(cases))
-        except Exception as error:
-            weighed.set_exception(error)
+            weighed.set_result([*weigh_together(cases)])
+        except Exception:  # of one of them; the others are not to hear of it
+            weighed.set_result([_alone(case) for case in cases])
+
+
+def _alone(case: Case) -> Outcome | Exception:
+    try:
+        return weigh_together([case])[0]
+    except Exception as error:
+        return error

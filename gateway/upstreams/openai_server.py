@@ -26,6 +26,9 @@ MAX_ERROR_CHARACTERS: Final = 500
 SERVER_ERROR: Final = 500  # the status of an error that arrives inside a stream, where it says none
 LAST_BYTES_S: Final = 0.25  # a server that said [DONE] has this long to end its response
 DONE: Final = b"[DONE]"
+KEPT_S: Final = 4.0
+"""So long a connection is kept that nobody uses. Servers (uvicorn, Node) close theirs after 5 s or more, and
+of what is sent to one that was just closed nobody knows whether it was read."""
 _COUNTS_IF_ASKED: Final = ("chat", "completions")
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
@@ -36,7 +39,7 @@ class OpenAIServers:
     def __init__(self) -> None:
         self._http = aiohttp.ClientSession(
             # How many at once is for deployments and for the gateway to limit.
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("accept", "user-agent"),
         )

@@ -12,6 +12,7 @@ from router.forecast import Forecast
 from router.market import Market
 from router.policy import case_of, decide, plan
 from router.table import Case
+from router.together import Outcome
 from router.types import Plan, Query
 from tests.router.guided import Oracle, guided
 
@@ -71,20 +72,25 @@ def test_one_that_is_cancelled_takes_nothing_from_the_others() -> None:
     assert asyncio.run(run()) == plan(query(HARD), "default", market, explained=False)
 
 
-def test_all_of_a_batch_hear_why_it_failed_and_the_next_is_made_anew() -> None:
+def test_who_cannot_be_weighed_hears_why_and_the_others_do_not() -> None:
     market = guided(Broken())
 
-    async def run() -> None:
+    async def run() -> tuple[Plan, str, str]:
         together = Together()
         both = (together.weigh(case(market, text)) for text in (EASY, HARD))
-        failed = await asyncio.gather(*both, return_exceptions=True)
-        assert [str(each) for each in failed] == ["broken", "broken"]
-        with pytest.raises(ValueError, match="broken"):
-            await together.weigh(case(market, EASY))
+        easy, hard = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(easy, Outcome)
+        with pytest.raises(ValueError, match="broken") as again:
+            await together.weigh(case(market, HARD))
+        return decide(easy), str(hard), str(again.value)
 
-    asyncio.run(run())
+    easy, first, again = asyncio.run(run())
+    assert easy == plan(query(EASY), "default", market, explained=False)
+    assert first == again == "broken"
 
 
 class Broken(Noting):
     def forecast(self, texts: Sequence[str]) -> Forecast:
-        raise ValueError("broken")
+        if HARD in texts:
+            raise ValueError("broken")
+        return super().forecast(texts)
