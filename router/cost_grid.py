@@ -37,6 +37,9 @@ def ask_for(prompt_tokens: float) -> Ask:
 class CostGrid:
     """Of one policy: ``direct`` a way, ``after`` a stage and way, ``probes`` a stage.
 
+    ``batches`` are of one and of two samples of a probe: their difference is a sample, what is left of one is
+    reading the prompt.
+
     ``assumed`` [A] are lengths where none is forecast. ``affordable`` and ``affordable_after`` are what caps
     allow a prompt of usual length.
     """
@@ -44,6 +47,7 @@ class CostGrid:
     direct: tuple[Grid, ...]
     after: tuple[tuple[Grid, ...], ...]
     probes: tuple[Grid, ...]
+    batches: tuple[Grid, Grid]
     assumed: Floats
     small: int
     affordable: NDArray[np.bool_]
@@ -52,17 +56,31 @@ class CostGrid:
     def costs(self, prospect: Prospect, prompt_tokens: Floats) -> Costs:
         """Of N queries; ``prompt_tokens`` [N]."""
         direct = self._look_up(self.direct, prompt_tokens, prospect.completion_tokens[:, None])[:, 0]
-        small = self._known(prospect.completion_tokens)[:, self.small]
+        lengths = self._small(prospect, prompt_tokens)
         return Costs(
             direct,
             tuple(
                 self._look_up(grids, prompt_tokens, stage.completion_tokens)
                 for grids, stage in zip(self.after, prospect.stages, strict=True)
             ),
-            tuple(grid(np.stack([prompt_tokens, small], axis=1)) for grid in self.probes),
+            tuple(grid(lengths) for grid in self.probes),
             self.affordable,
             self.affordable_after,
         )
+
+    def read_share(self, prospect: Prospect, prompt_tokens: Floats, samples: Floats) -> Floats:
+        """[N] of what a batch of ``samples`` [N] costs, what reading the prompt costs; NaN is unknown."""
+        lengths = self._small(prospect, prompt_tokens)
+        one, two = (grid(lengths) for grid in self.batches)
+        reads_usd = np.maximum(2 * one - two, 0.0)
+        batch_usd = reads_usd + samples * (two - one)
+        free = np.where(np.isnan(batch_usd), np.nan, 0.0)
+        share: Floats = np.divide(reads_usd, batch_usd, out=free, where=batch_usd > 0)
+        return share
+
+    def _small(self, prospect: Prospect, prompt_tokens: Floats) -> Floats:
+        """Lengths [N, 2] of prompts, and of answers of the small model."""
+        return np.stack([prompt_tokens, self._known(prospect.completion_tokens)[:, self.small]], axis=1)
 
     def _known(self, lengths: Floats) -> Floats:
         return np.where(np.isnan(lengths), self.assumed, lengths)
@@ -96,6 +114,7 @@ def cost_grid(table: Table) -> CostGrid:
         tuple(way(index, 0) for index in ways),
         tuple(tuple(way(index, size) for index in ways) for size in sizes),
         tuple(probe(size - before) for before, size in zip([0, *sizes], sizes, strict=False)),
+        (probe(1), probe(2)),
         np.array(assumed, dtype=np.float64),
         next((index for index in ways if prospect.ways[index].route == "small"), 0),
         table.costs.affordable,

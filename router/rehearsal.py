@@ -29,14 +29,15 @@ class Recorded:
     """What came of N queries: ``right`` and ``cost_usd`` [N, A] by the ways of a prospect; NaN is unknown.
 
     Costs are float64: estimates over many queries, never billed. That of a search on the small model is of
-    the whole search, its probe included. ``sample_usd`` [N] is of one sample of a probe, ``p_right`` [N, S]
-    the posterior after each stage, ``seen_right`` [N, S, A] what a predictor then says of the ways: ``None``
-    of a table, which only knows the bin.
+    the whole search, its probe included. ``probe_usd`` [N] is of a probe of ``probe_samples`` [N] in one
+    batch, ``p_right`` [N, S] the posterior after each stage, ``seen_right`` [N, S, A] what a predictor then
+    says of the ways: ``None`` of a table, which only knows the bin.
     """
 
     right: Floats
     cost_usd: Floats
-    sample_usd: Floats
+    probe_usd: Floats
+    probe_samples: Floats
     p_right: Floats
     seen_right: Floats | None
 
@@ -83,7 +84,8 @@ class Rehearsal:
         costs = self.grid.costs(prospect, prompt_tokens)
         weighed = weigh(prospect, costs, objective)
         count = len(prompt_tokens)
-        way, samples, taken = weighed.direct, np.zeros(count, dtype=np.intp), np.zeros(count)
+        way, samples = weighed.direct, np.zeros(count, dtype=np.intp)
+        right, cost_usd = _taken(recorded.right, way), _taken(recorded.cost_usd, way)
         blind = np.zeros(count, dtype=np.bool_)
         rows = np.arange(count)
         expected_right = _taken(prospect.right, way)
@@ -102,8 +104,10 @@ class Rehearsal:
             sizes = np.array([each.samples for each in prospect.stages])
             way = np.where(probes, probed, way)
             samples = np.where(probes, sizes[stage], 0)
-            taken = np.where(probes, recorded.sample_usd * sizes[stage], 0.0)
-        right, cost_usd = _came_of(prospect, recorded, way, taken)
+            share = self.grid.read_share(prospect, prompt_tokens, recorded.probe_samples)
+            probed_usd = _probed_usd(prospect, recorded, way, stage + 1, sizes[stage], share)
+            right = _taken(recorded.right, way)
+            cost_usd = np.where(probes, probed_usd, cost_usd)
         return Played(
             way,
             samples,
@@ -175,8 +179,21 @@ def _taken(values: Floats, way: Indices) -> Floats:
     return np.where(way == NOTHING, np.nan, found)
 
 
-def _came_of(prospect: Prospect, recorded: Recorded, way: Indices, taken: Floats) -> tuple[Floats, Floats]:
+def _probed_usd(
+    prospect: Prospect, recorded: Recorded, way: Indices, stages: Indices, samples: Indices, share: Floats
+) -> Floats:
+    """What a way [N] cost after a probe of ``samples`` [N] in so many ``stages`` [N].
+
+    Each stage is a batch of its own, and so are the samples that a search lacks after it: each reads the
+    prompt again, which is ``share`` [N] of what one batch cost.
+    """
+    reads_usd = recorded.probe_usd * share
+    sample_usd = (recorded.probe_usd - reads_usd) / recorded.probe_samples
+    taken = stages * reads_usd + samples * sample_usd
     alone = _taken(recorded.cost_usd, way)
-    small = np.array([each.route == "small" for each in prospect.ways])[np.maximum(way, 0)]
-    # A search begins with the probe's samples, so its own record has them already.
-    return _taken(recorded.right, way), np.where(small, np.maximum(alone, taken), alone + taken)
+    index = np.maximum(way, 0)
+    small = np.array([one.route == "small" for one in prospect.ways])[index]
+    wanted = np.array([one.spec.samples for one in prospect.ways])[index]
+    # A search begins with the probe's samples: its own record has them already, and the prompt once.
+    again = stages - 1 + (wanted > samples)
+    return np.where(small, np.maximum(alone + again * reads_usd, taken), alone + taken)

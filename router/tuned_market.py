@@ -87,7 +87,8 @@ def recorded_split(guide: Predicted, split: CalibrationSplit) -> Recorded:
     return Recorded(
         split.right[:, guide.columns],
         split.cost_usd[:, guide.columns],
-        split.probe_usd / (sizes[-1] if sizes else 1),
+        split.probe_usd,
+        np.full(len(split), float(sizes[-1] if sizes else 1)),
         expit(split.posterior[:, stages]),
         split.seen_right[:, stages][:, :, guide.columns],
     )
@@ -104,8 +105,8 @@ def _recorded_tables(guide: Predicted, tables: Tabled, split: CalibrationSplit, 
     probing = guide.predictor.probing
     sizes = [stage.samples for stage in probing.stages] if probing is not None else []
     score = split.mean_score[:, [sizes.index(tables.samples)]] if tables.samples in sizes else unknown
-    sample_usd = split.probe_usd[rows] / (sizes[-1] if sizes else 1)
-    return Recorded(right, cost_usd, sample_usd, score[rows], None)
+    samples = np.full(len(rows), float(sizes[-1] if sizes else 1))
+    return Recorded(right, cost_usd, split.probe_usd[rows], samples, score[rows], None)
 
 
 def _known(prompt_tokens: Floats) -> Floats:

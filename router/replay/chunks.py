@@ -58,11 +58,9 @@ class Chunk:
             self._features[samples] = found
         return self._features[samples]
 
-    def sample_usd(self) -> Floats:
-        """[N] what one sample of the probe cost; NaN without one."""
-        known = np.where(self._sizes > 0, self._sizes, np.nan)
-        usd: Floats = self.table.probe_usd / known
-        return usd
+    def probe_samples(self) -> Floats:
+        """[N] how many samples the probe took; NaN without one."""
+        return np.where(self._sizes > 0, self._sizes, np.nan)
 
     def columns(self, ways: Sequence[Way]) -> list[int]:
         """Where the outcomes of each way stand; -1 where nobody recorded any."""

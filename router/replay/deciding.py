@@ -248,7 +248,8 @@ def _recorded(chunk: Chunk, rows: Indices, guide: Guide, prospect: Prospect, sta
     return Recorded(
         pick(chunk.table.right, columns)[rows],
         pick(chunk.table.cost_usd, columns)[rows],
-        chunk.sample_usd()[rows],
+        chunk.table.probe_usd[rows],
+        chunk.probe_samples()[rows],
         np.stack(posterior, axis=1) if posterior else np.empty((len(rows), 0)),
         seen_right,
     )

@@ -54,7 +54,8 @@ def _recorded(guide: Predicted, oracle: Oracle, seen: Sequence[Evidence], random
     recorded = Recorded(
         random.random(shape),
         random.random(shape),
-        np.full(len(seen), 1e-5),
+        np.full(len(seen), 16e-5),
+        np.full(len(seen), 16.0),
         np.stack(
             [
                 expit(model.posterior(prospect.prior, each))
@@ -134,9 +135,14 @@ def test_what_came_of_it_is_what_was_recorded_and_a_probe_is_paid_for_as_far_as_
     rows = np.arange(COUNT)
     assert played.right == pytest.approx(recorded.right[rows, played.way])
     assert set(played.samples.tolist()) <= {4, 8}
-    alone, probe = recorded.cost_usd[rows, played.way], 1e-5 * played.samples
+    # 25 tokens are read for $0.1 a million; a sample writes 40 for $0.2, and its judge reads 65 for $0.05.
+    reads = 25 * 0.1 / (25 * 0.1 + 16 * (40 * 0.2 + 65 * 0.05)) * 16e-5
+    stages, sample = np.where(played.samples == 4, 1, 2), (16e-5 - reads) / 16
+    alone, probe = recorded.cost_usd[rows, played.way], stages * reads + played.samples * sample
     large = np.array([way.route == "large" for way in guide.ways])[played.way]
-    assert played.cost_usd == pytest.approx(np.where(large, alone + probe, np.maximum(alone, probe)))
+    wanted = np.array([way.spec.samples for way in guide.ways])[played.way]
+    search = alone + (stages - 1 + (wanted > played.samples)) * reads
+    assert played.cost_usd == pytest.approx(np.where(large, alone + probe, np.maximum(search, probe)))
 
 
 def test_where_no_probe_was_recorded_there_is_no_telling() -> None:

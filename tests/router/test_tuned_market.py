@@ -92,10 +92,11 @@ def test_unfamiliar_prompts_are_probed_by_the_mean_score_alone() -> None:
     assert trial.cost_usd == pytest.approx((16e-5 + (16e-5 + 1e-3)) / 2)
 
 
-def test_a_probe_costs_what_its_samples_cost() -> None:
+def test_a_recorded_probe_is_as_long_as_the_predictor_s_though_the_policy_s_is_shorter() -> None:
     market = _market(probe_samples=8)
     recorded = recorded_split(market.guides["default"], _split())
-    assert recorded.sample_usd == pytest.approx(np.full(COUNT, 1e-5))
+    assert recorded.probe_usd == pytest.approx(np.full(COUNT, 16e-5))
+    assert set(recorded.probe_samples.tolist()) == {16}
     assert recorded.p_right.shape == (COUNT, 2)
     assert recorded.right.shape == (COUNT, len(ACTIONS))
 
