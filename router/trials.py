@@ -41,13 +41,17 @@ class Trial:
 class Table:
     """G rules by M units: those with ``multipliers``, then ``singles``.
 
-    Of ``questions``, so many are ``missing``: an outcome or cost of them is unknown.
+    Of ``questions``, so many are ``missing``: an outcome or cost of them is unknown. ``right`` and
+    ``cost_usd`` [G, M] are of the others; ``least_right`` and ``most_right`` [G, U] of all, with every
+    outcome that is unknown as wrong or as right: no promise may rest on which were recorded.
     """
 
     multipliers: tuple[float, ...]
     singles: tuple[str, ...]
     right: Floats
     cost_usd: Floats
+    least_right: Floats
+    most_right: Floats
     questions: int
     missing: int
 
@@ -103,6 +107,8 @@ def table_of(
         tuple(singles),
         by_group(right[:, known], units),
         by_group(cost[:, known], units),
+        by_group(np.nan_to_num(right, nan=0.0), groups),
+        by_group(np.nan_to_num(right, nan=1.0), groups),
         len(groups),
         len(groups) - int(known.sum()),
     )

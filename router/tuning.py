@@ -10,8 +10,9 @@ predictor was not fitted on, and one is picked:
 
 Always taking one action is played too. A rule has to be clearly better than the best of these, by a paired
 bootstrap; else the policy *is* that action. Questions of which something
-is unknown that the policy may do are left out and counted; where they are many nothing is certified. Costs
-are float64: estimates over many questions, never billed.
+is unknown that the policy may do are left out and counted. A certificate leaves none out: what is unknown
+counts against it, and where it is much nothing is certified. Costs are float64: estimates over many
+questions, never billed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ MULTIPLIERS: Final = tuple(float(each) for each in 10.0 ** np.arange(3, -6.01, -
 """USD per right answer, the safest first. Fixed beforehand, as a certificate needs."""
 
 MOST_MISSING: Final = 0.01
-"""Share of questions that may be left out: those with all outcomes may be of another kind than the others."""
+"""Share of questions that may lack an outcome where something is certified: costs are those of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +127,17 @@ def _certified(policy: Policy, confidence: float, table: Table, doubt: str | Non
     if doubt is not None:
         return _uncertified(policy, table, f"{what} is not certified: {doubt}")
     promise = _promise(policy, table, always)
-    sure = promise.certified(table.right, len(table.rules), delta)
+    sure = promise.certified(table.least_right, len(table.rules), delta)
     if promise.large is not None:
         assert always is not None, "it is promised by that"
         sure.add(always)  # it is as right as itself
         if sure == {always}:
-            notice = f"nothing but it is certified for {what}: {_needed(promise, table.right[0], delta)}"
+            needed = _needed(promise, table.least_right[0], delta)
+            notice = f"nothing but it is certified for {what}: {needed}"
             return _tuned(table, always, "as right as itself", sure, notice)
     if not sure:
-        safest = int(table.right.mean(axis=1).argmax())
-        needed = _needed(promise, table.right[safest], delta)
+        safest = int(table.least_right.mean(axis=1).argmax())
+        needed = _needed(promise, table.least_right[safest], delta)
         return _uncertified(policy, table, f"{what} cannot be certified: {needed}")
     return _best(table, sure, -table.cost_usd, "USD", f"the cheapest of those certified for {what}", sure)
 
@@ -222,7 +224,7 @@ def _tuned(
 def _promise(policy: Policy, table: Table, large: int | None) -> Promise:
     if policy.min_share_of_large is None or large is None:
         return Promise(policy.min_accuracy or 0.0)
-    return Promise(policy.min_share_of_large, table.right[large])
+    return Promise(policy.min_share_of_large, table.most_right[large])
 
 
 def _promised(policy: Policy, confidence: float) -> str:

@@ -196,6 +196,19 @@ def test_questions_without_an_outcome_are_left_out() -> None:
     assert traffic.tuned(max_mean_cost_usd=0.01).units == 400
 
 
+@pytest.mark.parametrize("unknown", ["small", "big"])
+@pytest.mark.parametrize("wants", [{"min_accuracy": 0.98}, {"min_share_of_large": 0.98}], ids=str)
+def test_what_is_unknown_counts_against_a_promise(wants: dict[str, Any], unknown: str) -> None:
+    """Of 5,000 questions the small model gets 97.8% right; of the others nearly half are not recorded."""
+    right = {"small": np.arange(5000) >= 110, "big": np.ones(5000)}
+    plays = {name: (each.astype(float), np.full(5000, SMALL_USD)) for name, each in right.items()}
+    plays[unknown][0][:45] = np.nan
+    tuned = tune(_policy(confidence=0.9, **wants), lambda _: plays["small"], plays, np.arange(5000))
+    assert tuned.units == 4955
+    assert tuned.accuracy.value > 0.98
+    assert {each.always for each in tuned.trials if each.certified} <= {"big"}
+
+
 def test_a_way_that_nobody_can_price_is_named() -> None:
     traffic = Traffic(50)
     singles = traffic.singles | {"gpt": (traffic.large_right, np.full(50, np.nan))}
