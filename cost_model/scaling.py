@@ -147,7 +147,14 @@ def fit(
     """Fit ``law`` (:func:`fit_log_linear`, :func:`fit_power_law`) to coverage by question, (questions, ks).
 
     ``None`` where the questions as they are allow none. Deterministic: the bootstrap has a seed of its own.
+    Raises :class:`ValueError` for no questions, and for coverage that is not known of each.
     """
+    if not len(by_question):
+        raise ValueError("a law is fitted to the coverage of questions, and there are none")
+    if not np.isfinite(by_question).all():
+        raise ValueError(
+            "coverage must be known of every question at each k: leave out those where it is not"
+        )
     found = law(ks, by_question.mean(axis=0))
     if found is None:
         return None

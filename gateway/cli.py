@@ -18,7 +18,7 @@ from gateway.commands import cache, db, evaluate, feedback, fit, keys, plan, pol
 from gateway.processes import ProcessGaveUp
 from gateway.redis_server import RedisMissing
 from router.config import load_config
-from router.errors import RouterError
+from router.errors import ArtifactInvalid, RouterError
 from router.types import StrategyName
 
 app = typer.Typer(
@@ -173,9 +173,13 @@ def check(
     """Validate a configuration with the environment's overrides; a fault is one line and exit code 2."""
     source = file or _source("", None)
     config = load_config(source, os.environ)
-    from router.opening import open_untuned  # scipy, only for this command
+    from router.opening import open_untuned, strangers  # scipy, only for this command
 
-    for missing in open_untuned(config).warnings:  # a gateway would not start with what is wrong there
+    untuned = open_untuned(config)  # a gateway would not start with what is wrong there
+    unfit = strangers(untuned)
+    if len(unfit) == len(config.policies):
+        raise ArtifactInvalid(next(iter(unfit.values())))
+    for missing in (*untuned.warnings, *unfit.values()):
         typer.echo(f"gradus: {missing}", err=True)
     typer.echo(
         f"{source} is right: {_count(config.models, 'model')}, {_count(config.verifiers, 'verifier')}, "

@@ -86,20 +86,53 @@ def open_untuned(config: Config, load_embedder: LoadEmbedder | None = None) -> U
     return Untuned(market, predictor, tuple(each for each in warnings if each))
 
 
+def strangers(untuned: Untuned) -> dict[str, str]:
+    """The policies that the predictor does not fit, with why: a gateway guides these by difficulty bin."""
+    if untuned.predictor is None:
+        return {}
+    found: dict[str, str] = {}
+    for name in untuned.market.config.policies:
+        try:
+            _check_known(untuned.market, name, untuned.predictor)
+        except ArtifactInvalid as error:
+            found[name] = str(error)
+    return found
+
+
 def tune_by(market: Market, name: str, predictor: Predictor, *, doubt: str | None = None) -> Tuned:
     """Tune one policy on the calibration questions of a predictor; a ``doubt`` about them certifies nothing.
 
     Raises :class:`ArtifactInvalid` for a predictor of other models, :class:`CannotTune`.
     """
-    from router.predictor.identity import check_fits
     from router.tuned_market import tune_policy
 
-    check_fits(predictor, market.config, name)
-    if name not in market.guides:
-        raise CannotTune("the predictor knows no way to answer that this policy has; fit one to its outcomes")
+    _check_known(market, name, predictor)
     if predictor.calibration is None:
         raise CannotTune("the predictor has no calibration questions; make it anew with `gradus fit`")
     return tune_policy(market, name, market.guides[name], predictor.calibration, doubt=doubt)
+
+
+def _check_known(market: Market, name: str, predictor: Predictor) -> None:
+    """Raises :class:`ArtifactInvalid` for a predictor of other models."""
+    from router.predictor.identity import check_fits
+
+    check_fits(predictor, market.config, name)
+    if name not in market.guides:
+        raise ArtifactInvalid(_stranger(market, name, predictor))
+
+
+def _stranger(market: Market, name: str, predictor: Predictor) -> str:
+    """What to say of a predictor that does not know every model of a policy."""
+    policy = market.config.policies[name]
+    known = ", ".join(
+        each.name if each.name == each.model else f"{each.name} (of {each.model})"
+        for each in predictor.actions
+    )
+    large = ", ".join(policy.larges) or "(none)"
+    return (
+        f"{market.config.predictor}: the predictor knows {known}, and policy {name!r} has the small model "
+        f"{policy.small} (action {SMALL!r}) and the large {large}; `gradus fit` one to outcomes of these"
+    )
 
 
 def _strategies(config: Config) -> dict[str, StrategyTable]:
@@ -191,8 +224,8 @@ def _guided(market: Market, predictor: Predictor) -> tuple[Market, dict[str, Tun
             worth = found.chosen.usd_per_right_answer
             objectives[name] = replace(objectives[name], usd_per_right_answer=worth)
     if not guides:
-        stranger = "the predictor knows the models of no policy; `gradus fit` another"
-        raise ArtifactInvalid(problems[0] if problems else f"{market.config.predictor}: {stranger}")
+        first = next(iter(market.config.policies))
+        raise ArtifactInvalid(problems[0] if problems else _stranger(market, first, predictor))
     return replace(market, guides=guides, objectives=objectives), tuned, problems
 
 

@@ -7,11 +7,12 @@ import gzip
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from io import TextIOWrapper
 from itertools import count, islice
 from pathlib import Path
-from typing import IO, Annotated, Any, Final, TypedDict, TypeVar, cast
+from typing import IO, Any, Final, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from router.errors import OutcomesInvalid
-from router.outcome_cells import Source
+from router.outcome_cells import Source, fail
+from router.outcome_fields import FieldSets, RowFields, check_names
 from router.outcome_rows import RowTable
 from router.outcome_table import Action, OutcomeTable
 
@@ -27,39 +29,12 @@ CHUNK_QUESTIONS: Final = 20_000
 _STRETCH: Final = 256
 """Rows: so many that to read the ends twice costs little, so few that long prompts fit in memory."""
 
+_LOOKED_AT: Final = 1000
+"""Lines, for misspelled fields: what writes a million rows writes all alike, and each look costs."""
+
 T = TypeVar("T")
 
-_Number = Annotated[float, msgspec.Meta(ge=0)] | None
-
-
-class _Cell(TypedDict, total=False):
-    """What is read of an action: money is text in JSON, and becomes a number while that is parsed."""
-
-    model: Any
-    strategy: Any
-    samples: Any
-    prompt_tokens: _Number
-    right: _Number
-    cost_usd: _Number
-    after_probe_usd: _Number
-    completion_tokens: _Number
-    seconds: _Number
-
-
-class _Row(_Cell, total=False):
-    """What is read of a row of either kind; of the rest of it nothing is made."""
-
-    id: Any
-    group: Any
-    segment: Any
-    question: Any
-    messages: Any
-    action: Any
-    actions: dict[str, _Cell] | None
-    probe: Any
-
-
-_READ: Final = msgspec.json.Decoder(_Row, strict=False).decode
+_READ: Final = msgspec.json.Decoder(RowFields, strict=False).decode
 
 
 def read_outcomes(paths: Sequence[Path], labels: Path | None = None) -> OutcomeTable:
@@ -208,7 +183,7 @@ def rows_of(path: Path) -> Iterator[tuple[Any, Source]]:
 
 def _outcomes(path: Path, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Any, Source]]:
     """The same of outcomes, whose fields are known: some are numbers already, and others left out."""
-    return _rows(path, _outcome, part)
+    return _rows(path, partial(_outcome, FieldSets()), part)
 
 
 def _rows(
@@ -265,7 +240,11 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[bytes, Source]]:
             yield line, (path, number)
 
 
-def _outcome(line: bytes, source: Source) -> Any:
+def _outcome(seen: FieldSets, line: bytes, source: Source) -> Any:
+    if source[1] <= _LOOKED_AT:
+        whole = _from_json(line, source)
+        if isinstance(whole, dict) and seen.is_new(whole):
+            check_names(whole, source)
     try:
         return _READ(line)
     except msgspec.MsgspecError:  # if anything is wrong with it, that is told where it is looked at
@@ -286,9 +265,14 @@ def _as_it_is(row: dict[str, Any], source: Source) -> dict[str, Any]:  # noqa: A
 def _csv_rows(file: IO[bytes], path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
     reader = csv.DictReader(TextIOWrapper(file, "utf-8-sig", newline=""))
     try:
+        check_names(dict.fromkeys(reader.fieldnames or ()), (path, 1))
         for row in reader:
+            source = path, reader.line_num
             if None in row:
-                raise OutcomesInvalid(f"{path}:{reader.line_num}: more fields than the first line names")
-            yield {name: value or None for name, value in row.items()}, (path, reader.line_num)
+                fail(source, "more fields than the first line names")
+            if None in row.values():
+                missing = [name for name, value in row.items() if value is None]
+                fail(source, f"no field for {', '.join(missing)}: leave it empty between commas if unknown")
+            yield {name: value or None for name, value in row.items()}, source
     except (csv.Error, UnicodeDecodeError) as error:
         raise OutcomesInvalid(f"{path}:{reader.line_num}: not CSV in UTF-8: {error}") from error

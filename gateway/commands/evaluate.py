@@ -190,5 +190,7 @@ def _router_cells(row: Row, found: Report) -> list[str]:
 def _cell(value: Interval | None, *, significant: int | None = None) -> str:
     if value is None:
         return "-"
+    if value.value != value.value:
+        return "–"
     form = f".{significant}g" if significant else ".3f"
     return f"{value.value:{form}} [{value.low:{form}}, {value.high:{form}}]"

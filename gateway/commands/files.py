@@ -24,6 +24,16 @@ def writable(file: Path | None) -> Path | None:
     return file
 
 
+def folder(path: Path) -> Path:
+    """Where a folder is to be made, or is. Raises :class:`typer.BadParameter` where none can be."""
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise typer.BadParameter(f"{path}: {there} is no folder; name one that is there, or may be made")
+    if not os.access(there, os.W_OK):
+        raise typer.BadParameter(f"{path}: nothing may be written in {there}; choose another place")
+    return path
+
+
 def drawable(file: Path | None) -> Path | None:
     """The same for a figure, whose suffix says its form."""
     if file is not None and file.suffix.lower() not in _FIGURES:

@@ -12,13 +12,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
-from gateway.commands.files import drawable, writable
+from gateway.commands.files import drawable, folder, writable
 from gateway.embeddings import load_embedder
 from router.artifacts import files_sha256
 from router.config import load_config
 from router.errors import OutcomesInvalid, UnknownPolicy
 from router.outcome_files import read_outcomes
 from router.outcome_table import OutcomeTable
+from router.outcomes import SMALL
 from router.predictor.card import COLUMNS, metric_rows, notes, stage_rows
 from router.predictor.manifest import Identities, Manifest
 
@@ -35,7 +36,7 @@ Outcomes = Annotated[
         help="JSON lines or CSV, also .gz (docs/outcomes.md).", metavar="OUTCOMES...", show_default=False
     ),
 ]
-Output = Annotated[Path, typer.Option(help="The predictor's folder.", metavar="FOLDER")]
+Output = Annotated[Path, typer.Option(callback=folder, help="The predictor's folder.", metavar="FOLDER")]
 Labels = Annotated[
     Path | None, typer.Option(help="What was right, said later: rows of id and right.", metavar="FILE")
 ]
@@ -88,6 +89,7 @@ def command(
         from router.predictor.identity import check_fits, weights_of
 
         table = read_outcomes(outcomes, labels)
+        _check_small(table)
         predictor = fit_predictor(
             table,
             method=method,
@@ -130,6 +132,17 @@ def command(
         from gateway.commands.fit_figure import draw  # matplotlib, only where something is drawn
 
         draw(plot, manifest)
+
+
+def _check_small(table: OutcomeTable) -> None:
+    """Refuse outcomes without the small model: no policy could use what is fitted to them."""
+    names = [action.name for action in table.actions]
+    if SMALL not in names:
+        raise OutcomesInvalid(
+            f'no action is "{SMALL}" (there are {", ".join(names)}), and no policy decides without: call the '
+            f'small model\'s single answer "action": "{SMALL}", with the model\'s name under "model" '
+            "(docs/outcomes.md)"
+        )
 
 
 def _learn_strategies(table: OutcomeTable, manifest: Manifest, output: Path) -> bool:

@@ -49,8 +49,10 @@ class CallCurve:
         """Call-performance threshold: the share of strong calls, 0 to 1, that recovers so much of the gap.
 
         By :func:`numpy.interp`, which presumes that quality rises; of a curve that dips the value is what
-        that function gives, as in RouteLLM.
+        that function gives, as in RouteLLM. NaN where both are equally good.
         """
+        if self.strong == self.weak:
+            return float("nan")
         wanted = self.weak + recovered * (self.strong - self.weak)
         return float(np.interp(wanted, self.quality, self.strong_share))
 

@@ -120,8 +120,15 @@ def report(setting: Setting, routers: Sequence[Router], *, resamples: int = 1000
         mixes=_mixes(setting),
         oracle_calls=_oracle_calls(setting),
         verdict=_verdict(setting, rows),
-        notes=setting.notes,
+        notes=(*setting.notes, *_gap_notes(setting)),
     )
+
+
+def _gap_notes(setting: Setting) -> Iterator[str]:
+    weak, strong = (float(setting.table.right[:, each].mean()) for each in (setting.weak, setting.strong))
+    if weak == strong:
+        names = f"{setting.names[setting.weak]} and {setting.names[setting.strong]}"
+        yield f"{names} are right equally often: there is no gap to recover, so APGR and CPT say nothing"
 
 
 def _verdict(setting: Setting, rows: Sequence[Row]) -> Verdict:

@@ -98,6 +98,13 @@ def _pair(table: OutcomeTable, weak: str | None, strong: str | None) -> tuple[st
     names = [action.name for action in table.actions]
     accuracy = _column_means(table.right)
     cost = _column_means(table.cost_usd)
+    if np.isfinite(accuracy).sum() < 2:
+        counts = np.isfinite(table.right).sum(axis=0)
+        told = [f"{count} questions for {name!r}" for count, name in zip(counts, names, strict=True)]
+        raise OutcomesInvalid(
+            f"right or wrong is known of {_listed(told)}; to compare takes two actions of which it is known: "
+            "--labels FILE adds what people said later"
+        )
     strong = _known(table, strong) if strong else names[int(np.nanargmax(_but(names, weak, accuracy)))]
     if weak is None:
         order = np.where(np.isfinite(cost).all(), cost, accuracy)

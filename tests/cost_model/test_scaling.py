@@ -139,3 +139,10 @@ def test_the_same_questions_have_the_same_intervals() -> None:
 
 def test_questions_that_are_never_right_have_no_power_law() -> None:
     assert fit(fit_power_law, KS[:5], np.zeros((9, 5))) is None
+
+
+def test_coverage_that_is_not_known_and_no_questions_are_refused() -> None:
+    with pytest.raises(ValueError, match="coverage must be known of every question"):
+        fit(fit_log_linear, [1, 2], np.array([[0.5, 0.6], [0.5, np.nan]]))
+    with pytest.raises(ValueError, match="there are none"):
+        fit(fit_log_linear, [1, 2], np.zeros((0, 2)))

@@ -14,7 +14,7 @@ from cost_model.architecture import architecture
 from router.config import Config
 from router.errors import ArtifactInvalid
 from router.fitting.fit import fit_predictor
-from router.opening import open_configured
+from router.opening import open_configured, open_untuned, strangers
 from router.policy import plan
 from router.predictor.files import save_predictor
 from router.types import Query
@@ -109,5 +109,13 @@ def test_parameters_that_cannot_be_counted_are_unknown(tmp_path: Path, text: str
 
 
 def test_a_predictor_of_other_models_is_refused(folder: Path) -> None:
-    with pytest.raises(ArtifactInvalid, match="knows the models of no policy"):
+    with pytest.raises(
+        ArtifactInvalid, match=r"the predictor knows small.*, and policy 'default' has the small model"
+    ):
         open_configured(_config(folder, small="tiny"))
+
+
+def test_policies_that_the_predictor_does_not_fit_are_told_without_tuning(folder: Path) -> None:
+    assert strangers(open_untuned(_config(folder))) == {}
+    assert strangers(open_untuned(_config(None))) == {}
+    assert "the small model" in strangers(open_untuned(_config(folder, small="tiny")))["default"]

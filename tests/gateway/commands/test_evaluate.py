@@ -97,3 +97,11 @@ def test_a_predictor_is_not_measured_unsaid_on_the_questions_that_it_was_fitted_
     other = tmp_path / "other.jsonl"
     other.write_text(outcomes.read_text("utf-8").replace(" to me", " to them"), "utf-8")
     assert "FITTED TO" not in run(str(other), *arguments)
+
+
+def test_where_all_is_right_no_share_of_a_gap_is_shown(outcomes: Path) -> None:
+    outcomes.write_text(outcomes.read_text("utf-8").replace('"right": 0', '"right": 1'), "utf-8")
+    said = run(str(outcomes), "--resamples", "100")
+    assert "nan" not in said
+    assert "–" in said
+    assert "there is no gap to recover" in said

@@ -93,3 +93,21 @@ def test_a_policy_that_does_not_exist_is_named(tmp_path: Path) -> None:
         app, ["fit", "none.jsonl", "--output", str(tmp_path), "--config", "abacus", "--policy", "x"]
     )
     assert "there is no 'x'; there are default" in str(told.exception)
+
+
+def test_outcomes_without_the_small_model_are_refused_with_what_to_call_it(tmp_path: Path) -> None:
+    file, output = written(tmp_path, table()), tmp_path / "predictor"
+    file.write_text(file.read_text("utf-8").replace('"small"', '"weak"'), "utf-8")
+    told = CliRunner().invoke(app, ["fit", str(file), "--output", str(output)])
+    assert 'no action is "small" (there are weak' in str(told.exception)
+    assert 'with the model\'s name under "model"' in str(told.exception)
+    assert not output.exists()
+
+
+def test_an_output_below_a_file_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    told = CliRunner(env={"COLUMNS": "400"}).invoke(
+        app, ["fit", "none.jsonl", "--output", str(tmp_path / "file" / "p")]
+    )
+    assert told.exit_code == 2
+    assert f"{tmp_path / 'file'} is no folder" in told.stderr

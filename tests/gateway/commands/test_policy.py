@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from gateway.cli import app as gradus
 from gateway.commands import policy
 from router.artifacts import files_sha256
 from router.errors import ArtifactInvalid, CannotTune, ConfigInvalid, UnknownPolicy
@@ -210,3 +211,19 @@ def test_an_unknown_policy_is_named_with_those_there_are(tmp_path: Path, predict
 def test_a_mistake_in_the_file_is_the_error(tmp_path: Path, predictor: Path) -> None:
     with pytest.raises(ConfigInvalid, match=r"gradus\.yaml:27: policies\.strict\.min_accuracy: must be less"):
         _run(tmp_path, predictor, text=YAML.replace("min_accuracy: 0.99", "min_accuracy: 99"))
+
+
+def test_config_check_refuses_a_predictor_that_fits_no_policy_as_policy_check_does(
+    tmp_path: Path, predictor: Path
+) -> None:
+    file = tmp_path / "gradus.yaml"
+    text = YAML.replace("    small: mini", "    small: midi")
+    file.write_text(f"{text}predictor: {predictor}\n", "utf-8")
+    done = CliRunner().invoke(gradus, ["config", "check", str(file)])
+    assert isinstance(done.exception, ArtifactInvalid)
+    assert "is right" not in done.output
+
+    file.write_text(f"{YAML}predictor: {predictor}\n", "utf-8")
+    done = CliRunner().invoke(gradus, ["config", "check", str(file)])
+    assert done.exit_code == 0
+    assert "does not fit policy 'another'" in done.stderr

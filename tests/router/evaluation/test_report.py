@@ -153,3 +153,13 @@ def test_a_report_is_json() -> None:
     text = next(each for each in read["policies"] if each["name"] == "text")
     assert text["apgr"]["low"] == found.row("text").measures["apgr"].low
     assert {each["router"] for each in read["calibration"]} == {LENGTH, "text"}
+
+
+def test_where_both_are_right_equally_often_there_is_no_gap_and_the_report_says_so() -> None:
+    right = np.full(COUNT, 1.0)
+    found = reported(setting(right, right), knowing("text", EASY, right))
+
+    assert any("there is no gap to recover, so APGR and CPT say nothing" in note for note in found.notes)
+    text = next(each for each in found.json()["policies"] if each["name"] == "text")
+    assert text["apgr"]["value"] is None
+    assert text["cpt50"]["value"] is None

@@ -103,3 +103,12 @@ def test_what_cannot_be_compared_is_refused_with_what_there_is() -> None:
         prepare(questions.take(range(7)))
     with pytest.raises(OutcomesInvalid, match="1 groups"):
         prepare(table(RIGHT, actions=THREE, prompts=["the same question"] * 40, groups=["one"] * 40))
+
+
+@pytest.mark.parametrize("labelled", [0, 1])
+def test_where_fewer_than_two_actions_are_labelled_it_is_said_how_labels_are_added(labelled: int) -> None:
+    right = np.full_like(RIGHT, np.nan)
+    right[:, :labelled] = 1.0
+    told = f"known of {40 * labelled} questions for 'small', 0 questions for 'mid'.*--labels FILE adds"
+    with pytest.raises(OutcomesInvalid, match=told):
+        prepare(table(right, actions=THREE, prompts=PROMPTS))
