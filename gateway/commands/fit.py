@@ -136,10 +136,10 @@ def command(
 
 def _check_small(table: OutcomeTable) -> None:
     """Refuse outcomes without the small model: no policy could use what is fitted to them."""
-    names = [action.name for action in table.actions]
-    if SMALL not in names:
+    if all(action.route == "large" for action in table.actions):
+        names = ", ".join(action.name for action in table.actions)
         raise OutcomesInvalid(
-            f'no action is "{SMALL}" (there are {", ".join(names)}), and no policy decides without: call the '
+            f"no action is of the small model (there are {names}), and no policy decides without: call the "
             f'small model\'s single answer "action": "{SMALL}", with the model\'s name under "model" '
             "(docs/outcomes.md)"
         )

@@ -97,9 +97,11 @@ def test_a_policy_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_outcomes_without_the_small_model_are_refused_with_what_to_call_it(tmp_path: Path) -> None:
     file, output = written(tmp_path, table()), tmp_path / "predictor"
-    file.write_text(file.read_text("utf-8").replace('"small"', '"weak"'), "utf-8")
+    file.write_text(
+        file.read_text("utf-8").replace('"small"', '"weak"').replace("majority@", "other-"), "utf-8"
+    )
     told = CliRunner().invoke(app, ["fit", str(file), "--output", str(output)])
-    assert 'no action is "small" (there are weak' in str(told.exception)
+    assert "no action is of the small model (there are weak" in str(told.exception)
     assert 'with the model\'s name under "model"' in str(told.exception)
     assert not output.exists()
 
