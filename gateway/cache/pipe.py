@@ -60,8 +60,9 @@ class Pipe:
                 try:
                     await self._send_batch(batch)
                 except (RedisError, OSError) as error:
-                    for _, answer in batch:
+                    for _, answer in (*batch, *self._queue):  # else they would wait in turn, a timeout each
                         _fail(answer, error)
+                    self._queue.clear()
                 except BaseException as error:  # it is being closed
                     for _, answer in (*batch, *self._queue):
                         _fail(answer, ConnectionError(f"the connection was closed: {error!r}"))

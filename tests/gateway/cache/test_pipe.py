@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.cache.pipe import SCRIPT, Pipe
+from gateway.cache.pipe import MOST_AT_ONCE, SCRIPT, Pipe
 
 ECHO = {"echo": "return ARGV[1]"}
 
@@ -68,6 +68,25 @@ def test_a_connection_that_was_cut_is_made_again_and_nobody_notices(redis_url: s
             await other.close()
 
     assert asyncio.run(run()) == b"a"
+
+
+def test_what_waits_behind_a_redis_that_hangs_fails_with_the_first() -> None:
+    async def run() -> tuple[list[object], int]:
+        connections = list[asyncio.StreamWriter]()
+        server = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
+        pipe = Pipe(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", ECHO, timeout_s=0.1)
+        try:
+            asked = [pipe.call("PING") for _ in range(3 * MOST_AT_ONCE)]
+            return await asyncio.gather(*asked, return_exceptions=True), len(connections)
+        finally:
+            await pipe.close()
+            for writer in connections:
+                writer.close()
+            server.close()
+
+    said, tried = asyncio.run(run())
+    assert all(isinstance(each, RedisError | OSError) for each in said)
+    assert tried == 1
 
 
 def test_without_redis_all_who_ask_hear_so() -> None:
