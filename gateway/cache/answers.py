@@ -166,13 +166,16 @@ class AnswerCache:
 
     async def _board(self, ticket: Ticket, deadline_s: float) -> Visit:
         """Raises :class:`TimeoutError` where another's answer is waited for until the deadline."""
-        flight = await self._flights.board(ticket.key, deadline_s)
+        generations = None
+        if ticket.key in self._flights.under_way:  # since before a purge, perhaps
+            generations = (await self._shelf.board("", ticket.spaces)).generations
+        flight = await self._flights.board(ticket.key, deadline_s, generations)
         token = self._shelf.fresh_name()
         leads = False
         try:
             visit = self._shared(ticket, flight)
             if visit is None:
-                visit = await self._lead(ticket, token, deadline_s)
+                visit = await self._lead(ticket, flight, token, deadline_s)
                 if visit.entry is not None:
                     flight.entry, flight.found = visit.entry, visit.status == "hit"
                 leads = bool(visit.token)
@@ -195,16 +198,17 @@ class AnswerCache:
         """What came of the flight while this one waited; ``None``: it is to lead it now."""
         if flight.entry is not None:
             age_s = max(0.0, time.time() - flight.entry.kept_unix_s)
-            if _new_enough(ticket, age_s):
+            if ticket.control.allows(age_s):
                 return Visit("hit" if flight.found else "shared", flight.entry, age_s)
             return Visit("miss", generations=flight.entry.generations)
         return Visit("miss") if flight.alone or flight.leaders >= MOST_LEADERS else None
 
-    async def _lead(self, ticket: Ticket, token: str, deadline_s: float) -> Visit:
+    async def _lead(self, ticket: Ticket, flight: Flight, token: str, deadline_s: float) -> Visit:
         """Wait until the answer is there, or nobody in any process is at it: then this one leads."""
         wait_s, waited, outdated = _FIRST_LOOK_S, False, False
         while True:
             board = await self._shelf.board(ticket.key, ticket.spaces, token, _LEASE_MS, always=outdated)
+            flight.generations = board.generations
             visit = self._found(ticket, board, "shared" if waited else "hit")
             leads = board.leader == token.encode()
             if visit is not None:
@@ -231,7 +235,7 @@ class AnswerCache:
         if board.packed is None or entry is None or entry.generations != board.generations:
             return None
         age_s = max(0.0, time.time() - entry.kept_unix_s)
-        if not _new_enough(ticket, age_s):
+        if not ticket.control.allows(age_s):
             return None
         self.counters.bytes_read += len(board.packed)
         return Visit(status, entry, age_s, generations=board.generations)
@@ -293,7 +297,3 @@ class AnswerCache:
         task = asyncio.create_task(quietly())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _new_enough(ticket: Ticket, age_s: float) -> bool:
-    return ticket.control.max_age_s is None or age_s <= ticket.control.max_age_s

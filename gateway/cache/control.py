@@ -15,6 +15,10 @@ class Control:
     max_age_s: float | None = None
     only: bool = False
 
+    def allows(self, age_s: float) -> bool:
+        """Whether an answer of this age is new enough."""
+        return self.max_age_s is None or age_s <= self.max_age_s
+
 
 def control_of(header: str | None) -> Control:
     """What is not understood is left out, as the RFC wants it."""

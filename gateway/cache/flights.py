@@ -17,7 +17,7 @@ class Flight:
     """Whoever holds ``lock`` leads; the others wait for it, first come, first served.
 
     ``entry`` is what they get once it is there, ``found`` says that it was in the cache already. ``alone``:
-    there will be nothing to get.
+    there will be nothing to get. ``generations`` are those of its answer, ``None`` while it looks for them.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -26,6 +26,7 @@ class Flight:
     entry: Entry | None = None
     found: bool = False
     alone: bool = False
+    generations: tuple[str, ...] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -42,17 +43,18 @@ class Flights:
     def under_way(self) -> Mapping[str, Flight]:
         return self._flights
 
-    async def board(self, key: str, deadline_s: float) -> Flight:
+    async def board(self, key: str, deadline_s: float, generations: tuple[str, ...] | None = None) -> Flight:
         """Take part, and return when it is this one's turn: it holds the lock then.
 
-        ``deadline_s`` is on the event loop's clock. Raises :class:`TimeoutError`.
+        A flight of other ``generations`` began before a purge: its answer is not for this one, which takes
+        another. ``deadline_s`` is on the event loop's clock. Raises :class:`TimeoutError`.
         """
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.generations not in (None, generations):
             flight = self._flights[key] = Flight()
         flight.aboard += 1
         try:
-            if flight.lock.locked():
+            if flight.aboard > 1:  # the lock may be free, and somebody before this one about to take it
                 async with asyncio.timeout_at(deadline_s):
                     await flight.lock.acquire()
             else:

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from gateway.cache.answers import AnswerCache
-from gateway.cache.flights import MOST_LEADERS
+from gateway.cache.flights import MOST_LEADERS, Flights
 from gateway.cache.tickets import Ticket
 from gateway.errors import DeadlineExceeded, GatewayError
 from tests.gateway.cache.asking import Watched, config, reply, settled, soon, ticket
@@ -173,6 +173,30 @@ def test_nobody_waits_longer_than_the_own_deadline(redis_url: str) -> None:
                     await work.do(cache, ticket(cache), 0.1)
             work.end.set()
             assert await leader == ("miss", "7")
+
+    asyncio.run(main())
+
+
+def test_who_comes_while_a_flight_changes_hands_waits_no_longer_than_the_own_deadline() -> None:
+    async def main() -> None:
+        flights, over = Flights(), asyncio.Event()
+
+        async def second() -> None:
+            flight = await flights.board("key", soon())
+            await over.wait()
+            flights.leave("key", flight)
+
+        first = await flights.board("key", soon())
+        waits = asyncio.create_task(second())
+        await asyncio.sleep(0)
+        flights.leave("key", first)  # the lock is free, and the second not awake yet
+        async with asyncio.timeout(10):
+            with pytest.raises(TimeoutError):
+                await flights.board("key", soon(0.05))
+            assert not waits.done()
+        over.set()
+        await waits
+        assert not flights.under_way
 
     asyncio.run(main())
 

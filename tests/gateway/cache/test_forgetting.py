@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from gateway.cache.answers import AnswerCache
 from gateway.cache.tickets import EVERYTHING, Ticket, model_space
 from tests.gateway.cache.asking import (
     BODY,
+    PATIENCE_S,
+    Watched,
     account,
     ask,
+    config,
     opened,
     reply,
     run,
@@ -68,6 +72,31 @@ def test_what_is_under_way_while_it_is_purged_is_not_kept(redis_url: str) -> Non
         assert await ask(cache, ticket(cache), "8") == ("miss", "8")
 
     run(redis_url, test)
+
+
+def test_who_comes_after_a_purge_gets_no_answer_that_was_begun_before_it(redis_url: str) -> None:
+    async def main() -> None:
+        cache = Watched(config(redis_url))
+        await cache.start()
+        of = ticket(cache)
+        async with cache.visit(of, soon()) as visit:
+            before = asyncio.create_task(ask(cache, of, "8"))
+            await cache.waited_for(2)
+            await cache.purge([EVERYTHING])
+            looks = cache.looks
+            after = [asyncio.create_task(ask(cache, of, "9")) for _ in range(3)]
+            async with asyncio.timeout(PATIENCE_S):
+                while cache.looks == looks:  # a flight of their own, of which one asks whether it may begin
+                    await asyncio.sleep(0.005)
+            visit.keep(reply("7"))
+        assert await before == ("shared", "7")
+        assert sorted(await asyncio.gather(*after)) == [("miss", "9"), ("shared", "9"), ("shared", "9")]
+        assert not cache._flights.under_way
+        await settled(cache)
+        assert await ask(cache, of) == ("hit", "9")
+        await cache.stop()
+
+    asyncio.run(main())
 
 
 def test_answers_that_outlived_the_names_of_their_generations_are_forgotten(redis_url: str) -> None:
