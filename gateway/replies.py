@@ -15,10 +15,12 @@ from router.types import Branch, Decision
 class Listener(Protocol):
     """Who wants to hear of a request while it runs: the feed of a stream.
 
-    ``on_lag`` is called once the client is behind for a while.
+    ``on_lag`` is called once the client is behind for a while. ``known`` are the headers of a response that
+    begins before :meth:`open` was called.
     """
 
     on_lag: Callable[[], None] | None
+    known: Mapping[str, str]
 
     def open(self, headers: Mapping[str, str]) -> None: ...
     def start(self) -> None: ...

@@ -81,6 +81,9 @@ class Service:
         deadline_s = asyncio.get_running_loop().time() + self._planner.deadline_after_s(policy)
         ticket = self._ticket(asked, caller, policy)
         async with self._cache.visit(ticket, deadline_s) as visit:
+            if listener is not None:
+                listener.known = visit.headers
+                listener.on_lag = partial(self._cache.let_go, ticket, visit)
             if visit.entry is not None:
                 given = Given(asked, caller, policy, Bill(self._market), began_s)
                 return await self._again(given, visit.entry, visit.headers, listener)
@@ -90,8 +93,6 @@ class Service:
             run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
             run.headers = visit.headers
             run.collector = Collector(self._cache.max_entry_bytes) if asked.stream and ticket.key else None
-            if listener is not None:
-                listener.on_lag = partial(self._cache.let_go, ticket, visit)
             if planned.plan.probe_samples or planned.plan.small is not None:
                 run.cache_scope = await self._cache.candidate_scope(ticket, visit)
             return await self._paid(run, visit)

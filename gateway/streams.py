@@ -60,7 +60,9 @@ class Outbox:
         self._keep_alive_s = keep_alive_s
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._taken = asyncio.Event()
+        self._ended = False
         self.on_lag: Callable[[], None] | None = None
+        self.known: Mapping[str, str] = {}
         self.opened: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
 
     def open(self, headers: Mapping[str, str]) -> None:
@@ -68,20 +70,24 @@ class Outbox:
         if not self.opened.done():
             self.opened.set_result(headers)
 
-    def open_soon(self, headers: Mapping[str, str] | None = None) -> None:
-        """Begin after :data:`OPEN_AFTER_S` whatever happens: with these headers, and something to read."""
+    def open_soon(self) -> None:
+        """Begin after :data:`OPEN_AFTER_S` whatever happens, with what is ``known`` and something to read."""
 
         def late() -> None:
             if not self.opened.done():
-                self.open(headers or {})
+                self.open(self.known)
                 self._put(KEEP_ALIVE)
 
         asyncio.get_running_loop().call_later(OPEN_AFTER_S, late)
 
     def fail(self, error: HttpError) -> None:
-        """An error after the response began: the last event, in the shape that OpenAI's clients raise."""
-        self._put(event_of(error.body))
-        self._end()
+        """An error after the response began: the last event, in the shape that OpenAI's clients raise.
+
+        Not after the end: the answer is whole then, and its client only slow to read it.
+        """
+        if not self._ended:
+            self._put(event_of(error.body))
+            self._end()
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """What is to be sent: events, those together that came while the client was busy with others."""
@@ -104,6 +110,7 @@ class Outbox:
         self._queue.put_nowait(events)
 
     def _end(self) -> None:
+        self._ended = True
         self._queue.put_nowait(None)
 
     async def _client_keeps_up(self) -> None:
@@ -129,11 +136,11 @@ class RawFeed(Outbox):
 
     def __init__(self, headers: Mapping[str, str], *, include_usage: bool, says_done: bool) -> None:
         super().__init__()
-        self._headers, self._include_usage, self._says_done = headers, include_usage, says_done
+        self.known, self._include_usage, self._says_done = headers, include_usage, says_done
         self.upstream_id: str | None = None
 
     def opens(self, model: str) -> None:
-        self.open({**self._headers, "x-gradus-model": model})
+        self.open({**self.known, "x-gradus-model": model})
 
     async def hears(self, said: Sequence[Said]) -> None:
         if self.upstream_id is None:

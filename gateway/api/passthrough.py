@@ -123,7 +123,7 @@ async def _stream(request: Request, state: GatewayState, asked: Direct, caller: 
         include_usage=asked.include_usage,
         says_done=asked.endpoint != "responses",
     )
-    feed.open_soon(known)
+    feed.open_soon()
     return await streamed(request, feed, _feed(state, asked, caller, feed), {})
 
 

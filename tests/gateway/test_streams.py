@@ -161,7 +161,8 @@ def test_a_response_begins_soon_whatever_happens(monkeypatch: pytest.MonkeyPatch
 
     async def run() -> None:
         feed = Feed(ENVELOPE, include_usage=False)
-        feed.open_soon({"x-a": "b"})
+        feed.open_soon()
+        feed.known = {"x-a": "b"}
         async with asyncio.timeout(5):  # less than the silence after which a comment comes anyway
             assert await feed.opened == {"x-a": "b"}
             assert await anext(feed.events()) == b": keep-alive\n\n"
@@ -184,6 +185,16 @@ def test_an_error_is_the_last_event_and_no_done_follows() -> None:
     events = asyncio.run(run())
 
     assert json.loads(events[-1].removeprefix(b"data: "))["error"]["code"] == "worker_lost"
+
+
+def test_nothing_is_said_after_the_end() -> None:
+    async def run() -> list[bytes]:
+        feed = Feed(ENVELOPE, include_usage=False)
+        feed.finish("7", "stop", USAGE, {"route": "small"})
+        feed.fail(to_http(WorkerLost("too late")))  # its client has not read the end yet
+        return await _events(feed)
+
+    assert _text(_chunks(asyncio.run(run()))) == "7"
 
 
 def test_an_answer_that_cannot_be_written_ends_its_stream_all_the_same() -> None:
