@@ -61,8 +61,8 @@ def _objective(policy: Policy) -> str:
         day = ""
         if policy.max_usd_per_day is not None:
             day = (
-                f": {usd(policy.max_usd_per_day)} a day at {policy.expected_queries_per_day:,} queries a day; "
-                "above that it spends more: cap it with keys (docs/keys.md)"
+                f": {usd(policy.max_usd_per_day)} a day at {policy.expected_queries_per_day:,} queries a day"
+                "; above that it spends more: cap it with keys (docs/keys.md)"
             )
         return f"as often right as can be for {usd(policy.mean_cost_usd)} a query{day}"
     if policy.confidence is not None:

@@ -33,8 +33,8 @@ WORDS: list[tuple[tuple[str, ...], str]] = [
     ((OWN, "max_mean_cost_usd: 0.002"), "as often right as can be for $0.002 a query"),
     (
         (OWN, "max_usd_per_day: 50", "expected_queries_per_day: 100_000"),
-        "as often right as can be for $0.0005 a query: $50 a day at 100,000 queries a day; above that it spends "
-        "more: cap it with keys (docs/keys.md)",
+        "as often right as can be for $0.0005 a query: $50 a day at 100,000 queries a day; above that it "
+        "spends more: cap it with keys (docs/keys.md)",
     ),
     (
         ("max_cost_usd: 0.1", "max_latency_s: 5"),
