@@ -25,6 +25,7 @@ from gateway.commands.stored import (
     moment,
     opened,
     show_json,
+    table_console,
     unless_none,
 )
 from gateway.commands.teams import show_spent
@@ -118,7 +119,7 @@ def list_(
     table = Table("id", "name", "key", "limits", "state", box=box.SIMPLE_HEAD)
     for each in found:
         table.add_row(each.id, escape(each.name), each.hint, limits_text(each.limits), _state(each))
-    Console().print(table)
+    table_console().print(table)
 
 
 @app.command(epilog="Example:\n\n  gradus keys show ci")

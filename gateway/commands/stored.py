@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
+from rich.console import Console
 
 from router.config import load_config
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # SQLAlchemy, only where a command runs
 S = TypeVar("S", bound=BaseModel)
 
 NONE: Final = "none"
+_UNWRAPPED: Final = 10_000
 _DAYS: Final = re.compile(r"(\d{1,4})d")
 
 ConfigFile = Annotated[
@@ -55,6 +58,11 @@ def opened(config: Path | None) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def table_console() -> Console:
+    """For tables with names: as wide as the terminal; a pipe or a file gets whole lines, for grep and awk."""
+    return Console(width=None if sys.stdout.isatty() else _UNWRAPPED)
 
 
 def limits(

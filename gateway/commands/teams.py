@@ -24,6 +24,7 @@ from gateway.commands.stored import (
     limits_text,
     opened,
     show_json,
+    table_console,
 )
 
 if TYPE_CHECKING:
@@ -151,4 +152,4 @@ def _show(found: list[StoredTeam], as_json: bool, *, many: bool = False) -> None
     for each in teams:
         state = "live" if each.revoked_at is None else f"revoked {each.revoked_at:%Y-%m-%d}"
         table.add_row(each.id, escape(each.name), limits_text(each.limits), state)
-    Console().print(table)
+    table_console().print(table)

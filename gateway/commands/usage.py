@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from gateway.commands.files import writable
-from gateway.commands.stored import ConfigFile, opened
+from gateway.commands.stored import ConfigFile, opened, table_console
 
 if TYPE_CHECKING:
     from gateway.store.reconcile import Compared, Reconciled
@@ -191,7 +190,7 @@ def _show(
         table.add_column(head, justify="right", footer=_number(total[name]), no_wrap=True)
     for row in rows:
         table.add_row(*(_named(row, group) for group in groups), *(_number(row[name]) for name in shown))
-    Console().print(table)
+    table_console().print(table)
 
 
 def _named(row: Mapping[str, Any], group: str) -> str:
@@ -214,7 +213,7 @@ def _show_compared(found: Reconciled) -> None:
         table.add_row(*_compared_row(each))
     same = len(found.compared) - len(found.differences)
     if found.differences:
-        Console().print(table)
+        table_console().print(table)
         more = sum((each.more_usd for each in found.differences), Decimal(0))
         typer.echo(f"{same} agree, {len(found.differences)} differ: by {_usd(more)} USD in all")
     else:

@@ -79,6 +79,16 @@ def test_usage_is_shown_by_what_is_asked_for(database: Database) -> None:
     assert ["3", "2,050", "920", "3.00002", "0.5"] in rows
 
 
+def test_in_a_pipe_no_line_is_wrapped(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "a-very-long-name-of-a-model-" * 5
+    append(database, [Entry("d", NOW, "answered", Decimal(2), (Usage("direct", long, 1, 1, 1),), key_id="k")])
+    monkeypatch.setenv("COLUMNS", "80")
+
+    shown = _gradus("--by", "key,model,purpose,day,policy,route")
+
+    assert [line.split()[1] for line in shown.splitlines() if "a-very" in line] == [long]
+
+
 def test_usage_of_some_days_of_a_key_or_a_team(database: Database, tmp_path: Path) -> None:
     def total(*arguments: str) -> str:
         file = tmp_path / "usage.json"
