@@ -6,11 +6,13 @@ uvicorn bounds neither with httptools, and waits for the rest of a request as lo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway.errors import BadRequest, to_http
+from gateway.errors import BadRequest
+from gateway.telemetry.requests import refused
 
 MAX_HEAD_BYTES: Final = 65_536
 MAX_HEADERS: Final = 128
@@ -36,6 +38,8 @@ class _BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._part_bytes = 0
         self._refusal: BadRequest | None = None
+        self._asking: Mapping[str, Any] | None = None
+        """The scope of the request whose body is being read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,9 +73,10 @@ class _BoundedHttp(HttpToolsProtocol):
             self._refusal = _large_head()
             raise self._refusal  # the parser stops, and send_400_response is called
         super().on_headers_complete()
+        self._asking = self.scope
 
     def on_message_complete(self) -> None:
-        self._is_whole = True
+        self._is_whole, self._asking = True, None
         self._stop_waiting()
         super().on_message_complete()
 
@@ -108,7 +113,7 @@ class _BoundedHttp(HttpToolsProtocol):
         )
 
     def _refuse(self, error: BadRequest) -> None:
-        answer = to_http(error)
+        answer = refused(error, self._asking)
         response = answer.response()
         head = [STATUS_LINE[answer.status]]
         head += [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.errors import HttpError, to_http
 from gateway.telemetry.metrics import responded
 from router.logs import REQUEST_ID
 from router.tracing import is_on, span
@@ -28,6 +30,7 @@ _LOOKED_AT: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _LONGEST: Final = 128
 _FAILED: Final = 500
 _UNKNOWN: Final = "other"
+_REFUSED: Final = "refused"
 
 
 class Observed:
@@ -41,9 +44,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         path, status = scope["path"], _FAILED
-        request_id = f"{_PREFIXES.get(path, 'req')}-{uuid.uuid4().hex}"
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id
+        request_id = _name(state, path)
         REQUEST_ID.set(request_id)
 
         async def named(message: Message) -> None:
@@ -63,8 +65,9 @@ class Observed:
         finally:
             code = state.get("error_code", "" if status < _FAILED else "internal_error")
             endpoint = path if path in _PREFIXES else _endpoint(scope)
-            responded(endpoint, status, code)
-            log.debug("%s %s: %d %s", scope["method"], endpoint, status, code)
+            if not state.get(_REFUSED):
+                responded(endpoint, status, code)
+                log.debug("%s %s: %d %s", scope["method"], endpoint, status, code)
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = dict(scope["headers"])
@@ -82,10 +85,35 @@ class Observed:
             await self._app(scope, receive, send)
 
 
+def refused(error: Exception, scope: Mapping[str, Any] | None) -> HttpError:
+    """The answer to what never became a whole request: it is named, counted and logged here, and only here.
+
+    ``scope`` is the request's if the application was given it, which waits for the rest.
+    """
+    path = "" if scope is None else scope["path"]
+    state = {} if scope is None else scope["state"]
+    state[_REFUSED] = True
+    token = REQUEST_ID.set(_name(state, path))
+    try:
+        answer = to_http(error)
+        code = answer.body["error"]["code"]
+        responded(path if path in _PREFIXES else _UNKNOWN, answer.status, code)
+        log.info("no whole request came: %d %s", answer.status, code)
+    finally:
+        REQUEST_ID.reset(token)
+    return answer
+
+
 def request_id_of(request: Request) -> str:
     """By which a request is known; of a chat, its completion's id too."""
     known: str = request.state.request_id
     return known
+
+
+def _name(state: MutableMapping[str, Any], path: str) -> str:
+    """The id of the request that has this ``state``: a new one, unless it has been named."""
+    name: str = state.setdefault("request_id", f"{_PREFIXES.get(path, 'req')}-{uuid.uuid4().hex}")
+    return name
 
 
 def _endpoint(scope: Scope) -> str:

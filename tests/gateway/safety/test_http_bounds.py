@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -62,6 +63,8 @@ def error_of(said: bytes) -> tuple[int, str]:
     head, _, body = said.partition(b"\r\n\r\n")
     error = json.loads(body)["error"]
     assert {"message", "type", "param", "code"} <= set(error)
+    assert head.count(b"x-request-id: ") == 1
+    assert f"x-request-id: {error['request_id']}\r\n".encode() in head + b"\r\n"
     assert b"connection: close" in head
     return int(head.split()[1]), error["code"]
 
@@ -121,6 +124,52 @@ def test_a_head_within_the_limits_is_read(port: int) -> None:
 def test_what_is_no_http_is_refused_in_openais_shape(port: int, nonsense: bytes) -> None:
     """Two lengths that differ among them: proxies that read them otherwise could be fooled."""
     assert error_of(talk(port, nonsense)) == (400, "invalid_http")
+
+
+def _counted(port: int, guarded: Guarded) -> dict[str, float]:
+    """How many responses there were, by metrics' labels, those of /metrics itself left out."""
+    lines = httpx.get(
+        f"http://127.0.0.1:{port}/metrics", headers=guarded.headers(admin=True)
+    ).text.splitlines()
+    rows = (line.rpartition(" ") for line in lines if line.startswith("gradus_http_requests_total{"))
+    return {labels: float(value) for labels, _, value in rows if "/metrics" not in labels}
+
+
+@pytest.mark.parametrize(
+    ("asked", "endpoint", "status", "code"),
+    [
+        (b"hello\r\n\r\n", "other", 400, "invalid_http"),
+        (b"GET /healthz HTTP/1.1\r\n" + MANY + b"\r\n", "other", 431, "head_too_large"),
+        (b"GET /healthz HTTP/1.1\r\nx-a: ", "other", 408, "request_timeout"),
+        (b"content-length: 500", "/v1/chat/completions", 408, "request_timeout"),
+        (b"transfer-encoding: chunked", "/v1/chat/completions", 400, "invalid_http"),
+    ],
+    ids=["nonsense", "head", "head that does not end", "body that does not end", "body that is nonsense"],
+)
+def test_what_is_refused_so_is_counted_and_logged_once(
+    hasty: int,
+    guarded: Guarded,
+    caplog: pytest.LogCaptureFixture,
+    asked: bytes,
+    endpoint: str,
+    status: int,
+    code: str,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="gateway.telemetry.requests")
+    before = _counted(hasty, guarded)
+    caplog.clear()
+
+    said = talk(hasty, asked if endpoint == "other" else posts(guarded, b"zz\r\n", asked))
+    logged = [each.getMessage() for each in caplog.records if each.name == "gateway.telemetry.requests"]
+    httpx.get(f"http://127.0.0.1:{hasty}/healthz")  # by then the application knows that its request is over
+
+    assert error_of(said) == (status, code)
+    assert logged == [f"no whole request came: {status} {code}"]
+    more = {name: count - before.get(name, 0) for name, count in _counted(hasty, guarded).items()}
+    new = [name for name, count in more.items() if count and "/healthz" not in name]
+    assert len(new) == 1
+    assert more[new[0]] == 1
+    assert all(f'"{label}"' in new[0] for label in (endpoint, str(status), code))
 
 
 def test_a_client_that_says_nothing_is_let_go(hasty: int) -> None:
