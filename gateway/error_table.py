@@ -22,6 +22,7 @@ class Row:
 _INVALID = Row(400, "invalid_request_error")
 _INVALID_MESSAGES = Row(400, "invalid_request_error", param="messages")
 _INVALID_TASK = Row(400, "invalid_request_error", param="gradus.task")
+_INVALID_FILE = Row(422, "invalid_request_error")  # what the admin wants read anew, or a file that it names
 SERVER = Row(500, "server_error")
 UPSTREAM_CODE = Row(502, "invalid_request_error")  # a refusal under the server's own code and status
 
@@ -90,15 +91,16 @@ TABLE: dict[str, Row] = {
     "upstream_rejected": _INVALID,  # a refusal under the server's status, without a code
     "upstream_failed": Row(502, "server_error", retry=True),
     "upstream_unusable": Row(502, "server_error"),  # it refuses key, model or address: a person has to act
+    # A reload
+    "config_invalid": _INVALID_FILE,
+    "artifact_invalid": _INVALID_FILE,
+    "embedder_invalid": _INVALID_FILE,
     # Ours
-    "config_invalid": SERVER,
     "database_error": SERVER,
     "database_invalid": SERVER,
     "invoice_invalid": SERVER,
-    "artifact_invalid": SERVER,
     "outcomes_invalid": SERVER,
     "cannot_tune": SERVER,
-    "embedder_invalid": SERVER,
     "router_error": SERVER,
     "internal_error": SERVER,
 }

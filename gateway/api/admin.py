@@ -181,7 +181,7 @@ async def revoke_team(request: Request, team: str) -> TeamObject:
     "/reload",
     summary="Read the configuration again",
     response_model=Reloaded,
-    responses=examples.answer({"object": "gradus.reload", "warnings": []}),
+    responses=examples.answer({"object": "gradus.reload", "warnings": []}) | admin_examples.FILE_ERROR,
 )
 async def reload(request: Request) -> Reloaded:
     """Models, policies and limits as the file has them now. A file that is wrong changes nothing."""

@@ -156,3 +156,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "The database is away; ask again in a moment.",
     ),
 }
+FILE_ERROR: dict[int | str, dict[str, Any]] = {
+    422: error(
+        "The file is wrong, or changes what a restart alone changes; nothing has changed",
+        _INVALID,
+        "config_invalid",
+        "gradus.yaml:31: limits.usd_total: input should be greater than or equal to 0",
+    )
+}
