@@ -7,7 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,26 +90,31 @@ class Process:
         self.database.close()
 
     async def serve(self, config: Config, opened: Opened) -> GatewayState:
-        """What answers requests as this configuration says."""
-        upstreams = Upstreams(config, self.settings.environ)
-        cache = AnswerCache(config)
-        await cache.start()
-        cashier = Cashier(self.ledger, config)
-        runner = Runner(opened.market, self.dispatcher, upstreams)
-        return GatewayState(
-            config=config,
-            service=Service(remembering(opened.market), runner, cashier, cache, opened.drift),
-            passthrough=Passthrough(opened.market, upstreams, cashier),
-            dispatcher=self.dispatcher,
-            upstreams=upstreams,
-            cache=cache,
-            cashier=cashier,
-            ledger=self.ledger,
-            started_unix_s=int(time.time()),
-            warnings=opened.warnings,
-            records=self.records,
-            drift=opened.drift,
-        )
+        """What answers requests as this configuration says. If it fails, nothing is left open."""
+        async with AsyncExitStack() as half_way:
+            upstreams = Upstreams(config, self.settings.environ)
+            half_way.push_async_callback(upstreams.close)
+            cache = AnswerCache(config)
+            await cache.start()
+            half_way.push_async_callback(cache.stop)
+            cashier = Cashier(self.ledger, config)
+            runner = Runner(opened.market, self.dispatcher, upstreams)
+            state = GatewayState(
+                config=config,
+                service=Service(remembering(opened.market), runner, cashier, cache, opened.drift),
+                passthrough=Passthrough(opened.market, upstreams, cashier),
+                dispatcher=self.dispatcher,
+                upstreams=upstreams,
+                cache=cache,
+                cashier=cashier,
+                ledger=self.ledger,
+                started_unix_s=int(time.time()),
+                warnings=opened.warnings,
+                records=self.records,
+                drift=opened.drift,
+            )
+            half_way.pop_all()  # from here on GatewayState.close does it
+        return state
 
 
 @asynccontextmanager
@@ -120,22 +125,24 @@ async def running(app: FastAPI, settings: Settings, opened: Opened) -> AsyncIter
     app.state.gateway = await process.serve(settings.config, opened)
     app.state.auth, app.state.database = process.auth, process.database
     retired: set[asyncio.Task[None]] = set()
+    reloading = asyncio.Lock()
 
     async def reload() -> list[str]:
         """Serve what the configuration says now; requests that are under way end as they began.
 
         Gives what was amiss. Raises :class:`RouterError`, and then nothing has changed.
         """
-        config = await asyncio.to_thread(settings.read_again)
-        _refuse_fixed(settings.config, config)
-        fresh = await asyncio.to_thread(open_market, config)
-        old = app.state.gateway
-        app.state.gateway = await process.serve(config, fresh)
-        await process.auth.limit_everybody(limits_of_everybody(config))
-        task = asyncio.create_task(_retire(old))
-        retired.add(task)
-        task.add_done_callback(retired.discard)
-        return list(fresh.warnings)
+        async with reloading:  # one after the other, so that the file that was read last is what is served
+            config = await asyncio.to_thread(settings.read_again)
+            _refuse_fixed(settings.config, config)
+            fresh = await asyncio.to_thread(open_market, config)
+            state = await process.serve(config, fresh)
+            task = asyncio.create_task(_retire(app.state.gateway))
+            retired.add(task)
+            task.add_done_callback(retired.discard)
+            app.state.gateway = state
+            await process.auth.limit_everybody(limits_of_everybody(config))
+            return list(fresh.warnings)
 
     app.state.reload = reload
     try:

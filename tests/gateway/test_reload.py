@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from gateway import lifecycle
 from gateway.app import create_app
-from gateway.settings import load_settings
+from gateway.lifecycle import Process, open_market, running
+from gateway.settings import Settings, load_settings
 from gateway.store import keys
 from gateway.store.database import Database
+from gateway.upstreams import Upstreams
+from router.config import Config
+from router.errors import ConfigInvalid
+from router.opening import Opened
 from tests.gateway.conftest import CONFIG
 from tests.gateway.doubles import serving
 from tests.gateway.upstream import UpstreamDouble, UpstreamHost
@@ -78,5 +88,80 @@ def test_a_file_that_is_wrong_or_changes_what_is_fixed_changes_nothing(gateway: 
         ("limits: {usd_total: -1}", "usd_total"),
         ("limits: {usd_total: 0.000001}\nrecords: {path: elsewhere}", "records cannot be changed"),
     ):
-        assert said in gateway.reload(wrong).json()["error"]["message"]
+        refused = gateway.reload(wrong)
+        assert refused.status_code == 422
+        error = refused.json()["error"]
+        assert (error["code"], error["type"]) == ("config_invalid", "invalid_request_error")
+        assert said in error["message"]
         assert gateway.ask().status_code == 200
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("GRADUS_HOME", str(tmp_path))
+    path = tmp_path / "gradus.yaml"
+    path.write_text(CONFIG.format(upstream="http://127.0.0.1:9"))
+    environ = {"GRADUS_REDIS_URL": redis_url, "GRADUS_DATABASE_URL": f"sqlite:///{tmp_path}/gradus.db"}
+    return load_settings(path, environ)
+
+
+def _renewing() -> int:
+    """How many caches run: each has one such task."""
+    return sum(task.get_name() == "gradus-leases" and not task.done() for task in asyncio.all_tasks())
+
+
+def test_of_reloads_at_once_the_file_read_last_is_served_and_nothing_is_left(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(str(settings.source))
+    written = path.read_text()
+
+    def slow_if_old(config: Config) -> Opened:
+        if config.limits.usd_total == 1:
+            time.sleep(0.2)
+        return open_market(config)
+
+    monkeypatch.setattr(lifecycle, "open_market", slow_if_old)
+
+    async def reloaded() -> None:
+        app = FastAPI()
+        async with running(app, settings, open_market(settings.config)):
+            reloads = []
+            for usd in (1, 2):
+                path.write_text(f"{written}limits: {{usd_total: {usd}}}")
+                reloads.append(asyncio.create_task(app.state.reload()))
+                await asyncio.sleep(0.1)  # it has read the file, or waits for its turn
+            reloads += [asyncio.create_task(app.state.reload()) for _ in range(3)]
+            await asyncio.gather(*reloads)
+            assert app.state.gateway.config.limits.usd_total == 2
+        await asyncio.sleep(0)
+        assert _renewing() == 0
+
+    asyncio.run(reloaded())
+
+
+@pytest.mark.parametrize("part", ["AnswerCache.start", "Service"])
+def test_a_start_that_fails_half_way_leaves_nothing_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    closed: list[object] = []
+
+    class Watched(Upstreams):
+        async def close(self) -> None:
+            closed.append(self)
+            await super().close()
+
+    def fails(*_: object) -> Any:
+        raise ConfigInvalid("is wrong", source="gradus.yaml")
+
+    monkeypatch.setattr(lifecycle, "Upstreams", Watched)
+    monkeypatch.setattr(f"gateway.lifecycle.{part}", fails)
+
+    async def started() -> None:
+        process = Process.of(settings)
+        with pytest.raises(ConfigInvalid):
+            await process.serve(settings.config, open_market(settings.config))
+        await asyncio.sleep(0)
+        assert (len(closed), _renewing()) == (1, 0)
+
+    asyncio.run(started())
