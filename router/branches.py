@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 _RIVALS = 3
 """So many of the ways that were not chosen are told of."""
 _FEMTODOLLAR = Decimal("1e-15")
+"""Expected costs are money times shares, and these are floats: further digits would say nothing."""
 
 
 def direct_branch(table: Table, way: int) -> Branch:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from router.outcome_table import Action
 
 Floats = NDArray[np.float64]
-Rows = slice | Sequence[int]
+Rows = slice | Sequence[int] | NDArray[np.intp]
 """Which of N queries."""
 
 

@@ -93,11 +93,8 @@ class Predicted:
         """[N] of one answer of the small model; ``None`` where that was not fitted."""
         return None if self.small is None else forecast.right[:, self.small]
 
-    def prospect(self, texts: Sequence[str]) -> Prospect:
-        return self.of_forecast(self.predictor.forecast(texts))
-
     def of_forecast(self, forecast: Forecast) -> Prospect:
-        """The same from what was forecast before: of a calibration split, of records.
+        """Of N queries: online, of a calibration split, of records.
 
         P(right) after a stage is what the last stage is expected to say of it. Stages were fitted one by one;
         what each says by itself would differ a little, and going on would look like a gain in itself.

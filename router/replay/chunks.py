@@ -43,7 +43,7 @@ class Chunk:
             places: dict[str, int] = {}
             place = [places.setdefault(prompt, len(places)) for prompt in self.table.prompts]
             found = predictor.forecast(list(places))
-            self._forecasts[name] = take_forecast(found, np.array(place))
+            self._forecasts[name] = found.of(np.array(place))
         return self._forecasts[name]
 
     def features(self, samples: int) -> Floats:
@@ -69,15 +69,6 @@ class Chunk:
 
 def query_of(text: str) -> Query:
     return Query(({"role": "user", "content": text},))
-
-
-def take_forecast(forecast: Forecast, rows: NDArray[np.intp]) -> Forecast:
-    return Forecast(
-        forecast.actions,
-        forecast.right[rows],
-        forecast.completion_tokens[rows],
-        forecast.familiarity[rows],
-    )
 
 
 def _prompt_tokens(table: OutcomeTable) -> Floats:

@@ -27,7 +27,7 @@ from router.pricing import DIRECT, Ask, priced
 from router.probing import log_odds
 from router.prospects import Guide, Prospect, Way
 from router.rehearsal import Recorded, Rehearsal, rehearse
-from router.replay.chunks import Chunk, take_forecast
+from router.replay.chunks import Chunk
 from router.replay.contenders import Contender
 from router.rules import first_rule
 from router.table import usd_or_nan
@@ -155,7 +155,7 @@ class Replayer:
         if self._guide is None or unseen:
             tables = self._market.tables[self._contender.policy_name]
             return tables, tables.prospect([chunk.table.prompts[row] for row in rows])
-        forecast = take_forecast(self._forecast(self._guide, chunk), rows)
+        forecast = self._forecast(self._guide, chunk).of(rows)
         return self._guide, self._guide.of_forecast(forecast)
 
     def _play(
