@@ -17,7 +17,7 @@ from gateway.store.journal import spent_by
 from gateway.store.models import EntryRow
 from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import GIVE_UP_S, until
-from tests.gateway.store.postgres import Postgres
+from tests.gateway.store.postgres import Postgres, started
 from tests.gateway.upstream import UpstreamDouble
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
@@ -29,13 +29,8 @@ SOME = 20
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
+    with started() as server:
         yield server
-        server.stop()
-    finally:
-        server.close()
 
 
 class Load:

@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 from gateway.store.database import Database
-from tests.gateway.store.postgres import Postgres
+from tests.gateway.store.postgres import Postgres, started
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """One that only this run reaches."""
-    server = Postgres()
-    try:
-        server.start()
+    with started() as server:
         yield server
-        server.stop()
-    finally:
-        server.close()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,18 @@ class Postgres:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def started() -> Iterator[Postgres]:
+    """A server that only this run reaches."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        server.close()
 
 
 def _find(program: str) -> str | None:
