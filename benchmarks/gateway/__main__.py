@@ -1,7 +1,7 @@
 """Gradus beside litellm's proxy, Portkey's gateway and a bare proxy, in turns, each on the same single core.
 
     python -m benchmarks.gateway compare --litellm VENV/bin/litellm --portkey FOLDER/build/start-server.js
-    python -m benchmarks.gateway cached | streams | many-streams | memory --requests 200000
+    python -m benchmarks.gateway cached | streams | many-streams | memory --requests 200000 | profile
 
 Of Gradus everything is on: a key with a budget (in a Redis), prediction of difficulty, policy, the cache
 (which misses: no question is asked twice), the journal (SQLite). Of the others nothing but the way to the
@@ -21,6 +21,7 @@ from statistics import median, quantiles
 
 from benchmarks.gateway.contestants import Contestant, Stage
 from benchmarks.gateway.load import Measured, ask, own_core, stream, work_folder
+from benchmarks.gateway.profile import profile, report
 
 PORT = 18400
 
@@ -136,12 +137,21 @@ def memory(stage: Stage, options: argparse.Namespace) -> None:
         print(f"{requests:>9,} requests: {gradus.rss_mib():.1f} MiB, {errors} errors", flush=True)
 
 
+def profiled(stage: Stage, options: argparse.Namespace) -> None:
+    """Where the time of a request goes."""
+    gradus = stage.gradus(stage.upstream())
+    for connections in (1, 64):
+        print(f"\n{connections} connection(s): ", end="")
+        report(*profile(gradus, connections, 4 * options.seconds, stage.folder / "profile"))
+
+
 WHAT: dict[str, Callable[[Stage, argparse.Namespace], None]] = {
     "compare": compare,
     "cached": cached,
     "streams": streams,
     "many-streams": many_streams,
     "memory": memory,
+    "profile": profiled,
 }
 
 

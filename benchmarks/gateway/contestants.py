@@ -110,7 +110,7 @@ class Stage:
     """Starts what is compared, and ends it all. Files go to ``folder``; ports from ``port`` on are used."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self._folder, self._port = folder, port
+        self.folder, self._port = folder, port
         self._stack = ExitStack()
 
     def __enter__(self) -> Stage:
@@ -137,7 +137,7 @@ class Stage:
 
     def gradus(self, upstream: Contestant) -> Contestant:
         """With a Redis of its own, and a key that has a budget."""
-        port, home = self._next(), self._folder / "gradus"
+        port, home = self._next(), self.folder / "gradus"
         home.mkdir()
         redis = home / "redis.sock"
         self._run("redis", redis_command(redis, home), OTHER_CORE)
@@ -160,7 +160,7 @@ class Stage:
 
     def litellm(self, upstream: Contestant, command: Path) -> Contestant:
         port = self._next()
-        config = self._folder / "litellm.yaml"
+        config = self.folder / "litellm.yaml"
         config.write_text(_LITELLM.replace("URL", f"{upstream.url}/v1"))
         session = self._run(
             "litellm",
@@ -195,7 +195,7 @@ class Stage:
     def _run(
         self, name: str, command: Sequence[str], core: str = GATEWAY_CORE, environ: Mapping[str, str] = {}
     ) -> int:
-        log = self._stack.enter_context((self._folder / f"{name}.log").open("wb"))
+        log = self._stack.enter_context((self.folder / f"{name}.log").open("wb"))
         process = subprocess.Popen(
             ["taskset", "-c", core, *command],
             stdout=log, stderr=log, env={**os.environ, **environ}, start_new_session=True,
@@ -219,7 +219,7 @@ class Stage:
             except httpx.HTTPError as error:
                 said = repr(error)
             time.sleep(0.2)
-        raise TimeoutError(f"{contestant.name} does not answer: {said}; its log is in {self._folder}")
+        raise TimeoutError(f"{contestant.name} does not answer: {said}; its log is in {self.folder}")
 
 
 @contextmanager
