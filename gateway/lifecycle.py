@@ -21,6 +21,7 @@ from gateway.embeddings import load_embedder
 from gateway.ledger.ledger import Ledger
 from gateway.passthrough import Passthrough
 from gateway.records import Records
+from gateway.reloading import Reloading
 from gateway.running import Runner
 from gateway.service import Service
 from gateway.settings import Settings
@@ -125,29 +126,27 @@ async def running(app: FastAPI, settings: Settings, opened: Opened) -> AsyncIter
     app.state.gateway = await process.serve(settings.config, opened)
     app.state.auth, app.state.database = process.auth, process.database
     retired: set[asyncio.Task[None]] = set()
-    reloading = asyncio.Lock()
 
-    async def reload() -> list[str]:
-        """Serve what the configuration says now; requests that are under way end as they began.
+    async def read() -> list[str]:
+        """Serve what the configuration says now; requests that are under way end as they began."""
+        config = await asyncio.to_thread(settings.read_again)
+        _refuse_fixed(settings.config, config)
+        fresh = await asyncio.to_thread(open_market, config)
+        state = await process.serve(config, fresh)
+        task = asyncio.create_task(_retire(app.state.gateway))
+        retired.add(task)
+        task.add_done_callback(retired.discard)
+        app.state.gateway = state
+        await process.auth.limit_everybody(limits_of_everybody(config))
+        return list(fresh.warnings)
 
-        Gives what was amiss. Raises :class:`RouterError`, and then nothing has changed.
-        """
-        async with reloading:  # one after the other, so that the file that was read last is what is served
-            config = await asyncio.to_thread(settings.read_again)
-            _refuse_fixed(settings.config, config)
-            fresh = await asyncio.to_thread(open_market, config)
-            state = await process.serve(config, fresh)
-            task = asyncio.create_task(_retire(app.state.gateway))
-            retired.add(task)
-            task.add_done_callback(retired.discard)
-            app.state.gateway = state
-            await process.auth.limit_everybody(limits_of_everybody(config))
-            return list(fresh.warnings)
-
-    app.state.reload = reload
+    reloading = Reloading(process.database, read)
+    reloading.start()
+    app.state.reload = reloading.reload
     try:
         yield
     finally:
+        await reloading.stop()
         for task in retired:
             task.cancel()
         await asyncio.gather(*retired, return_exceptions=True)

@@ -184,7 +184,8 @@ async def revoke_team(request: Request, team: str) -> TeamObject:
     responses=examples.answer({"object": "gradus.reload", "warnings": []}) | admin_examples.FILE_ERROR,
 )
 async def reload(request: Request) -> Reloaded:
-    """Models, policies and limits as the file has them now. A file that is wrong changes nothing."""
+    """Models, policies and limits as the file has them now; gateways that share the database follow. A file
+    that is wrong changes nothing."""
     auth_of(request).check_admin(request)
     return Reloaded(warnings=await request.app.state.reload())
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from gateway import lifecycle
 from gateway.app import create_app
 from gateway.lifecycle import Process, open_market, running
+from gateway.reloading import LOOK_EVERY_S, Reloading
 from gateway.settings import Settings, load_settings
 from gateway.store import keys
 from gateway.store.database import Database
@@ -23,7 +24,7 @@ from router.config import Config
 from router.errors import ConfigInvalid
 from router.opening import Opened
 from tests.gateway.conftest import CONFIG
-from tests.gateway.doubles import serving
+from tests.gateway.doubles import serving, until
 from tests.gateway.upstream import UpstreamDouble, UpstreamHost
 
 ADMIN = "the-admin-of-these-tests-3b9a"
@@ -94,6 +95,50 @@ def test_a_file_that_is_wrong_or_changes_what_is_fixed_changes_nothing(gateway: 
         assert (error["code"], error["type"]) == ("config_invalid", "invalid_request_error")
         assert said in error["message"]
         assert gateway.ask().status_code == 200
+
+
+def test_gateways_that_share_a_database_follow_a_reload_and_a_wrong_file_of_theirs_changes_nothing(
+    tmp_path: Path, redis_url: str
+) -> None:
+    paths = [tmp_path / name for name in ("asked.yaml", "other.yaml")]
+    written = CONFIG.format(upstream="http://127.0.0.1:9")
+    for path in paths:
+        path.write_text(written)
+    database = f"sqlite:///{tmp_path}/gradus.db"
+    environ = {"GRADUS_REDIS_URL": redis_url, "GRADUS_DATABASE_URL": database, "GRADUS_ADMIN_KEY": ADMIN}
+
+    def cap(app: FastAPI) -> object:
+        return app.state.gateway.config.limits.usd_total
+
+    def reload(url: str, usd: int, other: str) -> None:
+        paths[0].write_text(f"{written}limits: {{usd_total: {usd}}}")
+        paths[1].write_text(f"{written}limits: {{usd_total: {other}}}")
+        answer = httpx.post(f"{url}/v1/gradus/admin/reload", headers={"authorization": f"Bearer {ADMIN}"})
+        assert answer.json()["warnings"] == []
+
+    apps = [create_app(load_settings(path, environ)) for path in paths]
+    with serving(apps[0]) as url, serving(apps[1]):
+        time.sleep(2 * LOOK_EVERY_S)  # both have looked
+        reload(url, 1, "1")
+        until(lambda: cap(apps[1]) == 1)
+        reload(url, 2, "-2")
+        time.sleep(2 * LOOK_EVERY_S)
+        assert (cap(apps[0]), cap(apps[1])) == (2, 1)
+        reload(url, 3, "3")
+        until(lambda: cap(apps[1]) == 3)
+        served = apps[0].state.gateway
+        time.sleep(2 * LOOK_EVERY_S)
+        assert apps[0].state.gateway is served, "who was asked does not follow itself"
+
+
+def test_a_reload_while_the_database_is_away_says_that_nobody_else_was_told() -> None:
+    async def read() -> list[str]:
+        return ["a warning"]
+
+    database = Database("postgresql://nobody@127.0.0.1:9/none")
+    first, second = asyncio.run(Reloading(database, read).reload())
+    assert first == "a warning"
+    assert "other gateways were not told to reload" in second
 
 
 @pytest.fixture
