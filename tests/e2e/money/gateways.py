@@ -133,13 +133,13 @@ class Fleet:
             "PYTHONUNBUFFERED": "1",
             **more,
         }
+        self.database = Database(f"sqlite:///{self.folder}/gradus.db")
         for index in range(self.count):
             gateway = Gateway(free_port(), environment, self.folder / f"gateway-{index}.log")
             gateway.start()
             self.gateways.append(gateway)
         for gateway in self.gateways:
             gateway.wait()
-        self.database = Database(f"sqlite:///{self.folder}/gradus.db")
 
     def stop(self) -> None:
         for gateway in self.gateways:
