@@ -43,6 +43,8 @@ def compare(stage: Stage, options: argparse.Namespace) -> None:
 
 def _contestants(stage: Stage, upstream: Contestant, options: argparse.Namespace) -> list[Contestant]:
     found = [upstream, stage.bare(upstream), stage.gradus(upstream)]
+    if options.granian:
+        found.append(stage.bare_granian(upstream, options.granian))
     if options.portkey:
         found.append(stage.portkey(upstream, options.portkey))
     if options.litellm:
@@ -162,6 +164,7 @@ def main() -> None:
     parser.add_argument("what", choices=WHAT)
     parser.add_argument("--litellm", type=Path, help="the command of litellm's proxy")
     parser.add_argument("--portkey", type=Path, help="start-server.js of Portkey's gateway")
+    parser.add_argument("--granian", type=Path, help="its command, with this project in its environment")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of one turn")
     parser.add_argument("--streams", type=int, default=1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,6 +35,11 @@ def proxy(upstream: str) -> Starlette:
         return Response(await answer.read(), media_type=kind)
 
     return Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])], lifespan=lifespan)
+
+
+def configured() -> Starlette:
+    """For a server that makes the application itself."""
+    return proxy(os.environ["UPSTREAM"])
 
 
 if __name__ == "__main__":

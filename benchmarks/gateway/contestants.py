@@ -135,6 +135,17 @@ class Stage:
         )
         return self._up(Contestant("starlette + aiohttp", f"http://127.0.0.1:{port}", "m", session))
 
+    def bare_granian(self, upstream: Contestant, command: Path) -> Contestant:
+        """The same application in another server."""
+        port = self._next()
+        session = self._run(
+            "granian",
+            [str(command), "--interface", "asgi", "--port", str(port), "--workers", "1",
+             "--runtime-threads", "1", "--loop", "uvloop", "--no-access-log", "--factory", "benchmarks.gateway.bare:configured"],
+            environ={"UPSTREAM": f"{upstream.url}/v1"},
+        )  # fmt: skip
+        return self._up(Contestant("the same in granian", f"http://127.0.0.1:{port}", "m", session))
+
     def gradus(self, upstream: Contestant) -> Contestant:
         """With a Redis of its own, and a key that has a budget."""
         port, home = self._next(), self.folder / "gradus"
