@@ -141,7 +141,8 @@ class Stage:
         session = self._run(
             "granian",
             [str(command), "--interface", "asgi", "--port", str(port), "--workers", "1",
-             "--runtime-threads", "1", "--loop", "uvloop", "--no-access-log", "--factory", "benchmarks.gateway.bare:configured"],
+             "--runtime-threads", "1", "--loop", "uvloop", "--no-access-log", "--factory",
+             "benchmarks.gateway.bare:configured"],
             environ={"UPSTREAM": f"{upstream.url}/v1"},
         )  # fmt: skip
         return self._up(Contestant("the same in granian", f"http://127.0.0.1:{port}", "m", session))
