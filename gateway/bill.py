@@ -57,20 +57,7 @@ class Bill:
         """
         if not call.sent:
             return
-        (line,) = self._market.priced(
-            [
-                Usage(
-                    purpose,
-                    call.model,
-                    1,
-                    call.prompt_tokens,
-                    call.completion_tokens,
-                    call.cached_prompt_tokens,
-                    call.reasoning_tokens,
-                    call.seconds,
-                )
-            ]
-        )
+        (line,) = self._market.priced([call.usage(purpose)])
         if not call.counted:
             self._uncounted = True
             line = replace(line, cost_usd=None, flops=None)
@@ -78,8 +65,9 @@ class Bill:
             self._fees = fees
             self.without_fees_usd += line.cost_usd or 0
             line = replace(line, cost_usd=None)
-        self.is_estimated |= call.estimated
-        self._cut |= call.estimated and not call.whole
+        if call.estimated:
+            self.is_estimated = True
+            self._cut |= not call.whole
         self._lines.append(line)
 
     @property

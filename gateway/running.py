@@ -18,7 +18,6 @@ from gateway.replies import Listener
 from gateway.run import Answer, Run
 from gateway.translate import headers_of, known_headers
 from gateway.upstreams import Calls, Question, Said, Upstreams
-from router.fees import fees_of
 from router.market import Market
 from router.tracing import span
 from router.types import Alternative, Branch, Job, Outcome, Plan
@@ -145,7 +144,7 @@ class Runner:
         finally:
             run.took({purpose: time.perf_counter() - began_s})
             for reading in question.calls.made:
-                run.bill.add_call(purpose, reading, fees_of(run.planned.query))
+                run.bill.add_call(purpose, reading, run.fees)
         answer = question.calls.answer
         assert answer is not None, "it answered"
         return Answer(

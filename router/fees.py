@@ -9,7 +9,6 @@ from router.types import Query
 
 _UNBOUNDED: Final = (
     # Priced apart from tokens.
-    "web_search_options",
     "audio",
     "plugins",
     # How much is written, whatever max_tokens says: to llama.cpp, Ollama, Text Generation Inference, vLLM.
@@ -39,13 +38,17 @@ def fees_of(query: Query) -> tuple[str, ...]:
     than the request's length and ``max_tokens`` say. What it then costs nobody here knows: the cost is
     ``None``, and a cap refuses.
     """
-    tier = query.extra.get("service_tier")
-    asked = {name: bool(query.extra.get(name)) for name in _UNBOUNDED}
-    asked["service_tier"] = tier not in (None, "auto", "default")
-    asked["web_search_options"] = query.extra.get("web_search_options") is not None
-    asked["input_audio"] = any("audio" in str(part.get("type")) for part in _parts(query))
-    asked["cache_control"] = any("cache_control" in part for part in _parts(query))
-    return tuple(name for name, is_asked in asked.items() if is_asked)
+    extra = query.extra
+    asked = ["web_search_options"] if extra.get("web_search_options") is not None else []
+    asked += filter(extra.get, _UNBOUNDED)
+    if extra.get("service_tier") not in (None, "auto", "default"):
+        asked.append("service_tier")
+    has_audio = is_cached = False
+    for part in _parts(query):
+        has_audio = has_audio or "audio" in str(part.get("type"))
+        is_cached = is_cached or "cache_control" in part
+    asked += ["input_audio"] * has_audio + ["cache_control"] * is_cached
+    return tuple(asked)
 
 
 def _parts(query: Query) -> Iterator[Mapping[str, Any]]:

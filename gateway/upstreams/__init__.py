@@ -11,15 +11,15 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.errors import DeadlineExceeded, GatewayError
 from gateway.telemetry.metrics import retried
 from gateway.upstreams.configured import UpstreamModel
-from gateway.upstreams.counted import calling, deployment_name
-from gateway.upstreams.deployments import Place, Pool
+from gateway.upstreams.counted import calling
+from gateway.upstreams.deployments import Place, Pool, using
 from gateway.upstreams.litellm_models import LiteLLMModels
 from gateway.upstreams.openai_server import OpenAIServers
 from gateway.upstreams.port import Call, Refusal, Said, Unreachable, UpstreamEngine
@@ -88,7 +88,7 @@ class Upstreams:
             for name, model in config.models.items()
             if isinstance(model, OpenAIModel | LiteLLMModel)
         }
-        self._sleep, self._share = sleep, share
+        self._sleep, self._share, self._loop = sleep, share, asyncio.get_running_loop()
         self._engines: dict[str, UpstreamEngine] = {"openai": OpenAIServers(), "litellm": LiteLLMModels()}
 
     async def close(self) -> None:
@@ -104,7 +104,7 @@ class Upstreams:
     def resting(self) -> dict[tuple[str, str], bool]:
         """By model and deployment: whether it is left alone for a while."""
         return {
-            (name, deployment_name(place.deployed)): model.pool.rests(place)
+            (name, place.name): model.pool.rests(place)
             for name, model in self._models.items()
             for place in model.pool.places
         }
@@ -159,7 +159,8 @@ class Upstreams:
         for name in names:
             model = self._models[name]
             try:
-                model.check(question.endpoint, question.body)
+                if (objection := model.objection(question.endpoint, question.body)) is not None:
+                    raise objection
                 return await self._ask_model(model, question, use, whatever=name == last_resort)
             except _Exhausted as exhausted:
                 failed = failed or exhausted.error
@@ -174,9 +175,13 @@ class Upstreams:
 
     def _last_resort(self, names: Sequence[str], question: Question) -> str | None:
         """Where all of these are left alone, the one that will be free first: somebody has to be asked."""
-        able = [name for name in names if _takes(self._models[name], question)]
-        if any(self._models[name].pool.wait_s() <= 0 for name in able):
-            return None
+        able: list[str] = []
+        for name in names:
+            model = self._models[name]
+            if model.objection(question.endpoint, question.body) is None:
+                if model.pool.wait_s() <= 0:
+                    return None
+                able.append(name)
         return min(able, key=lambda name: self._models[name].pool.rests_until_s(), default=None)
 
     async def _ask_model(
@@ -184,7 +189,7 @@ class Upstreams:
     ) -> Said | None:
         """Each deployment once, then again those that may do better, as often as its retries allow."""
         pool, calls = model.pool, question.calls
-        retries = model.config.max_retries and max(model.config.max_retries, len(pool.places) - 1)
+        retries = model.retries
         tried: set[Place] = set()  # in this round
         useless: set[Place] = set()
         blamed: set[Place] = set()  # a request counts once against a deployment, however often it is repeated
@@ -198,7 +203,7 @@ class Upstreams:
             reading = Reading(model.name, question.body, model.count)
             calls.made.append(reading)
             try:
-                with pool.use(place), calling(model.name, place.deployed):
+                with using(place), calling(model.name, place.name):
                     return await self._call(model, place, question, reading, use, blamed)
             except (Refusal, Unreachable) as failure:
                 error = named(model.name, place.deployed, failure, model.key_of(place))
@@ -213,7 +218,7 @@ class Upstreams:
             if pool.wait_s(tried) > 0:
                 tried = set(useless)
                 wait_s = pool.wait_s(tried) + backoff_s(retry, self._share())
-                left_s = question.deadline_s - asyncio.get_running_loop().time()
+                left_s = question.deadline_s - self._loop.time()
                 if wait_s > min(MAX_WAIT_S, left_s) or retry == retries:
                     break
                 await self._sleep(wait_s)
@@ -229,7 +234,7 @@ class Upstreams:
         blamed: set[Place],
     ) -> Said | None:
         """Ask one deployment, once, and remember how it did: a failure, unless it is ``blamed`` already."""
-        loop, total_s, pool = asyncio.get_running_loop(), model.config.timeouts.total_s, model.pool
+        loop, total_s, pool = self._loop, model.config.timeouts.total_s, model.pool
         began_s = loop.time()
         until_s = question.deadline_s if total_s is None else min(question.deadline_s, began_s + total_s)
         engine = self._engines[model.config.engine]
@@ -266,13 +271,6 @@ class Upstreams:
         if not reading.reported:
             await model.count.load()
         return said
-
-
-def _takes(model: UpstreamModel, question: Question) -> bool:
-    with suppress(GatewayError):
-        model.check(question.endpoint, question.body)
-        return True
-    return False
 
 
 def _blame(pool: Pool, place: Place, blamed: set[Place]) -> None:

@@ -6,8 +6,9 @@ Over aiohttp (docs/decisions/0013 says why, and what is set for speed).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
 from pydantic_core import from_json, to_json
 from yarl import URL
 
@@ -26,6 +28,7 @@ MAX_ERROR_CHARACTERS: Final = 500
 SERVER_ERROR: Final = 500  # the status of an error that arrives inside a stream, where it says none
 LAST_BYTES_S: Final = 0.25  # a server that said [DONE] has this long to end its response
 DONE: Final = b"[DONE]"
+USER_AGENT: Final = "gradus"
 KEPT_S: Final = 4.0
 """So long a connection is kept that nobody uses. Servers (uvicorn, Node) close theirs after 5 s or more, and
 of what is sent to one that was just closed nobody knows whether it was read."""
@@ -41,58 +44,58 @@ class OpenAIServers:
             # How many at once is for deployments and for the gateway to limit.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("accept", "user-agent"),
         )
 
     async def complete(self, call: Call) -> Said:
-        async with self._post(call, call.body) as answer:
-            raw = await answer.read()
+        try:
+            answer = await self._post(call, call.body)
+            raw = await answer.read()  # which closes the connection, whatever ends it early
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise _broken(error, call) from error
         return Said(raw, _object(raw))
 
     async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
         body = {**call.body, "stream": True}
         if call.endpoint in _COUNTS_IF_ASKED:
             body["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
-        async with self._post(call, body) as answer:
-            stream = _Stream()
-            async for part in answer.content.iter_any():
-                said = stream.read(part)
-                if said:
-                    yield said
-                if stream.fault is not None:
-                    raise stream.fault
-                if stream.done:
-                    await _read_to_its_end(answer)  # or the connection could not be used again
-                    return
-            if said := stream.end():
-                yield said
-            if stream.fault is not None:
-                raise stream.fault
-            if not (stream.done or stream.ended):
-                raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
+        try:
+            async with await self._post(call, body) as answer:
+                stream = _Stream()
+                async for part in answer.content.iter_any():
+                    said = stream.read(part)
+                    if said:
+                        yield said
+                    if stream.fault is not None:
+                        raise stream.fault
+                    if stream.done:
+                        await _read_to_its_end(answer)  # or the connection could not be used again
+                        return
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise _broken(error, call) from error
+        if said := stream.end():
+            yield said
+        if stream.fault is not None:
+            raise stream.fault
+        if not (stream.done or stream.ended):
+            raise Unreachable("its stream broke off, without finish_reason and without [DONE]")
 
     async def close(self) -> None:
         await self._http.close()
 
-    @asynccontextmanager
-    async def _post(self, call: Call, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        url, headers, proxy = _way(call.base_url or "", PATHS[call.endpoint], call.api_key)
-        try:
-            async with self._http.post(
-                url,
-                data=_Body(to_json({**body, "model": call.model}), call.on_sent),
-                headers=headers,
-                allow_redirects=False,  # nobody but the operator says where a key is sent
-                timeout=aiohttp.ClientTimeout(total=None, connect=call.connect_s),
-                proxy=proxy,
-            ) as answer:
-                if not 200 <= answer.status < 300:
-                    raise _refusal(answer, await answer.read())
-                yield answer
-        except aiohttp.ConnectionTimeoutError as error:
-            raise Unreachable(f"no connection within {call.connect_s:g} s") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
+    async def _post(self, call: Call, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        """The answer, as it begins. Raises :class:`Refusal` for an error."""
+        way = _way(call.base_url or "", PATHS[call.endpoint], call.api_key, call.connect_s)
+        answer = await self._http.post(
+            way.url,
+            data=_Body(to_json({**body, "model": call.model}), call.on_sent),
+            headers=way.headers,
+            allow_redirects=False,  # nobody but the operator says where a key is sent
+            timeout=way.timeout,
+            proxy=way.proxy,
+        )
+        if not 200 <= answer.status < 300:
+            raise _refusal(answer, await answer.read())
+        return answer
 
 
 class _Body(aiohttp.BytesPayload):
@@ -107,10 +110,20 @@ class _Body(aiohttp.BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What goes with every request to a place; ``proxy`` is in between."""
+
+    url: URL
+    headers: CIMultiDict[str]
+    proxy: str | None
+    timeout: aiohttp.ClientTimeout
+
+
 @lru_cache(maxsize=1024)
-def _way(base_url: str, path: str, api_key: str | None) -> tuple[URL, Mapping[str, str], str | None]:
-    """URL and headers, and the proxy that the environment (HTTPS_PROXY, NO_PROXY, ...) puts in between."""
-    headers = {"accept-encoding": "identity"}
+def _way(base_url: str, path: str, api_key: str | None, connect_s: float) -> _Way:
+    """Through the proxy that the environment (HTTPS_PROXY, NO_PROXY, ...) names."""
+    headers = CIMultiDict({"accept": "*/*", "accept-encoding": "identity", "user-agent": USER_AGENT})
     try:
         url = URL(f"{base_url.rstrip('/')}/{path}")
     except ValueError as error:
@@ -121,7 +134,15 @@ def _way(base_url: str, path: str, api_key: str | None) -> tuple[URL, Mapping[st
         url = url.with_user(None)  # there is one authorization
         headers["authorization"] = f"Bearer {api_key}"
     proxy = None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
-    return url, headers, f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    proxy = f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    return _Way(url, headers, proxy, aiohttp.ClientTimeout(total=None, connect=connect_s))
+
+
+def _broken(error: Exception, call: Call) -> Unreachable:
+    """No connection, or one that broke."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Unreachable(f"no connection within {call.connect_s:g} s")
+    return Unreachable(str(error) or type(error).__name__)
 
 
 class _Stream:

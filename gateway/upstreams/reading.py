@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from cost_model.usage import Purpose, Usage
 from gateway.upstreams.port import Json
 
 _PIECES: Final = 256
@@ -17,6 +18,9 @@ _READ: Final = ("tools", "functions", "prompt", "suffix", "input", "instructions
 
 _RESPONSE_ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 
+# What a model wrote is in these fields of a message; some servers say the same thoughts by two names.
+_TEXTS: Final = frozenset({"content", "refusal", "text"})
+_THOUGHTS: Final = frozenset({"reasoning_content", "reasoning", "thinking"})
 _THINKS: Final = ("reasoning_effort", "reasoning")
 
 
@@ -49,19 +53,23 @@ class Reading:
         usage = answer.get("usage")
         choices = answer.get("choices")
         heard = len(self._written)
-        self._writes |= choices is not None or "type" in answer or "output" in answer
         if choices:
+            self._writes = True
             for choice in choices:
-                self._written += _texts_of(choice)
+                _hear(choice, self._written)
+        elif choices is not None:
+            self._writes = True
         elif "type" in answer or "output" in answer:
+            self._writes = True
             usage = usage or (answer.get("response") or {}).get("usage")
             if answer.get("type", "").endswith(".delta") and isinstance(answer.get("delta"), str):
                 self._written.append(answer["delta"])
             elif "type" not in answer:
                 self._written += _strings(answer["output"])
-        self._overtaken |= any(self._written[heard:])
         if usage := _as_chats_have_it(usage):
             self._usage, self._ended, self._overtaken = usage, _ends(answer), False
+        elif self._usage and any(self._written[heard:]):
+            self._overtaken = True
         self.opened = True
         if len(self._written) > _PIECES:
             self._written = ["".join(self._written)]
@@ -94,31 +102,24 @@ class Reading:
     def estimated(self) -> bool:
         return not self.reported
 
-    @property
-    def prompt_tokens(self) -> int:
-        if self.reported:
-            return _count_in(self.reported, "prompt_tokens")
-        return max(_count_in(self._usage, "prompt_tokens"), self._count("".join(_read(self._body))))
-
-    @property
-    def completion_tokens(self) -> int:
-        if self.reported:
-            return _count_in(self.reported, "completion_tokens")
-        return max(_count_in(self._usage, "completion_tokens"), self._count("".join(self._written)))
-
-    @property
-    def cached_prompt_tokens(self) -> int:
-        """Of the prompt tokens, as the server reports it; 0 where it does not."""
-        return self._detail("prompt_tokens_details", "cached_tokens")
-
-    @property
-    def reasoning_tokens(self) -> int:
-        """Of the completion tokens, as the server reports it; 0 where it does not."""
-        return self._detail("completion_tokens_details", "reasoning_tokens")
-
-    def _detail(self, of: str, name: str) -> int:
-        details = self.reported.get(of)
-        return _count_in(details, name) if isinstance(details, dict) else 0
+    def usage(self, purpose: Purpose) -> Usage:
+        """What it consumed, as a line of a bill: as the server reports it, else estimated."""
+        reported = self.reported
+        counts = reported or self._usage
+        prompt, completion = _count_in(counts, "prompt_tokens"), _count_in(counts, "completion_tokens")
+        if not reported:
+            prompt = max(prompt, self._count("".join(_read(self._body))))
+            completion = max(completion, self._count("".join(self._written)))
+        return Usage(
+            purpose,
+            self.model,
+            1,
+            prompt,
+            completion,
+            _detail(reported, "prompt_tokens_details", "cached_tokens"),
+            _detail(reported, "completion_tokens_details", "reasoning_tokens"),
+            self.seconds,
+        )
 
 
 @dataclass(slots=True)
@@ -168,6 +169,11 @@ def _count_in(usage: Mapping[str, Any], name: str) -> int:
     return count if isinstance(count, int) and _is_count(count) else 0
 
 
+def _detail(usage: Mapping[str, Any], of: str, name: str) -> int:
+    details = usage.get(of)
+    return _count_in(details, name) if isinstance(details, dict) else 0
+
+
 def _ends(answer: Json) -> bool:
     """Whether usage in it is of all that was written, as far as one event can say."""
     if "choices" not in answer:
@@ -178,20 +184,25 @@ def _ends(answer: Json) -> bool:
     )
 
 
-def _texts_of(choice: Mapping[str, Any]) -> Iterator[str]:
-    """What a model wrote into a choice: text, thinking, and the names and arguments of calls."""
+def _hear(choice: Mapping[str, Any], written: list[str]) -> None:
+    """Add what a model wrote into a choice: text, thinking, and the names and arguments of calls."""
     said = choice.get("delta") or choice.get("message") or choice
-    for name in ("content", "refusal", "text"):
-        if isinstance(text := said.get(name), str):
-            yield text
-    # Some servers say the same thoughts by two of these names.
-    thoughts = (said.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
-    if text := next((each for each in thoughts if each and isinstance(each, str)), None):
-        yield text
-    for call in said.get("tool_calls") or ():
-        yield from _strings(call.get("function") or call.get("custom") or {})
-    if call := said.get("function_call"):
-        yield from _strings(call)
+    thought = None
+    for name, value in said.items():
+        if not value:
+            continue
+        if name in _TEXTS:
+            if isinstance(value, str):
+                written.append(value)
+        elif name in _THOUGHTS:
+            thought = thought or (value if isinstance(value, str) else None)
+        elif name == "tool_calls":
+            for call in value:
+                written += _strings(call.get("function") or call.get("custom") or {})
+        elif name == "function_call":
+            written += _strings(value)
+    if thought is not None:
+        written.append(thought)
 
 
 def _read(body: Mapping[str, Any]) -> Iterator[str]:

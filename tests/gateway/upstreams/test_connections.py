@@ -199,6 +199,19 @@ def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
     assert not any("cookie" in headers for headers in server.headers)
 
 
+def test_a_server_reads_who_asks_and_that_its_answer_need_not_be_compressed() -> None:
+    heads: list[str] = []
+
+    async def main() -> None:
+        async with servers() as asked, listening(saying(SAID, heads=heads)) as end:
+            await asked.complete(to(f"http://{end}/v1"))
+
+    asyncio.run(main())
+    lines = heads[0].lower().splitlines()
+    assert {"accept: */*", "accept-encoding: identity", "user-agent: gradus"} <= set(lines)
+    assert lines.count("content-type: application/json") == 1
+
+
 @pytest.mark.parametrize(("url", "api_key"), [(NOWHERE, "key\r\nx-evil: 1"), ("http://[::1/v1", "key")])
 def test_what_cannot_be_sent_is_not(url: str, api_key: str) -> None:
     async def main() -> None:

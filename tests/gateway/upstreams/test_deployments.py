@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.upstreams.deployments import FAILURES_IN_A_ROW, LONGEST_REST_S, Place, Pool
+from gateway.upstreams.deployments import FAILURES_IN_A_ROW, LONGEST_REST_S, Place, Pool, using
 from router.config import Deployed
 from tests.gateway.upstreams.servers import Time
 
@@ -30,7 +30,7 @@ def chosen(pool: Pool) -> Place:
 
 def fail(pool: Pool, place: Place, times: int = FAILURES_IN_A_ROW) -> None:
     for _ in range(times):
-        with pool.use(place):
+        with using(place):
             pool.failed(place)
 
 
@@ -48,7 +48,7 @@ def test_at_once_nobody_has_more_in_flight_for_its_weight_than_one_call_explains
     pool = pool_of(*weights)
     with ExitStack() as under_way:
         for _ in range(calls):
-            under_way.enter_context(pool.use(chosen(pool)))
+            under_way.enter_context(using(chosen(pool)))
         loads = [place.in_flight / place.deployed.weight for place in pool.places]
         assert all(
             (place.in_flight - 1) / place.deployed.weight <= min(loads) + 1e-9
@@ -59,7 +59,7 @@ def test_at_once_nobody_has_more_in_flight_for_its_weight_than_one_call_explains
 
 def test_what_takes_no_more_at_once_is_not_asked_not_even_as_a_last_resort() -> None:
     pool = pool_of(1, most=2)
-    with pool.use(chosen(pool)), pool.use(chosen(pool)):
+    with using(chosen(pool)), using(chosen(pool)):
         assert pool.choose() is None
         assert pool.choose(whatever=True) is None
     assert pool.choose() is not None
@@ -74,7 +74,7 @@ def test_failures_in_a_row_leave_a_deployment_alone_until_one_trial_has_worked()
 
     assert {chosen(pool) for _ in range(4)} == {good}
     time.now_s += COOLDOWN_S
-    with pool.use(bad):  # the trial
+    with using(bad):  # the trial
         assert {chosen(pool) for _ in range(4)} == {good}
         pool.worked(bad)
     assert {chosen(pool) for _ in range(4)} == {good, bad}
@@ -95,7 +95,7 @@ def test_a_trial_whose_client_left_decides_nothing() -> None:
     pool = pool_of(1, time=time)
     fail(pool, pool.places[0])
     time.now_s += COOLDOWN_S
-    with pool.use(chosen(pool)):
+    with using(chosen(pool)):
         assert pool.choose() is None
     assert pool.choose() is pool.places[0]
 
@@ -140,7 +140,7 @@ class Balancing(RuleBasedStateMachine):
         assert not place.on_trial
         assert place.open_until_s is None or place.open_until_s <= self.time.now_s
         use = ExitStack()
-        use.enter_context(self.pool.use(place))
+        use.enter_context(using(place))
         self.under_way.append((place, use))
 
     @precondition(lambda self: self.under_way)

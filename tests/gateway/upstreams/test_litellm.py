@@ -76,8 +76,9 @@ def test_other_endpoints_are_litellms_own_functions(
             said = await upstreams.complete(asked)
         assert server.bodies == [{"model": "theirs", **body, "theirs_alone": 1}]
         assert json.loads(said.raw) == said.data
-        reading = asked.calls.made[0]
-        assert (reading.prompt_tokens, reading.completion_tokens, reading.estimated) == (*used, False)
+        line = asked.calls.made[0].usage("direct")
+        assert (line.prompt_tokens, line.completion_tokens) == used
+        assert not asked.calls.made[0].estimated
 
     asyncio.run(run())
 

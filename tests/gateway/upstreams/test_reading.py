@@ -22,6 +22,12 @@ def reading(**body: Any) -> Reading:
     return Reading("big", body, len)
 
 
+def counts_of(call: Reading) -> tuple[int, int]:
+    """Prompt and completion tokens."""
+    line = call.usage("direct")
+    return line.prompt_tokens, line.completion_tokens
+
+
 @pytest.mark.parametrize(
     ("answer", "counts"),
     [
@@ -35,7 +41,8 @@ def reading(**body: Any) -> Reading:
 def test_what_a_server_reports_is_what_counts(answer: dict[str, Any], counts: tuple[int, ...]) -> None:
     call = reading()
     call.see(answer)
-    found = (call.prompt_tokens, call.completion_tokens, call.cached_prompt_tokens, call.reasoning_tokens)
+    line = call.usage("direct")
+    found = (line.prompt_tokens, line.completion_tokens, line.cached_prompt_tokens, line.reasoning_tokens)
     assert (found, call.estimated, call.counted) == (counts, False, True)
 
 
@@ -56,7 +63,7 @@ def test_what_a_server_reports_is_what_counts(answer: dict[str, Any], counts: tu
 def test_usage_that_is_none_is_not_taken_for_it(usage: object) -> None:
     call = reading(prompt="12345")
     call.see({"choices": [{"text": "abc"}], "usage": usage})
-    assert (call.estimated, call.prompt_tokens, call.completion_tokens) == (True, 5, 3)
+    assert (call.estimated, counts_of(call)) == (True, (5, 3))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def test_usage_that_is_none_is_not_taken_for_it(usage: object) -> None:
     ],
 )
 def test_what_is_read_is_counted_where_nothing_is_reported(body: dict[str, Any], text: str) -> None:
-    assert reading(**body).prompt_tokens == len(text)
+    assert counts_of(reading(**body)) == (len(text), 0)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_what_is_written_is_counted_where_nothing_is_reported(
     call = reading()
     for answer in answers:
         call.see(answer)
-    assert call.completion_tokens == len(text)
+    assert counts_of(call) == (0, len(text))
 
 
 ZEROS = {"prompt_tokens": 0, "completion_tokens": 0}
@@ -118,7 +125,7 @@ def test_usage_of_zeros_of_a_part_or_from_before_the_end_is_no_less_than_what_wa
     call = reading(prompt="12345")
     for answer in answers:
         call.see(answer)
-    assert (call.estimated, call.prompt_tokens, call.completion_tokens) == (True, *counts)
+    assert (call.estimated, counts_of(call)) == (True, counts)
 
 
 def test_bytes_stand_in_for_tokens_in_every_script() -> None:
