@@ -200,7 +200,7 @@ class Upstreams:
                 break
             if retry:
                 retried(model.name)
-            reading = Reading(model.name, question.body, model.count)
+            reading = Reading(model.name, question.body, model.count, thinks=model.config.thinks)
             calls.made.append(reading)
             try:
                 with using(place), calling(model.name, place.name):

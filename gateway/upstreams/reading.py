@@ -21,16 +21,20 @@ _RESPONSE_ENDS: Final = ("response.completed", "response.incomplete", "response.
 # What a model wrote is in these fields of a message; some servers say the same thoughts by two names.
 _TEXTS: Final = frozenset({"content", "refusal", "text"})
 _THOUGHTS: Final = frozenset({"reasoning_content", "reasoning", "thinking"})
-_THINKS: Final = ("reasoning_effort", "reasoning")
+_ASK_TO_THINK: Final = ("reasoning_effort", "reasoning", "thinking")
 
 
 class Reading:
     """One call of a server. ``model`` is the configured name, ``count`` counts the tokens of a text.
 
+    ``thinks``: whether the model thinks where the request does not say.
+
     ``sent``: it may cost something; ``opened``: an answer began; ``whole``: it is there.
     """
 
-    def __init__(self, model: str, body: Mapping[str, Any], count: Callable[[str], int]) -> None:
+    def __init__(
+        self, model: str, body: Mapping[str, Any], count: Callable[[str], int], *, thinks: bool = False
+    ) -> None:
         self.model = model
         self.sent = self.opened = self.whole = False
         self.seconds = 0.0
@@ -38,6 +42,7 @@ class Reading:
         self._ended = self._overtaken = self._writes = False
         self._body = body
         self._count = count
+        self._thinks = thinks
         self._written: list[str] = []
 
     def send(self) -> None:
@@ -92,11 +97,12 @@ class Reading:
     def counted(self) -> bool:
         """Whether what was consumed is known, at least nearly.
 
-        Of a stream that was cut that is what was heard of it, unless its model was asked to think: servers
-        bill thoughts that they do not say.
+        Of a stream that was cut that is what was heard of it, unless its model thought: servers bill thoughts
+        that they do not say.
         """
-        thinks = any(self._body.get(name) for name in _THINKS)
-        return self.whole or bool(self.reported) or (bool(self._written) and not thinks)
+        if self.whole or self.reported:
+            return True
+        return bool(self._written) and not _thinks(self._body, self._thinks)
 
     @property
     def estimated(self) -> bool:
@@ -203,6 +209,18 @@ def _hear(choice: Mapping[str, Any], written: list[str]) -> None:
             written += _strings(value)
     if thought is not None:
         written.append(thought)
+
+
+def _thinks(body: Mapping[str, Any], unasked: bool) -> bool:
+    """Whether a model thinks about a request: as that says (OpenAI's, OpenRouter's or Anthropic's way)."""
+    asked = [value for name in _ASK_TO_THINK if (value := body.get(name))]
+    return not all(map(_is_off, asked)) if asked else unasked
+
+
+def _is_off(asked: object) -> bool:
+    if not isinstance(asked, dict):
+        return asked == "none"
+    return asked.get("effort") == "none" or asked.get("enabled") is False or asked.get("type") == "disabled"
 
 
 def _read(body: Mapping[str, Any]) -> Iterator[str]:

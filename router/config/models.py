@@ -112,6 +112,7 @@ class _Upstream(Section):
     context_tokens: Count | None = None
     max_tokens: Count | None = None
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    thinks: bool = Field(default=False, strict=True)
     parameters: Count | None = None
     endpoints: tuple[Endpoint, ...] = Field(default=("chat",), min_length=1)
     fallbacks: tuple[Name, ...] = ()

@@ -163,14 +163,22 @@ def test_a_server_that_refuses_is_not_on_the_bill(
     assert "gradus" not in refused(client, "remote", stream=stream).response.json()
 
 
-@pytest.mark.parametrize("thinks", [False, True])
+@pytest.mark.parametrize(
+    ("unasked", "effort", "thinks"),
+    [(False, {}, False), (False, {"reasoning_effort": "high"}, True), (True, {}, True)],
+)
 def test_a_stream_that_broke_off_costs_what_was_heard_of_it_unless_it_thought_unheard(
-    url: str, upstream: UpstreamDouble, thinks: bool
+    configure: Configure,
+    start: Start,
+    upstream: UpstreamDouble,
+    unasked: bool,
+    effort: dict[str, str],
+    thinks: bool,
 ) -> None:
+    url = start(configure(GRADUS__MODELS__REMOTE__THINKS=str(unasked).lower()))
     upstream.chunks, upstream.done = CHUNKS[:3], ""
 
-    body = {"model": "remote", "messages": MESSAGES, "stream": True}
-    body |= {"reasoning_effort": "high"} if thinks else {}
+    body = {"model": "remote", "messages": MESSAGES, "stream": True, **effort}
     last = httpx.post(f"{url}/v1/chat/completions", json=body).text.strip().split("\n\n")[-1]
 
     spent = json.loads(last.removeprefix("data: "))["gradus"]

@@ -25,8 +25,8 @@ MISTAKES = {
         "vocabulary: 4096",
         "FILE:15: models.big.vocabulary: is not a known key; known here are price, latency, temperature, "
         "step_separator, thinking, revise_prompt, honours, api_key_env, context_tokens, max_tokens, "
-        "limit_field, parameters, endpoints, fallbacks, max_retries, cooldown_s, timeouts, engine, base_url, "
-        "upstream_model, tokenizer, deployments",
+        "limit_field, thinks, parameters, endpoints, fallbacks, max_retries, cooldown_s, timeouts, engine, "
+        "base_url, upstream_model, tokenizer, deployments",
     ),
     "unknown key of a price": (
         "price: {usd_per_million_tokens: 1}",

@@ -128,6 +128,30 @@ def test_usage_of_zeros_of_a_part_or_from_before_the_end_is_no_less_than_what_wa
     assert (call.estimated, counts_of(call)) == (True, counts)
 
 
+@pytest.mark.parametrize(
+    ("body", "counted"),
+    [
+        ({}, (True, False)),  # of a model that does not think by itself, and of one that does
+        ({"reasoning_effort": None}, (True, False)),
+        ({"reasoning_effort": "none"}, (True, True)),
+        ({"reasoning_effort": "minimal"}, (False, False)),
+        ({"reasoning": {"effort": "none"}}, (True, True)),
+        ({"reasoning": {"enabled": False}}, (True, True)),
+        ({"reasoning": {"max_tokens": 100}}, (False, False)),
+        ({"thinking": {"type": "disabled"}}, (True, True)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, (False, False)),
+        ({"reasoning_effort": "none", "thinking": {"type": "enabled"}}, (False, False)),
+    ],
+)
+def test_what_was_heard_of_a_cut_stream_is_all_of_it_unless_its_model_thought(
+    body: dict[str, Any], counted: tuple[bool, bool]
+) -> None:
+    calls = [Reading("big", body, len, thinks=thinks) for thinks in (False, True)]
+    for call in calls:
+        call.see({"choices": [{"delta": {"content": "ab"}}]})
+    assert tuple(call.counted for call in calls) == counted
+
+
 def test_bytes_stand_in_for_tokens_in_every_script() -> None:
     assert (by_bytes(""), by_bytes("four"), by_bytes("fives"), by_bytes("三加四")) == (0, 1, 2, 3)
 
