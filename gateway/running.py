@@ -35,6 +35,9 @@ class Runner:
         self._market = market
         self._dispatcher = dispatcher
         self._upstreams = upstreams
+        config = market.config
+        self._in_process = {name for name, model in config.models.items() if model.engine == "transformers"}
+        self._capped = {name for name, policy in config.policies.items() if policy.max_cost_usd is not None}
 
     async def follow(self, run: Run) -> tuple[Branch, Answer]:
         """Do what the plan says; what the small model gives up, or cannot read, goes to the large model.
@@ -160,14 +163,11 @@ class Runner:
 
     def _pays_once(self, run: Run) -> bool:
         """Whether somebody's cap holds: what was reserved is then the price of one answer."""
-        policy = run.planned.policy
-        capped = policy is not None and self._market.config.policies[policy].max_cost_usd is not None
-        return capped or run.caller.account.caps_money
+        return run.planned.policy in self._capped or run.caller.account.caps_money
 
     def _in_worker(self, chosen: Alternative) -> bool:
         """Searches are for workers, whatever runs the model; a direct answer of a server needs none."""
-        engine = self._market.config.models[chosen.model].engine
-        return engine == "transformers" or chosen.strategy.name != "direct"
+        return chosen.model in self._in_process or chosen.strategy.name != "direct"
 
 
 class _Hearing:

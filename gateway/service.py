@@ -132,7 +132,7 @@ class Service:
         try:
             async with self._cashier.billing(run) as slip:
                 branch, answer = await self._runner.follow(run)
-                if answer.server:
+                if answer.server and answer.server != branch.chosen.model:
                     branch = replace(branch, chosen=replace(branch.chosen, model=answer.server))
                 chosen = branch.chosen
                 slip.answer(chosen.route, chosen.model, chosen.strategy.name, answer.upstream_id)

@@ -161,7 +161,9 @@ class _Stream:
                 if data == DONE:
                     self.done = True
                     break
-                chunk = _chunk(data)
+                chunk = _object(data)
+                if error := chunk.get("error"):
+                    raise _error_in_stream(error)
                 self.ended = self.ended or _ends(chunk)
                 said.append(Said(raw, chunk))
         except EventTooLong as error:
@@ -181,18 +183,16 @@ async def _read_to_its_end(answer: aiohttp.ClientResponse) -> None:
 
 
 def _ends(chunk: Json) -> bool:
-    return chunk.get("type") in _ENDS or any(
-        choice.get("finish_reason") for choice in chunk.get("choices") or ()
-    )
+    for choice in chunk.get("choices") or ():
+        if choice.get("finish_reason"):
+            return True
+    return chunk.get("type") in _ENDS
 
 
-def _chunk(data: bytes) -> Json:
-    chunk = _object(data)
-    if error := chunk.get("error"):
-        code = error.get("code") if isinstance(error, dict) else None
-        status = code if isinstance(code, int) and 400 <= code < 600 else SERVER_ERROR
-        raise Refusal(_message(error), status)
-    return chunk
+def _error_in_stream(error: object) -> Refusal:
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else SERVER_ERROR
+    return Refusal(_message(error), status)
 
 
 def _object(text: bytes) -> Json:
@@ -203,7 +203,7 @@ def _object(text: bytes) -> Json:
     if not isinstance(value, dict):
         raise Unreachable("its answer is not a JSON object")
     choices = value.get("choices")
-    if choices and not (isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)):
+    if choices and not (isinstance(choices, list) and set(map(type, choices)) == {dict}):
         raise Unreachable("the choices of its answer are none")
     return value
 
