@@ -13,7 +13,7 @@ verifier never reads more than its context (one sequence, one call); nothing is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from cost_model.flops import inference_flops
@@ -56,9 +56,6 @@ class Tokens:
     completion: int = 0
     judged: int = 0
     judged_tokens: int | None = 0
-
-    def with_prompt(self, prompt: int) -> Tokens:
-        return replace(self, prompt=prompt)
 
     def at_most(self, bound: Tokens) -> Tokens:
         lengths = [each for each in (self.judged_tokens, bound.judged_tokens) if each is not None]
@@ -151,16 +148,17 @@ def direct(size: Size, answers: int = 1) -> Workload:
     return parallel(answers, size, judged=0)
 
 
-def parallel(samples: int, size: Size, *, judged: int | None = None) -> Workload:
-    """``samples`` completions in one batch, ``judged`` turns, by default these; 0 samples cost nothing."""
+def parallel(samples: int, size: Size, *, judged: int | None = None, prompts: int = 1) -> Workload:
+    """``samples`` completions in so many batches (``prompts``: each reads it), ``judged`` turns, by default
+    these; 0 samples cost nothing."""
     if samples <= 0:
         return Workload.nothing()
     judges = samples if judged is None else judged
     expected = Tokens(
-        size.prompt, samples * size.completion, judges, judges * (size.prompt + size.completion)
+        prompts * size.prompt, samples * size.completion, judges, judges * (size.prompt + size.completion)
     )
     token_cap = None if size.completion_at_most is None else samples * size.completion_at_most
     if size.prompt_at_most is None or token_cap is None:
         return Workload(expected, None, token_cap)
-    worst = Tokens(size.prompt_at_most, token_cap, judges, None if judges else 0)
+    worst = Tokens(prompts * size.prompt_at_most, token_cap, judges, None if judges else 0)
     return Workload(expected.at_most(worst), worst, token_cap)

@@ -17,6 +17,7 @@ from cost_model.estimate import Size, Tokens, Workload, parallel
 TOKENS_A_STEP: Final = 16  # a step is a line of a solution
 _TRIES_A_STEP: Final = 2  # of backtracking
 _ATTEMPTS_SHOWN: Final = 4  # in the prompt of a revision (Snell et al. 2024, section 6.1)
+_BEST_OF_N: Final = ("best_of_n", "best_of_n_weighted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +59,38 @@ class Search:
         return ceil(self.samples / self.chain_length)
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Whole turns side by side: the prompt is read so often, so many are generated, so many judged."""
+
+    prompts: int
+    turns: int
+    judged: int
+
+
 def workload(strategy: str, search: Search, size: Size) -> Workload:
     """Of the strategy by its name. Raises :class:`KeyError` for one that is not known."""
-    return _STRATEGIES[strategy](search, size)
+    found = sampling(strategy, search)
+    if found is None:
+        return _STRATEGIES[strategy](search, size)
+    return parallel(found.turns, size, judged=found.judged, prompts=found.prompts)
 
 
-def _direct(search: Search, size: Size) -> Workload:
-    return parallel(0 if search.probes else 1, size, judged=0)
+def sampling(strategy: str, search: Search) -> Sampling | None:
+    """Of the strategies that sample whole turns; ``None`` where turns go on from others."""
+    if strategy == "direct":
+        return Sampling(0, 0, 0) if search.probes else Sampling(1, 1, 0)
+    if strategy == "majority":
+        return _in_windows(search, judged=0)
+    return _in_windows(search, search.judged) if strategy in _BEST_OF_N else None
 
 
-def _majority(search: Search, size: Size) -> Workload:
-    return _in_windows(search, parallel(search.fresh, size, judged=0))
-
-
-def _best_of_n(search: Search, size: Size) -> Workload:
-    return _in_windows(search, parallel(search.fresh, size, judged=search.judged))
-
-
-def _in_windows(search: Search, at_once: Workload) -> Workload:
+def _in_windows(search: Search, judged: int) -> Sampling:
     """Each window reads the prompt again; those of the probe's rest make one more at most."""
+    if not search.fresh:
+        return Sampling(0, 0, 0)
     windows = 1 if search.window is None else ceil(search.fresh / search.window) + 1
-    expected, worst = at_once.expected, at_once.worst
-    return Workload(
-        expected.with_prompt(windows * expected.prompt),
-        None if worst is None else worst.with_prompt(windows * worst.prompt),
-        at_once.token_cap,
-    )
+    return Sampling(windows, search.fresh, judged)
 
 
 def _beam(search: Search, size: Size) -> Workload:
@@ -228,10 +235,6 @@ def _bounded(expected: Tokens, size: Size, *, turns: int, first: bool, later: in
 
 
 _STRATEGIES: Final[Mapping[str, Callable[[Search, Size], Workload]]] = {
-    "direct": _direct,
-    "majority": _majority,
-    "best_of_n": _best_of_n,
-    "best_of_n_weighted": _best_of_n,
     "beam": _beam,
     "lookahead": _lookahead,
     "dvts": _beam,

@@ -16,7 +16,7 @@ from router.outlooks import Expectation
 from router.pricing import ProbePrice, vote
 from router.probe import bin_of
 from router.reasons import in_doubt, nowhere_to_go, why
-from router.table import Table
+from router.table import Case, Table
 from router.types import Alternative, Bin, Branch, ProbeStage
 from router.weighing import contenders, reached
 
@@ -28,22 +28,25 @@ _FEMTODOLLAR = Decimal("1e-15")
 """Expected costs are money times shares, and these are floats: further digits would say nothing."""
 
 
-def direct_branch(table: Table, way: int) -> Branch:
-    """Without a probe."""
-    right = table.prospect.right[0]
-    chosen = table.alternative(way, float(right[way]), 0, None)
-    if not table.case.explained:
-        return branch_of(table, chosen, (), 0.0, 1.0, cut=False)
+def direct_branch(table: Table, row: int, way: int) -> Branch:
+    """Of one of the queries, without a probe."""
+    case, chosen = table.cases[row], table.direct(row, way)
+    if not case.explained:
+        return branch_of(case, chosen)
     offered = table.prospect.offered
-    utility = table.case.objective.utility(right, table.costs.direct_usd[0])
-    rivals = _rivals(offered, utility, way)
-    rejected = tuple(table.alternative(each, float(right[each]), 0, None) for each in rivals)
-    cut = bool((offered & ~table.costs.affordable).any())
-    return branch_of(table, chosen, rejected, 0.0, 1.0, cut)
+    utility = case.objective.utility(table.prospect.right[row], table.costs.direct_usd[row])
+    rejected = tuple(table.direct(row, each) for each in _rivals(offered, utility, way))
+    cut = bool((offered & ~table.costs.affordable[row]).any())
+    return branch_of(case, chosen, rejected, cut=cut, unseen=table.unseen)
 
 
-def probing_stages(table: Table, tree: Tree) -> tuple[tuple[ProbeStage, ...], Decimal | None, Decimal | None]:
-    """The stages with their branches; the expected cost of the whole probe, and of what follows it."""
+def probing_stages(
+    table: Table, tree: Tree, probe_prices: Sequence[ProbePrice]
+) -> tuple[tuple[ProbeStage, ...], Decimal | None, Decimal | None]:
+    """The stages with their branches; the expected cost of the whole probe, and of what follows it.
+
+    ``table`` and ``tree`` are those of one query alone.
+    """
     arrivals = reached(tree, [stage.arrive for stage in table.prospect.stages], 0)
     ends = [0.0, *table.prospect.edges.tolist(), 1.0]
     found: list[ProbeStage] = []
@@ -51,7 +54,7 @@ def probing_stages(table: Table, tree: Tree) -> tuple[tuple[ProbeStage, ...], De
     rest_usd: Decimal | None = Decimal(0)
     for index, stage in enumerate(table.prospect.stages):
         share = Decimal(float(arrivals[index].sum()))
-        probe_usd = add_usd(probe_usd, _times(share, table.probe_prices[index].expected_usd))
+        probe_usd = add_usd(probe_usd, _times(share, probe_prices[index].expected_usd))
         branches = []
         for levels in _runs(tree, index, predicts=table.guide.predicts):
             if tree.goes_on[index, 0, levels[0]]:
@@ -82,32 +85,31 @@ def worst_usd(stages: Sequence[ProbeStage], prices: Sequence[ProbePrice]) -> Dec
 
 
 def branch_of(
-    table: Table,
+    case: Case,
     chosen: Alternative,
-    rejected: Sequence[Alternative],
-    above: float,
-    up_to: float,
-    cut: bool,
+    rejected: tuple[Alternative, ...] = (),
+    above: float = 0.0,
+    up_to: float = 1.0,
+    *,
+    cut: bool = False,
+    unseen: bool = False,
 ) -> Branch:
     """With the reason where the plan is explained; its client is told the notice with the answer anyway."""
-    policy = table.case.policy
+    policy = case.policy
     name = _bin(above, up_to)
     reason = ""
-    if table.case.explained:
-        reason = why(name, (above, up_to), policy, table.case.objective, chosen, rejected, cut, table.unseen)
-    notices = (
-        nowhere_to_go(table.case.policy_name, policy, up_to),
-        in_doubt(table.case.market, policy, chosen),
-    )
+    if case.explained:
+        reason = why(name, (above, up_to), policy, case.objective, chosen, rejected, cut, unseen)
+    notices = (nowhere_to_go(case.policy_name, policy, up_to), in_doubt(case.market, policy, chosen))
     notice = "; ".join(each for each in notices if each)
-    return Branch(name, chosen, tuple(rejected), reason, notice or None, above, up_to)
+    return Branch(name, chosen, rejected, reason, notice or None, above, up_to)
 
 
 def _branch(
     table: Table, tree: Tree, index: int, levels: list[int], ends: Sequence[float], arrivals: Floats
 ) -> Branch:
     """Of neighbouring levels that end in the same way: P(right) is their mean, by how often they occur."""
-    stage = table.prospect.stages[index]
+    case, stage = table.cases[0], table.prospect.stages[index]
     above, up_to = ends[levels[0]], ends[levels[-1] + 1]
     weights = arrivals[levels]
     total = weights.sum()
@@ -115,25 +117,25 @@ def _branch(
     right = weights @ stage.right[0][levels]
     level = levels[0]
     offered = stage.offered[0, min(level, stage.offered.shape[1] - 1)]
-    affordable = offered & table.costs.affordable_after[index]
+    affordable = offered & table.costs.affordable_after[index][0, 0]
     way = int(tree.action[index, 0, level])
     if way == NOTHING:
         like = next(each for each, found in enumerate(table.prospect.ways) if found.route == "small")
         spec, expectation = table.prospect.ways[like].spec, Expectation(float(right[like]), "assumed", None)
-        case = table.case
-        chosen = vote(case.market, case.policy_name, spec, expectation, case.ask, stage.samples)
+        chosen = vote(case.market, case.policy_name, spec, expectation, stage.samples)
     else:
-        chosen = table.alternative(way, float(right[way]), level, index)
+        chosen = table.alternative(0, way, float(right[way]), level, index)
     after = table.costs.after_usd[index][0]
-    utility = table.case.objective.utility(right, after[min(level, len(after) - 1)])
+    utility = case.objective.utility(right, after[min(level, len(after) - 1)])
     rivals: list[int] = []
     if table.guide.predicts and way != NOTHING:  # any of these may be chosen yet
         rivals = _rivals(contenders(tree, index, len(right))[0], utility, way, most=len(right))
     readable = bool(rivals)
-    if not readable and table.case.explained:
+    if not readable and case.explained:
         rivals = _rivals(affordable if table.guide.predicts else offered, utility, way)
-    rejected = [table.alternative(each, float(right[each]), level, index) for each in rivals]
-    branch = branch_of(table, chosen, rejected, above, up_to, bool((offered & ~affordable).any()))
+    rejected = tuple(table.alternative(0, each, float(right[each]), level, index) for each in rivals)
+    cut = bool((offered & ~affordable).any())
+    branch = branch_of(case, chosen, rejected, above, up_to, cut=cut, unseen=table.unseen)
     if not readable:
         return branch
     readings = [table.guide.way_reading(table.prospect, index, each) for each in (way, *rivals)]

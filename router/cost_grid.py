@@ -13,11 +13,13 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from router.pricing import Ask, assumed_tokens, expected_usd, probe_price
+from cost_model.rates import usd_or_nan
+from router.pricing import expected_usd, probe_price
 from router.prompts import PromptSize
 from router.prospects import Prospect
-from router.table import Table, usd_or_nan
+from router.table import Bounds, Case
 from router.weighing import Costs
+from router.workloads import Ask, size_of
 
 Floats = NDArray[np.float64]
 Grid = Callable[[Floats], Floats]
@@ -95,9 +97,8 @@ class CostGrid:
         return found
 
 
-def cost_grid(table: Table) -> CostGrid:
-    """Like the table of one usual query, for any lengths."""
-    case, prospect = table.case, table.prospect
+def cost_grid(case: Case, prospect: Prospect, bounds: Bounds) -> CostGrid:
+    """Of the ways of a prospect; ``case`` is one usual query, and ``bounds`` are its own."""
     market, policy_name = case.market, case.policy_name
 
     def way(index: int, probes: int) -> Grid:
@@ -108,17 +109,17 @@ def cost_grid(table: Table) -> CostGrid:
         return _grid(lambda ask, mean: probe_price(market, policy_name, mean, ask, samples).expected_usd)
 
     ways = range(len(prospect.ways))
-    sizes = [stage.samples for stage in prospect.stages]
-    assumed = [assumed_tokens(market.config.models[each.model], case.ask) for each in prospect.ways]
+    sizes = [stage.samples for stage in prospect.stages[: len(bounds.after)]]
+    models = [market.config.models[each.model] for each in prospect.ways]
     return CostGrid(
         tuple(way(index, 0) for index in ways),
         tuple(tuple(way(index, size) for index in ways) for size in sizes),
         tuple(probe(size - before) for before, size in zip([0, *sizes], sizes, strict=False)),
         (probe(1), probe(2)),
-        np.array(assumed, dtype=np.float64),
+        np.array([float(size_of(model, case.ask, None).completion) for model in models]),
         next((index for index in ways if prospect.ways[index].route == "small"), 0),
-        table.costs.affordable,
-        table.costs.affordable_after,
+        np.array(bounds.direct),
+        tuple(map(np.array, bounds.after)),
     )
 
 

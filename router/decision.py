@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from router.forecast import Rows
 from router.probe import THRESHOLDS
 
 Floats = NDArray[np.float64]
@@ -101,7 +102,7 @@ class Tree:
     right: Floats
     cost_usd: Floats
 
-    def of(self, rows: slice) -> Tree:
+    def of(self, rows: Rows) -> Tree:
         """That of some queries alone."""
         return Tree(
             self.action[:, rows],

@@ -16,10 +16,12 @@ from router.outlooks import Expectation, Outlook
 from router.predicted import Forecaster, Predicted, guide_stages
 from router.prospects import Source, Tabled, Way
 from router.strategy import BY_STEPS
+from router.tariff import tariff_of
 from router.types import StrategyName, StrategySpec
+from router.workloads import Counter
 
 
-def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tabled:
+def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook, counter: Counter) -> Tabled:
     """From outlooks, easiest bin first: each bin has its search, and every large model."""
     hardest_first = list(reversed(outlooks))
     specs = list(dict.fromkeys([*(each.search for each in hardest_first), average.search]))
@@ -38,6 +40,7 @@ def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tab
     def there(search: StrategySpec) -> list[bool]:
         return [is_allowed(policy, way) and (way.route == "large" or way.spec == search) for way in ways]
 
+    samples = policy.stages[-1] if policy.stages else 0
     return Tabled(
         ways=tuple(ways),
         shares=shares,
@@ -48,12 +51,13 @@ def tabled(policy: Policy, outlooks: Sequence[Outlook], average: Outlook) -> Tab
         average_offered=np.array(there(average.search)),
         average_completion_tokens=np.where(unknown, np.nan, np.nansum(shares[:, None] * tokens, axis=0)),
         sources=sources,
-        samples=policy.stages[-1] if policy.stages else 0,
+        samples=samples,
+        tariff=tariff_of(counter, ways, [samples] if samples else []),
     )
 
 
 def predicted(
-    config: Config, policy: Policy, predictor: Forecaster, shortfalls: Mapping[str, str]
+    config: Config, policy: Policy, predictor: Forecaster, shortfalls: Mapping[str, str], counter: Counter
 ) -> Predicted | None:
     """``None`` where the predictor does not know every model of the policy."""
     judged = policy.verifier not in shortfalls
@@ -79,6 +83,7 @@ def predicted(
         names.index(SMALL) if SMALL in names else None,
         allowed,
         () if probing is None else guide_stages(ways, columns, later, probing, sizes),
+        tariff_of(counter, ways, sizes),
     )
 
 

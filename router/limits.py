@@ -9,9 +9,9 @@ from typing import Final, NoReturn
 from router.config import LiteLLMModel, Model
 from router.errors import CapExceeded, PromptTooLong
 from router.market import Market
-from router.pricing import Ask
 from router.types import Alternative, Query
 from router.words import listed, usd
+from router.workloads import Ask
 
 REQUIRED_TOOLS: Final = "required tools"
 """Of :attr:`router.types.Query.needs`: the answer must be tool calls. Where it may be text too: "tools"."""

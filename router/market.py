@@ -27,7 +27,6 @@ from router.config import (
     MajorityVerifier,
     Model,
     Policy,
-    SearchedModel,
     Verifier,
 )
 from router.decision import Objective
@@ -35,25 +34,12 @@ from router.guides import predicted, tabled
 from router.outlooks import Outlook, average_of, outlooks_of
 from router.predicted import Forecaster, Predicted
 from router.prospects import Tabled
+from router.workloads import Counter
 
 if TYPE_CHECKING:
     from router.strategy_table import StrategyTable
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """What the prices of one policy's searches and probes rest on, whatever is asked.
-
-    ``judges`` are what judging a turn takes: of an ensemble, one for each member that reads.
-    """
-
-    small: SearchedModel
-    price: Price
-    judges: tuple[Judge, ...]
-    judged_together: bool
-    thinks_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +73,10 @@ class Market:
         learned = self.strategies.get(name)
         outlooks = outlooks_of(config, policy, self.calibration, self.shortfalls, learned)
         average = average_of(config, policy, outlooks, self.shortfalls)
+        counter = _counter(config, policy, self.model_prices, self.judges)
         guides = {each: guide for each, guide in self.guides.items() if each != name}
         if name in self.guides:  # where no predictor fits the policy, none fits what a request makes of it
-            guide = _guide(config, policy, self.predictor, self.shortfalls)
+            guide = _guide(config, policy, self.predictor, self.shortfalls, counter)
             if guide is not None:
                 guides[name] = guide if (always := self.guides[name].always) is None else guide.only(always)
         return replace(
@@ -97,9 +84,9 @@ class Market:
             config=config,
             outlooks={**self.outlooks, name: outlooks},
             average={**self.average, name: average},
-            tables={**self.tables, name: tabled(policy, outlooks, average)},
+            tables={**self.tables, name: tabled(policy, outlooks, average, counter)},
             guides=guides,
-            counters={**self.counters, name: _counter(config, policy, self.model_prices, self.judges)},
+            counters={**self.counters, name: counter},
         )
 
     def priced(self, lines: Iterable[Usage]) -> tuple[Usage, ...]:
@@ -164,12 +151,16 @@ def open_market(
     average = {
         name: average_of(config, config.policies[name], each, shortfalls) for name, each in outlooks.items()
     }
-    guides = {name: _guide(config, policy, predictor, shortfalls) for name, policy in config.policies.items()}
     prices = {name: _price(model, price_map or {}) for name, model in config.models.items()}
     judges = {
         name: judge
         for name, verifier in config.verifiers.items()
         if (judge := _judge(verifier, price_map or {})) is not None
+    }
+    counters = {name: _counter(config, policy, prices, judges) for name, policy in config.policies.items()}
+    guides = {
+        name: _guide(config, policy, predictor, shortfalls, counters[name])
+        for name, policy in config.policies.items()
     }
     return Market(
         config=config,
@@ -180,10 +171,11 @@ def open_market(
         outlooks=outlooks,
         average=average,
         tables={
-            name: tabled(policy, outlooks[name], average[name]) for name, policy in config.policies.items()
+            name: tabled(policy, outlooks[name], average[name], counters[name])
+            for name, policy in config.policies.items()
         },
         guides={name: guide for name, guide in guides.items() if guide is not None},
-        counters={name: _counter(config, policy, prices, judges) for name, policy in config.policies.items()},
+        counters=counters,
         objectives={name: _objective(policy) for name, policy in config.policies.items()},
         predictor=predictor,
         strategies=strategies,
@@ -196,6 +188,8 @@ def _counter(
     small = config.models[policy.small]
     assert not isinstance(small, LiteLLMModel), "the configuration was checked"
     return Counter(
+        config.models,
+        prices,
         small,
         prices[policy.small],
         tuple(judges[name] for name in config.members(policy.verifier) if name in judges),
@@ -205,9 +199,13 @@ def _counter(
 
 
 def _guide(
-    config: Config, policy: Policy, predictor: Forecaster | None, shortfalls: Mapping[str, str]
+    config: Config,
+    policy: Policy,
+    predictor: Forecaster | None,
+    shortfalls: Mapping[str, str],
+    counter: Counter,
 ) -> Predicted | None:
-    return None if predictor is None else predicted(config, policy, predictor, shortfalls)
+    return None if predictor is None else predicted(config, policy, predictor, shortfalls, counter)
 
 
 def _objective(policy: Policy) -> Objective:

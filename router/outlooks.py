@@ -27,10 +27,6 @@ ASSUMED_RIGHT: Final[Mapping[Bin, tuple[float, float]]] = {
 Rough by intent: the shape of Snell et al. 2024, figures 3 and 9 (search helps in the middle, next to nothing
 in the hardest bin, where 14 times the parameters do). Calibrate to replace them.
 """
-ASSUMED_COMPLETION_SHARE: Final = 0.5
-"""Expected length of a completion as a share of its limit, where nothing was measured."""
-ASSUMED_COMPLETION_TOKENS: Final = 400
-"""The same where there is no limit either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,16 +37,16 @@ from router.guides import expectation_of, large_ways, ways_named
 from router.limits import allowed, over_cap, readers_of, too_long, unmet_needs
 from router.market import Market
 from router.outlooks import Expectation
-from router.pricing import Ask, ask_of, direct_answer, priced, search
+from router.pricing import direct_answer, priced, search
 from router.prospects import Way
 from router.reasons import in_doubt, told_as_unseen
 from router.rules import first_rule
-from router.table import Case, Table
+from router.table import Case
 from router.together import Outcome, weigh_together
 from router.types import Alternative, Branch, Plan, ProbeStage, Query, Worth
-from router.weighing import Weighed
 from router.wish import Wish, grant
 from router.words import listed, say, usd
+from router.workloads import Ask, ask_of
 
 BY_NAME = "direct"
 """``Plan.policy`` of a query that asks for a model by its name."""
@@ -104,10 +104,8 @@ def case_of(
 
 def decide(outcome: Outcome) -> Plan:
     """What weighing came to, as a plan. Raises :class:`CapExceeded`."""
-    table = outcome.table
-    decided = _decided(table, outcome.weighed)
-    decided = replace(decided, familiarity=outcome.familiarity, p_right=outcome.p_right)
-    return told_as_unseen(decided, table.case.policy) if table.unseen and table.case.explained else decided
+    decided, case = _decided(outcome), outcome.case
+    return told_as_unseen(decided, case.policy) if outcome.table.unseen and case.explained else decided
 
 
 def search_plan(
@@ -165,52 +163,52 @@ def direct_plan(query: Query, model_name: str, market: Market, *, prompt_tokens:
     return _one_branch(BY_NAME, Branch(None, answer, (), f"{model_name} was asked for by its name"))
 
 
-def _decided(table: Table, weighed: Weighed) -> Plan:
-    policy = table.case.policy
-    if weighed.tree is None:
-        return _unprobed(table, weighed)
+def _decided(outcome: Outcome) -> Plan:
+    table, row, tree = outcome.table, outcome.row, outcome.weighed.tree
+    case, policy = outcome.case, outcome.case.policy
+    if tree is None:
+        return _unprobed(outcome)
     must_probe = policy.probe == "always" or (table.unseen and policy.unseen == "probe")
-    saved = f"not probed, which saves {usd(table.probe_usd)}" if table.case.explained else None
-    if table.guide.predicts and not (must_probe or weighed.probes[0]):
-        return _unprobed(table, weighed, saved)
-    stages, probe_usd, rest_usd = probing_stages(table, weighed.tree)
-    objective = table.case.objective
+    saved = f"not probed, which saves {usd(table.probe_usd(row))}" if case.explained else None
+    if table.guide.predicts and not (must_probe or outcome.weighed.probes[row]):
+        return _unprobed(outcome, saved)
+    prices = table.probe_prices(row)
+    stages, probe_usd, rest_usd = probing_stages(table.of([row]), tree.of([row]), prices)
     last = stages[-1].branches
     if not (table.guide.predicts or must_probe or any(each.chosen.route == "small" for each in last)):
         # A table knows no query from another: a probe is for nothing only where nothing depends on it.
-        return _unprobed(table, weighed, saved and f"{saved}: {_in_every_bin(last)}")
+        better = f"{last[0].chosen.model} is better in every bin ({last[0].reason})"
+        return _unprobed(outcome, saved and f"{saved}: {better}")
     return Plan(
-        policy=table.case.policy_name,
+        policy=case.policy_name,
         small=policy.small,
         verifier=policy.verifier,
         stages=stages,
         probe_cost_usd=probe_usd,
         expected_cost_usd=add_usd(probe_usd, rest_usd),
-        worst_case_cost_usd=worst_usd(stages, table.probe_prices),
-        worth=Worth(min(objective.usd_per_right_answer, MOST_USD), objective.min_accuracy),
+        worst_case_cost_usd=worst_usd(stages, prices),
+        familiarity=outcome.familiarity,
+        p_right=outcome.p_right,
+        worth=Worth(min(case.objective.usd_per_right_answer, MOST_USD), case.objective.min_accuracy),
     )
 
 
-def _unprobed(table: Table, weighed: Weighed, saved: str | None = None) -> Plan:
+def _unprobed(outcome: Outcome, saved: str | None = None) -> Plan:
     """One branch: the best way without a probe, else one answer of the small model, else a refusal."""
-    policy, way = table.case.policy, int(weighed.direct[0])
+    table, row, case = outcome.table, outcome.row, outcome.case
+    policy, way = case.policy, outcome.weighed.direct.item(row)
     if way != NOTHING:
-        branch = direct_branch(table, way)
+        branch = direct_branch(table, row, way)
     else:
-        outlook = table.case.market.average[table.case.policy_name]
-        spare = direct_answer(table.case.market, "small", policy.small, outlook.small, table.case.ask)
+        outlook = case.market.average[case.policy_name]
+        spare = direct_answer(case.market, "small", policy.small, outlook.small, case.ask)
         if not allowed(spare.worst_case_cost_usd, policy.max_cost_usd):
-            offers = [*table.offers(), spare]
-            over_cap(table.case.policy_name, policy.max_cost_usd, offers, table.case.ask.fees)
-        branch = branch_of(table, spare, table.offers() if table.case.explained else (), 0.0, 1.0, cut=True)
+            over_cap(case.policy_name, policy.max_cost_usd, [*table.offers(row), spare], case.ask.fees)
+        offers = table.offers(row) if case.explained else ()
+        branch = branch_of(case, spare, offers, cut=True, unseen=table.unseen)
     if saved is not None:
         branch = replace(branch, reason=f"{saved}; {branch.reason}")
-    return _one_branch(table.case.policy_name, branch, policy)
-
-
-def _in_every_bin(branches: Sequence[Branch]) -> str:
-    first = branches[0]
-    return f"{first.chosen.model} is better in every bin ({first.reason})"
+    return _one_branch(case.policy_name, branch, policy, outcome)
 
 
 def _ruled(query: Query, policy_name: str, market: Market, ask: Ask, rule: Rule) -> Plan:
@@ -285,7 +283,9 @@ def _in_place_of(first: Way, chosen: Alternative) -> str:
     return "" if chosen.model == first.model else f", in place of {first.model}, which cannot serve this"
 
 
-def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) -> Plan:
+def _one_branch(
+    policy_name: str, branch: Branch, policy: Policy | None = None, outcome: Outcome | None = None
+) -> Plan:
     return Plan(
         policy=policy_name,
         small=policy.small if policy else None,
@@ -294,4 +294,6 @@ def _one_branch(policy_name: str, branch: Branch, policy: Policy | None = None) 
         probe_cost_usd=Decimal(0),
         expected_cost_usd=branch.chosen.expected_cost_usd,
         worst_case_cost_usd=branch.chosen.worst_case_cost_usd,
+        familiarity=outcome.familiarity if outcome else None,
+        p_right=outcome.p_right if outcome else None,
     )

@@ -15,6 +15,7 @@ from router.outcome_table import Action
 from router.predictor.predictor import CalibrationSplit
 from router.probing import Probing, StageModel, log_odds
 from router.prospects import LEVELS, Prospect, ProspectStage, Source, Way, middles
+from router.tariff import Tariff, tariff_of
 from router.types import Reading
 
 Floats = NDArray[np.float64]
@@ -73,6 +74,7 @@ class Predicted:
     small: int | None
     offered: Bools
     stages: tuple[GuideStage, ...]
+    tariff: Tariff
     always: Way | None = None
 
     @property
@@ -87,7 +89,8 @@ class Predicted:
         """That of a policy that always goes this way; where it is not there, one by the same model."""
         named = np.array([each.name == way.name for each in self.ways]) & self.offered
         of_model = np.array([each.model == way.model for each in self.ways]) & self.offered
-        return replace(self, offered=named if named.any() else of_model, stages=(), always=way)
+        offered, tariff = named if named.any() else of_model, tariff_of(self.tariff.counter, self.ways, ())
+        return replace(self, offered=offered, stages=(), tariff=tariff, always=way)
 
     def p_right(self, forecast: Forecast) -> Floats | None:
         """[N] of one answer of the small model; ``None`` where that was not fitted."""

@@ -5,59 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import lru_cache
 from math import ceil
 
-from cost_model.estimate import Judge, Size, Workload, direct, parallel
+from cost_model.estimate import Judge, Workload, direct, parallel
 from cost_model.prices import UNKNOWN, Price
-from cost_model.searches import TOKENS_A_STEP, Search, workload
+from cost_model.searches import TOKENS_A_STEP
 from router.config import Model
-from router.fees import fees_of
-from router.market import Counter, Market
-from router.outlooks import ASSUMED_COMPLETION_SHARE, ASSUMED_COMPLETION_TOKENS, Expectation
-from router.prompts import PromptSize, prompt_size
+from router.market import Market
+from router.outlooks import Expectation
 from router.prospects import Way
 from router.strategy import BY_CHAINS, BY_STEPS
-from router.types import Alternative, Query, Route, StrategyName, StrategySpec
+from router.types import Alternative, Route, StrategyName, StrategySpec
+from router.workloads import NOTHING, Ask, Counter, search_load, size_of
 
 DIRECT = StrategySpec("direct")
-
-_workload = lru_cache(maxsize=65_536)(workload)
-"""What a search takes is asked again and again, for the same sizes."""
-_parallel = lru_cache(maxsize=4096)(parallel)
-"""So is what samples take; and of one query, by its expected cost and its worst case."""
-_direct = lru_cache(maxsize=4096)(direct)
-_NOTHING = Workload.nothing()
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What the cost of a query depends on: its length, and how long an answer it allows, and how many."""
-
-    prompt: PromptSize
-    max_tokens: int | None
-    answers: int = 1
-    fees: tuple[str, ...] = ()
-
-
-def ask_of(query: Query, prompt_tokens: int | None) -> Ask:
-    """``prompt_tokens`` is the prompt's length where it is known."""
-    answers = query.extra.get("n")
-    return Ask(
-        prompt_size(query, prompt_tokens),
-        query.sampling.max_tokens,
-        answers if isinstance(answers, int) and answers > 1 else 1,
-        fees_of(query),
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class ProbePrice:
-    """What some samples of a probe cost in USD, ``None`` is unknown; and how long they take."""
+    """What some samples of a probe cost in USD, ``None`` is unknown; and how long they take.
+
+    Where the small model's speed is not configured that is 0: nobody holds it against it.
+    """
 
     counter: Counter
     load: Workload
-    completion_tokens: int
+    expected_s: float
 
     @property
     def expected_usd(self) -> Decimal | None:
@@ -67,11 +40,6 @@ class ProbePrice:
     def worst_case_usd(self) -> Decimal | None:
         return _worst_usd(self.load, self.counter.price, self.counter.judges)
 
-    @property
-    def expected_s(self) -> float:
-        """Of a model whose speed is not configured 0: nobody holds it against it."""
-        return _latency_s(self.counter.small, DIRECT, self.completion_tokens) or 0.0
-
 
 def expected_usd(
     market: Market, policy_name: str, way: Way, mean_tokens: float | None, ask: Ask, probes: int
@@ -79,11 +47,11 @@ def expected_usd(
     """What :func:`priced` expects the way to cost, and no more: to weigh many by."""
     if way.spec.name != "direct":
         counter, spec = market.counters[policy_name], way.spec
-        load = _search_load(counter, spec, mean_tokens, ask, probes)
+        load = search_load(counter, spec, size_of(counter.small, ask, mean_tokens), probes)
         return load.expected.cost_usd(counter.price, counter.judges)
     if probes and way.route == "small":
         return Decimal(0)
-    load = _direct_load(market, way.model, mean_tokens, ask)
+    load = direct(size_of(market.config.models[way.model], ask, mean_tokens), ask.answers)
     return load.expected.cost_usd(_price(market, way.model, ask))
 
 
@@ -92,7 +60,7 @@ def priced(
 ) -> Alternative:
     """The way as an alternative, beyond ``probes`` samples; after some, the small model has answered."""
     if probes and way.route == "small" and way.spec.name == "direct":
-        return vote(market, policy_name, way.spec, expectation, ask, probes)
+        return vote(market, policy_name, way.spec, expectation, probes)
     if way.spec.name == "direct":
         return direct_answer(market, way.route, way.model, expectation, ask)
     return search(market, policy_name, way.spec, expectation, ask, probes=probes)
@@ -103,7 +71,8 @@ def direct_answer(
 ) -> Alternative:
     """One call of a model: one completion, or as many as the request's ``n``."""
     model = market.config.models[model_name]
-    load = _direct_load(market, model_name, expectation.completion_tokens, ask)
+    size = size_of(model, ask, expectation.completion_tokens)
+    load = direct(size, ask.answers)
     price = _price(market, model_name, ask)
     return Alternative(
         route=route,
@@ -112,12 +81,10 @@ def direct_answer(
         accuracy=expectation.right,
         accuracy_source=expectation.source,
         expected_cost_usd=load.expected.cost_usd(price),
-        worst_case_cost_usd=_worst_direct_usd(market, model_name, ask),
+        worst_case_cost_usd=_worst_direct_usd(market, model, _worst_usd(load, price), ask),
         expected_flops=load.expected.flops(model.parameters),
         token_cap=load.token_cap if model.engine == "transformers" else None,
-        expected_latency_s=_latency_s(
-            model, DIRECT, _size(model, ask, expectation.completion_tokens).completion
-        ),
+        expected_latency_s=_latency_s(model, DIRECT, size.completion),
     )
 
 
@@ -127,16 +94,19 @@ def search(
     """A search on the small model, beyond the ``probes`` samples that it starts from."""
     if probes > spec.samples and spec.name not in BY_STEPS:
         spec = replace(spec, samples=probes)  # they are there: what is chosen among more is right more often
-    load = _search_load(market.counters[policy_name], spec, expectation.completion_tokens, ask, probes)
-    return _on_small(market, policy_name, spec, expectation, load, ask)
+    counter = market.counters[policy_name]
+    size = size_of(counter.small, ask, expectation.completion_tokens)
+    load = search_load(counter, spec, size, probes)
+    expected_s = 0.0 if load.token_cap == 0 else _latency_s(counter.small, spec, size.completion)
+    return _on_small(market, policy_name, spec, expectation, load, expected_s)
 
 
 def vote(
-    market: Market, policy_name: str, like: StrategySpec, expectation: Expectation, ask: Ask, probes: int
+    market: Market, policy_name: str, like: StrategySpec, expectation: Expectation, probes: int
 ) -> Alternative:
     """Choose among the probe's samples and search no further: free, since they are paid for."""
     name: StrategyName = "majority" if like.name == "majority" else "best_of_n_weighted"
-    return _on_small(market, policy_name, StrategySpec(name, probes), expectation, _NOTHING, ask)
+    return _on_small(market, policy_name, StrategySpec(name, probes), expectation, NOTHING, 0.0)
 
 
 def probe_price(
@@ -144,18 +114,19 @@ def probe_price(
 ) -> ProbePrice:
     """Sampling the small model ``samples`` times in one batch, and judging every sample."""
     counter = market.counters[policy_name]
-    size = _size(counter.small, ask, mean_tokens)
-    return ProbePrice(counter, _parallel(samples, size), size.completion)
+    size = size_of(counter.small, ask, mean_tokens)
+    expected_s = _latency_s(counter.small, DIRECT, size.completion) or 0.0
+    return ProbePrice(counter, parallel(samples, size), expected_s)
 
 
-def _worst_direct_usd(market: Market, model_name: str, ask: Ask) -> Decimal | None:
+def _worst_direct_usd(market: Market, model: Model, own_usd: Decimal | None, ask: Ask) -> Decimal | None:
     """Of the model, or of whichever of its fallbacks answers in its place: one of them is paid."""
-    costs = [
-        _worst_usd(_direct_load(market, name, None, ask), _price(market, name, ask))
-        for name in (model_name, *fallbacks_of(market.config.models[model_name]))
-    ]
-    known = [cost for cost in costs if cost is not None]
-    return max(known) if len(known) == len(costs) else None
+    worst_usd = own_usd
+    for name in fallbacks_of(model):
+        load = direct(size_of(market.config.models[name], ask, None), ask.answers)
+        usd = _worst_usd(load, _price(market, name, ask))
+        worst_usd = None if usd is None or worst_usd is None else max(usd, worst_usd)
+    return worst_usd
 
 
 def fallbacks_of(model: Model) -> tuple[str, ...]:
@@ -186,45 +157,16 @@ def _price(market: Market, model_name: str, ask: Ask) -> Price:
     return UNKNOWN if ask.fees and is_provider else market.model_prices[model_name]
 
 
-def _direct_load(market: Market, model_name: str, mean_tokens: float | None, ask: Ask) -> Workload:
-    return _direct(_size(market.config.models[model_name], ask, mean_tokens), ask.answers)
-
-
-def _search_load(
-    counter: Counter, spec: StrategySpec, mean_tokens: float | None, ask: Ask, probes: int
-) -> Workload:
-    if probes >= spec.samples and spec.name not in BY_STEPS | BY_CHAINS:
-        return _NOTHING  # every sample is there
-    search = _search(spec, probes, counter.thinks_first, counter.judged_together)
-    return _workload(spec.name, search, _size(counter.small, ask, mean_tokens))
-
-
-@lru_cache(maxsize=4096)
-def _search(spec: StrategySpec, probes: int, thinks_first: bool, judged_together: bool) -> Search:
-    return Search(
-        spec.samples,
-        probes,
-        spec.beam_width,
-        spec.max_rounds,
-        spec.lookahead_steps,
-        spec.chain_length,
-        spec.stopping.window,
-        thinks_first=thinks_first,
-        judged_together=judged_together,
-    )
-
-
 def _on_small(
     market: Market,
     policy_name: str,
     spec: StrategySpec,
     expectation: Expectation,
     load: Workload,
-    ask: Ask,
+    expected_s: float | None,
 ) -> Alternative:
     counter = market.counters[policy_name]
     small, price, judges = counter.small, counter.price, counter.judges
-    completion = _size(small, ask, expectation.completion_tokens).completion
     return Alternative(
         route="small",
         model=market.config.policies[policy_name].small,
@@ -235,36 +177,9 @@ def _on_small(
         worst_case_cost_usd=_worst_usd(load, price, judges),
         expected_flops=load.expected.flops(small.parameters, judges),
         token_cap=load.token_cap,
-        expected_latency_s=0.0 if load.token_cap == 0 else _latency_s(small, spec, completion),
+        expected_latency_s=expected_s,
     )
 
 
 def _worst_usd(load: Workload, model: Price, judges: Sequence[Judge] = ()) -> Decimal | None:
     return None if load.worst is None else load.worst.most_usd(model, judges)
-
-
-def assumed_tokens(model: Model, ask: Ask) -> int:
-    """How long an answer is expected to be where nobody measured it."""
-    return _size(model, ask, None).completion
-
-
-def _size(model: Model, ask: Ask, mean_tokens: float | None) -> Size:
-    return _sizes(ask.prompt, model.completion_limit(ask.max_tokens), model.context_tokens, mean_tokens)
-
-
-@lru_cache(maxsize=4096)
-def _sizes(prompt: PromptSize, limit: int | None, context: int | None, mean_tokens: float | None) -> Size:
-    if mean_tokens is not None:
-        completion = ceil(mean_tokens)
-    elif limit is not None:
-        completion = ceil(limit * ASSUMED_COMPLETION_SHARE)
-    else:
-        completion = ASSUMED_COMPLETION_TOKENS
-    bounds = [bound for bound in (prompt.at_most, context) if bound is not None]
-    return Size(
-        prompt=prompt.expected,
-        prompt_at_most=min(bounds, default=None),
-        completion=completion if limit is None else min(completion, limit),
-        completion_at_most=limit,
-        context=context,
-    )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.forecast import Rows
+from router.tariff import Tariff
 from router.types import Reading, Route, StrategySpec
 
 Floats = NDArray[np.float64]
@@ -102,6 +103,11 @@ class Guide(Protocol):
     def ways(self) -> tuple[Way, ...]: ...
 
     @property
+    def tariff(self) -> Tariff:
+        """What its ways cost, and the stages of its probe."""
+        ...
+
+    @property
     def predicts(self) -> bool:
         """Whether it knows one query from another. Levels that end alike are then told as one."""
         ...
@@ -133,6 +139,7 @@ class Tabled:
     average_completion_tokens: Floats
     sources: tuple[tuple[Source, ...], ...]
     samples: int
+    tariff: Tariff
 
     @property
     def predicts(self) -> bool:

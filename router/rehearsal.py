@@ -16,7 +16,7 @@ from router.cost_grid import CostGrid, ask_for, cost_grid
 from router.decision import NOTHING, Objective, Tree, choose, follow
 from router.market import Market
 from router.prospects import Guide, Prospect
-from router.table import Case, lay_out
+from router.table import Case, bounds_of
 from router.weighing import Costs, contenders, weigh
 
 Floats = NDArray[np.float64]
@@ -146,9 +146,9 @@ def rehearse(
     probe = "always" if must_probe else market.config.policies[policy_name].probe
     readers = market.config.models.keys() if readers is None else readers
     case = Case(policy_name, market, ask_for(prompt_tokens), "", readers, explained=False)
-    table = lay_out(case, guide, prospect.of(slice(1)), readers)
-    stages = len(table.prospect.stages)
-    return Rehearsal(guide, market.objectives[policy_name], probe, cost_grid(table), stages)
+    bounds = bounds_of(case, prospect, 0, readers)
+    grid, stages = cost_grid(case, prospect, bounds), len(bounds.after)
+    return Rehearsal(guide, market.objectives[policy_name], probe, grid, stages)
 
 
 def _as_seen(

@@ -1,14 +1,15 @@
-"""One query of a policy with everything priced: what weighing and explaining look at."""
+"""The queries of one policy with everything priced: what weighing and explaining look at."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from math import isnan, nan
+from math import isnan
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_model.prices import add_usd
 from router.config import Policy
@@ -16,13 +17,13 @@ from router.decision import Objective
 from router.limits import allowed
 from router.market import Market
 from router.outlooks import Expectation
-from router.pricing import Ask, ProbePrice, expected_usd, priced, probe_price
+from router.pricing import ProbePrice, priced, probe_price
 from router.prospects import Guide, Prospect
 from router.types import Alternative
 from router.weighing import Costs
+from router.workloads import Ask
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,149 +50,153 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """Of the ways of one query's prospect. Each is worked out once, however often it is looked at."""
+class Table:
+    """N queries of one policy: of each row of ``prospect`` its case and costs.
 
-    case: Case
+    Stages that a limit forbids are left out of ``prospect``. ``unseen``: there is a predictor, but the
+    prompts are like none that it was fitted on, so tables guide.
+    """
+
+    cases: Sequence[Case]
+    guide: Guide
     prospect: Prospect
-    known: dict[tuple[int, int, float | None], Alternative] = field(default_factory=dict)
-    known_usd: dict[tuple[int, int, float | None], float] = field(default_factory=dict)
+    costs: Costs
+    unseen: bool
+    _known: dict[tuple[int, int, int, float | None], Alternative] = field(default_factory=dict)
 
-    def of(self, way: int, level: int, stage: int | None) -> Alternative:
-        """Beyond the probe of a stage; ``None``: without one. Its accuracy is left open."""
-        probes, tokens = self._basis(way, level, stage)
-        key = (way, probes, tokens)
-        if key not in self.known:
-            open_ = Expectation(0.0, "assumed", tokens)
-            found = self.prospect.ways[way]
-            case = self.case
-            self.known[key] = priced(case.market, case.policy_name, found, open_, case.ask, probes)
-        return self.known[key]
+    def of(self, rows: Sequence[int]) -> Table:
+        """That of some queries alone."""
+        cases = [self.cases[row] for row in rows]
+        return Table(cases, self.guide, self.prospect.of(rows), self.costs.of(rows), self.unseen)
 
-    def expected_usd(self, offered: Bools, stage: int | None) -> Floats:
-        """[1, L, A] of the ways that are ``offered`` [L, A] at L levels; NaN of the others."""
-        rows = [
-            [self._expected_usd(way, level, stage) if there else nan for way, there in enumerate(row)]
-            for level, row in enumerate(offered.tolist())
-        ]
-        return np.array([rows])
+    def until(self, stages: int) -> Table:
+        """The same without the stages after so many."""
+        if stages == len(self.prospect.stages):
+            return self
+        prospect = replace(self.prospect, stages=self.prospect.stages[:stages])
+        return replace(self, prospect=prospect, costs=self.costs.until(stages))
 
-    def _expected_usd(self, way: int, level: int, stage: int | None) -> float:
-        probes, tokens = self._basis(way, level, stage)
-        key = (way, probes, tokens)
-        if key not in self.known_usd:
-            found = self.prospect.ways[way]
-            case = self.case
-            usd = expected_usd(case.market, case.policy_name, found, tokens, case.ask, probes)
-            self.known_usd[key] = usd_or_nan(usd)
-        return self.known_usd[key]
+    def probe_prices(self, row: int) -> list[ProbePrice]:
+        """Of each stage of a probe."""
+        return probe_prices(self.cases[row], self.prospect, row)
 
-    def _basis(self, way: int, level: int, stage: int | None) -> tuple[int, float | None]:
-        """How many samples are there, and how long one answer is expected to be."""
-        if stage is None:
-            probes, mean = 0, self.prospect.completion_tokens.item(0, way)
-        else:
-            there = self.prospect.stages[stage]
-            lengths = there.completion_tokens
-            probes, mean = there.samples, lengths.item(0, min(level, lengths.shape[1] - 1), way)
-        return probes if self.prospect.ways[way].route == "small" else 0, None if isnan(mean) else mean
+    def probe_usd(self, row: int) -> Decimal | None:
+        """What a probe of every stage is expected to cost."""
+        return add_usd(*(price.expected_usd for price in self.probe_prices(row)))
+
+    def offers(self, row: int) -> tuple[Alternative, ...]:
+        """What there would be without a probe, whatever a cap allows."""
+        return tuple(self.direct(row, way) for way in np.flatnonzero(self.prospect.offered).tolist())
+
+    def direct(self, row: int, way: int) -> Alternative:
+        """A way without a probe, priced."""
+        return self.alternative(row, way, self.prospect.right.item(row, way), 0, None)
+
+    def alternative(self, row: int, way: int, right: float, level: int, stage: int | None) -> Alternative:
+        """A way, priced beyond the probe of a stage; ``None``: without one."""
+        probes, tokens = _basis(self.prospect, row, way, level, stage)
+        source = self.prospect.sources[level][way]
+        found = self._known.get((row, way, probes, tokens))
+        if found is not None:
+            return replace(found, accuracy=right, accuracy_source=source)
+        case, expectation = self.cases[row], Expectation(right, source, tokens)
+        found = priced(case.market, case.policy_name, self.prospect.ways[way], expectation, case.ask, probes)
+        self._known[row, way, probes, tokens] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """``probe_prices`` are of each stage; stages that a limit forbids are left out of ``prospect``.
+class Bounds:
+    """Which of the ways [A] models can read and limits allow: without a probe, and ``after`` each stage [A].
 
-    ``unseen``: there is a predictor, but the prompt is like none that it was fitted on, so tables guide.
+    The first stage that a limit forbids is the end of them.
     """
 
-    case: Case
-    guide: Guide
-    prospect: Prospect
-    prices: Prices
-    costs: Costs
-    probe_prices: tuple[ProbePrice, ...]
-    unseen: bool
-
-    @property
-    def probe_usd(self) -> Decimal | None:
-        """What a probe of every stage is expected to cost."""
-        return add_usd(*(price.expected_usd for price in self.probe_prices))
-
-    def offers(self) -> tuple[Alternative, ...]:
-        """What there would be without a probe, whatever a cap allows."""
-        right = self.prospect.right[0]
-        return tuple(
-            self.alternative(int(way), float(right[way]), 0, None)
-            for way in np.flatnonzero(self.prospect.offered)
-        )
-
-    def alternative(self, way: int, right: float, level: int, stage: int | None) -> Alternative:
-        """A way, priced beyond the probe of a stage; ``None``: without one."""
-        source = self.prospect.sources[level][way]
-        return replace(self.prices.of(way, level, stage), accuracy=right, accuracy_source=source)
+    direct: list[bool]
+    after: list[list[bool]]
 
 
-def lay_out(
-    case: Case, guide: Guide, prospect: Prospect, readers: Collection[str], *, unseen: bool = False
-) -> Table:
-    """Price the prospect of one query. Models that are no ``readers`` cannot read the prompt."""
+def bounds_of(case: Case, prospect: Prospect, row: int, readers: Collection[str]) -> Bounds:
+    """Of a row of the prospect. Models that are no ``readers`` cannot read the prompt."""
     policy = case.policy
-    prices = Prices(case, prospect)
     readable = [way.model in readers for way in prospect.ways]
-    limited = policy.max_cost_usd is not None or policy.max_latency_s is not None
+    if policy.max_cost_usd is None and policy.max_latency_s is None:
+        return Bounds(readable, [readable] * len(prospect.stages))
 
     def within(stage: int | None, spent_usd: Decimal | None, spent_s: float) -> list[bool]:
         """Which ways a limit leaves."""
         found = readable.copy()
         for way in range(len(found)):
             if found[way]:
-                one = prices.of(way, 0, stage)
+                probes, tokens = _basis(prospect, row, way, 0, stage)
+                open_ = Expectation(0.0, "assumed", tokens)
+                one = priced(case.market, case.policy_name, prospect.ways[way], open_, case.ask, probes)
                 worst_usd = add_usd(spent_usd, one.worst_case_cost_usd)
                 seconds = None if one.expected_latency_s is None else spent_s + one.expected_latency_s
                 found[way] = allowed(worst_usd, policy.max_cost_usd) and not _too_slow(policy, seconds)
         return found
 
-    small, sampled = small_tokens(prospect), 0
+    bounds = Bounds(within(None, Decimal(0), 0.0), [])
     spent_usd: Decimal | None = Decimal(0)
     spent_s = 0.0
-    affordable = within(None, spent_usd, spent_s) if limited else readable
-    probe_prices: list[ProbePrice] = []
-    after: list[Floats] = []
-    affordable_after: list[Bools] = []
-    for index, stage in enumerate(prospect.stages):
-        price = probe_price(case.market, case.policy_name, small, case.ask, stage.samples - sampled)
-        sampled, later = stage.samples, readable
-        if limited:
-            spent_usd, spent_s = add_usd(spent_usd, price.worst_case_usd), spent_s + price.expected_s
-            if not allowed(spent_usd, policy.max_cost_usd) or _too_slow(policy, spent_s):
-                prospect = replace(prospect, stages=prospect.stages[:index])
-                break
-            later = within(index, spent_usd, spent_s)
-        probe_prices.append(price)
-        affordable_after.append(np.array(later))
-        after.append(prices.expected_usd(stage.offered[0], index))
-    costs = Costs(
-        prices.expected_usd(prospect.offered[None], None)[:, 0],
-        tuple(after),
-        tuple([np.array([usd_or_nan(price.expected_usd)]) for price in probe_prices]),
-        np.array(affordable),
-        tuple(affordable_after),
+    for stage, price in enumerate(probe_prices(case, prospect, row)):
+        spent_usd, spent_s = add_usd(spent_usd, price.worst_case_usd), spent_s + price.expected_s
+        if not allowed(spent_usd, policy.max_cost_usd) or _too_slow(policy, spent_s):
+            break
+        bounds.after.append(within(stage, spent_usd, spent_s))
+    return bounds
+
+
+def lay_out(
+    cases: Sequence[Case], guide: Guide, prospect: Prospect, bounds: Sequence[Bounds], *, unseen: bool = False
+) -> list[tuple[list[int], Table]]:
+    """Price the prospect of N queries: tables, each with its rows of them.
+
+    There is one table unless limits forbid some of the queries more stages than others.
+    """
+    direct_usd, probe_usd, after_usd = guide.tariff.expected_usd([case.ask for case in cases], prospect)
+    none, stages = [False] * len(prospect.ways), len(prospect.stages)
+    affordable = np.array(
+        [[each.direct, *each.after, *[none] * (stages - len(each.after))] for each in bounds]
     )
-    return Table(case, guide, prospect, prices, costs, tuple(probe_prices), unseen)
+    affordable_after = tuple([affordable[:, stage, None] for stage in range(1, stages + 1)])
+    costs = Costs(direct_usd, after_usd, probe_usd, affordable[:, 0], affordable_after)
+    whole = Table(cases, guide, prospect, costs, unseen)
+    return [
+        (rows, (whole if len(rows) == len(cases) else whole.of(rows)).until(len(bounds[rows[0]].after)))
+        for rows in alike(bounds, lambda each: len(each.after))
+    ]
 
 
-def usd_or_nan(usd: Decimal | None) -> float:
-    """To weigh by: unknown is NaN."""
-    return nan if usd is None else float(usd)
+def probe_prices(case: Case, prospect: Prospect, row: int) -> list[ProbePrice]:
+    """Of each stage of a probe of a row's query."""
+    small = next((way for way, found in enumerate(prospect.ways) if found.route == "small"), None)
+    mean = None if small is None else prospect.completion_tokens.item(row, small)
+    tokens = None if mean is None or isnan(mean) else mean
+    sizes = [stage.samples for stage in prospect.stages]
+    return [
+        probe_price(case.market, case.policy_name, tokens, case.ask, size - before)
+        for before, size in zip([0, *sizes], sizes, strict=False)
+    ]
 
 
-def small_tokens(prospect: Prospect) -> float | None:
-    """The expected length of one answer of the small model."""
-    for column, way in enumerate(prospect.ways):
-        if way.route == "small":
-            mean = float(prospect.completion_tokens[0, column])
-            return None if isnan(mean) else mean
-    return None
+def alike(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[int]]:
+    """The places of those with the same key."""
+    found: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        found[key(item)].append(place)
+    return list(found.values())
+
+
+def _basis(prospect: Prospect, row: int, way: int, level: int, stage: int | None) -> tuple[int, float | None]:
+    """How many samples are there, and how long one answer of a way is expected to be."""
+    if stage is None:
+        probes, mean = 0, prospect.completion_tokens.item(row, way)
+    else:
+        there = prospect.stages[stage]
+        lengths = there.completion_tokens
+        probes, mean = there.samples, lengths.item(row, min(level, lengths.shape[1] - 1), way)
+    return probes if prospect.ways[way].route == "small" else 0, None if isnan(mean) else mean
 
 
 def _too_slow(policy: Policy, expected_s: float | None) -> bool:

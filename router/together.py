@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from math import isnan
-from typing import TypeVar
 
 from router.config import Policy
 from router.prospects import Guide, Prospect
-from router.table import Case, Table, lay_out
-from router.weighing import Costs, Weighed, weigh
+from router.table import Case, Table, alike, bounds_of, lay_out
+from router.weighing import Weighed, weigh
 
-T = TypeVar("T")
+_Weighed = tuple[Table, Weighed, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What weighing a case came to.
+    """What weighing a case came to: it is that ``row`` of a batch.
 
     ``familiarity`` and ``p_right`` are those of :class:`router.types.Plan`.
     """
 
     table: Table
     weighed: Weighed
+    row: int
     familiarity: float | None
     p_right: float | None
+
+    @property
+    def case(self) -> Case:
+        return self.table.cases[self.row]
 
 
 def weigh_together(cases: Sequence[Case]) -> list[Outcome]:
     """In the order of ``cases``, which may be of several policies."""
     found: dict[int, Outcome] = {}
-    for places in _alike(cases, lambda case: (id(case.market), case.policy_name)):
+    for places in alike(cases, lambda case: (id(case.market), case.policy_name)):
         found.update(zip(places, _of_one_policy([cases[place] for place in places]), strict=True))
     return [found[place] for place in range(len(cases))]
 
@@ -56,7 +59,7 @@ def _of_one_policy(cases: Sequence[Case]) -> list[Outcome]:
     forecast = predicted.predictor.forecast([case.text for case in cases])
     strange = predicted.strange(forecast.familiarity, first.policy).tolist()
     found: dict[int, Outcome] = {}
-    for rows in _alike(strange, bool):
+    for rows in alike(strange, bool):
         those = [cases[row] for row in rows]
         said = forecast if len(rows) == len(cases) else forecast.of(rows)
         unseen = strange[rows[0]]
@@ -78,32 +81,17 @@ def _of_one_policy(cases: Sequence[Case]) -> list[Outcome]:
 
 def _weighed(
     cases: Sequence[Case], guide: Guide, prospect: Prospect, *, unseen: bool = False
-) -> list[tuple[Table, Weighed]]:
+) -> list[_Weighed]:
     """Of one policy, by one guide."""
-    tables: list[Table] = []
+    bounds = []
     for row, case in enumerate(cases):
         readers = readers_of_unseen(case.policy, case.readers) if unseen else case.readers
-        one = prospect.of(slice(row, row + 1))
-        tables.append(lay_out(case, guide, one, readers, unseen=unseen))
-    found: dict[int, tuple[Table, Weighed]] = {}
-    for rows in _alike(tables, lambda table: len(table.prospect.stages)):  # a cap may forbid some the last
-        those = [tables[row] for row in rows]
-        part = prospect if len(rows) == len(tables) else prospect.of(rows)
-        stages = len(those[0].prospect.stages)
-        if stages < len(part.stages):
-            part = replace(part, stages=part.stages[:stages])
-        weighed = weigh(part, Costs.together([table.costs for table in those]), cases[0].objective)
-        for place, row in enumerate(rows):
-            found[row] = tables[row], weighed.of(slice(place, place + 1))
+        bounds.append(bounds_of(case, prospect, row, readers))
+    found: dict[int, _Weighed] = {}
+    for rows, table in lay_out(cases, guide, prospect, bounds, unseen=unseen):
+        weighed = weigh(table.prospect, table.costs, cases[0].objective)
+        found.update((row, (table, weighed, place)) for place, row in enumerate(rows))
     return [found[row] for row in range(len(cases))]
-
-
-def _alike(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[int]]:
-    """The places of those with the same key."""
-    found: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for place, item in enumerate(items):
-        found[key(item)].append(place)
-    return list(found.values())
 
 
 def _known(value: float) -> float | None:

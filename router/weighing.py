@@ -7,12 +7,13 @@ traffic go through the same functions by the thousand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.decision import HARD, NOTHING, Objective, Stage, Tree, choose, solve
+from router.forecast import Rows
 from router.prospects import Prospect, middles
 
 Floats = NDArray[np.float64]
@@ -37,20 +38,24 @@ class Costs:
     affordable: Bools
     affordable_after: tuple[Bools, ...]
 
-    @staticmethod
-    def together(each: Sequence[Costs]) -> Costs:
-        """Of several queries one after the other, all with the same ways and stages."""
-        if len(each) == 1:
-            return each[0]
+    def of(self, rows: Rows) -> Costs:
+        """Those of some queries alone, where each has caps of its own."""
         return Costs(
-            np.concatenate([one.direct_usd for one in each]),
-            tuple(map(np.concatenate, zip(*(one.after_usd for one in each), strict=True))),
-            tuple(map(np.concatenate, zip(*(one.probe_usd for one in each), strict=True))),
-            np.array([one.affordable for one in each]),
-            tuple(
-                np.array(allowed)[:, None]
-                for allowed in zip(*(one.affordable_after for one in each), strict=True)
-            ),
+            self.direct_usd[rows],
+            tuple([usd[rows] for usd in self.after_usd]),
+            tuple([usd[rows] for usd in self.probe_usd]),
+            self.affordable[rows],
+            tuple([allowed[rows] for allowed in self.affordable_after]),
+        )
+
+    def until(self, stages: int) -> Costs:
+        """The same without the stages after so many."""
+        first = slice(stages)
+        return replace(
+            self,
+            after_usd=self.after_usd[first],
+            probe_usd=self.probe_usd[first],
+            affordable_after=self.affordable_after[first],
         )
 
 
@@ -64,11 +69,6 @@ class Weighed:
     direct: Indices
     tree: Tree | None
     probes: Bools
-
-    def of(self, rows: slice) -> Weighed:
-        """That of some queries alone."""
-        tree = None if self.tree is None else self.tree.of(rows)
-        return Weighed(self.direct[rows], tree, self.probes[rows])
 
 
 def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:

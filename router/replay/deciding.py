@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from cost_model.rates import usd_or_nan
 from router.cost_grid import ask_for
 from router.decision import NOTHING
 from router.features.evidence import FEATURES
@@ -23,16 +24,16 @@ from router.guides import expectation_of, large_ways, ways_named
 from router.limits import allowed, readers_of
 from router.outcomes import SMALL
 from router.predicted import Predicted
-from router.pricing import DIRECT, Ask, priced
+from router.pricing import DIRECT, priced
 from router.probing import log_odds
 from router.prospects import Guide, Prospect, Way
 from router.rehearsal import Recorded, Rehearsal, rehearse
 from router.replay.chunks import Chunk
 from router.replay.contenders import Contender
 from router.rules import first_rule
-from router.table import usd_or_nan
 from router.together import readers_of_unseen
 from router.types import Alternative
+from router.workloads import Ask
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

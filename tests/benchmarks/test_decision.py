@@ -6,8 +6,8 @@ from benchmarks.decision import KINDS, conversation, measure, stages, widened
 from router.config import load_config
 from router.features.conversation import text_of
 from router.market import open_market
-from router.pricing import ask_of
 from router.types import Query
+from router.workloads import ask_of
 
 
 def test_conversations_are_as_long_as_they_are_called() -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
+from router.config import LiteLLMModel
 from router.decision import NOTHING
 from router.features.evidence import evidence_features
-from router.market import Market
+from router.market import Market, open_market
 from router.outcome_table import Action
 from router.policy import plan
 from router.predicted import Predicted
@@ -160,9 +160,10 @@ def test_where_no_probe_was_recorded_there_is_no_telling() -> None:
 
 def test_where_a_price_is_unknown_the_plan_is_kept_online_and_in_rehearsal() -> None:
     queries, oracle, seen = _queries(ACTIONS)
-    priced = _market(oracle, probe="always")
-    unpriced = {**priced.model_prices, "big": replace(priced.model_prices["big"], usd_per_prompt_token=None)}
-    market = replace(priced, model_prices=unpriced)
+    priced = _market(oracle, probe="always").config
+    big = LiteLLMModel(engine="litellm", litellm_model="big", max_tokens=100)
+    config = priced.model_copy(update={"models": {**priced.models, "big": big}})
+    market = open_market(config, price_map={"big": {"output_cost_per_token": 2e-5}}, predictor=oracle)
     guide = market.guides["default"]
     prospect, recorded = _recorded(guide, oracle, seen, np.random.default_rng(1))
     rehearsal = rehearse(market, "default", guide, prospect, PROMPT_TOKENS)
