@@ -56,33 +56,44 @@ class Collector:
         return {**self._top, "choices": choices}
 
     def _add(self, chunk: Mapping[str, Any]) -> None:
-        self._top |= {name: value for name, value in chunk.items() if name not in ("choices", "usage")}
+        for name, value in chunk.items():
+            if name != "choices" and name != "usage":
+                self._top[name] = value
         for choice in chunk.get("choices") or ():
             index = choice["index"]
-            whole = self._choices.setdefault(index, {"index": index, "message": {"role": "assistant"}})
-            self._merge(whole["message"], choice.get("delta") or {})
-            rest = {name: value for name, value in choice.items() if name not in ("index", "delta")}
-            self._merge(whole, {name: value for name, value in rest.items() if value is not None})
+            whole = self._choices.get(index)
+            if whole is None:
+                whole = self._choices[index] = {"index": index, "message": {"role": "assistant"}}
+            for name, value in choice.items():
+                if name == "delta":
+                    self._merge(whole["message"], value or {})
+                elif value is not None and name != "index":
+                    self._put(whole, name, value)
 
     def _merge(self, whole: dict[str, Any], part: Mapping[str, Any]) -> None:
-        """Raises :class:`_Unclear` where two values of one name do not obviously make one."""
         for name, new in part.items():
-            old = whole.get(name)
             if new is None:
                 whole.setdefault(name, None)
-            elif name == "tool_calls":
-                self._call(_begun(whole, name, list), new)
-            elif isinstance(new, Mapping):
-                self._merge(_begun(whole, name, dict), new)
-            elif name in _GROWS and isinstance(new, str | list):
-                self._count(new)
-                kind, parts = (_Text, [new]) if isinstance(new, str) else (list, new)
-                _begun(whole, name, kind).extend(parts)
-            elif old in (None, "", []):
-                self._count(new)
-                whole[name] = new
-            elif new not in ("", []) and (new != old or not (name in _REPEATS or isinstance(new, bool))):
-                raise _Unclear(name)
+            else:
+                self._put(whole, name, new)
+
+    def _put(self, whole: dict[str, Any], name: str, new: Any) -> None:
+        """Raises :class:`_Unclear` where two values of one name do not obviously make one."""
+        if name in _GROWS and isinstance(new, str):
+            self._count(new)
+            _begun(whole, name, _Text).append(new)
+        elif name in _GROWS and isinstance(new, list):
+            self._count(new)
+            _begun(whole, name, list).extend(new)
+        elif name == "tool_calls":
+            self._call(_begun(whole, name, list), new)
+        elif isinstance(new, dict):
+            self._merge(_begun(whole, name, dict), new)
+        elif (old := whole.get(name)) in (None, "", []):
+            self._count(new)
+            whole[name] = new
+        elif new not in ("", []) and (new != old or not (name in _REPEATS or isinstance(new, bool))):
+            raise _Unclear(name)
 
     def _call(self, calls: list[dict[str, Any]], more: Any) -> None:
         """Tool calls come in parts too, each under its number, in order."""
@@ -122,11 +133,12 @@ def chunks_of(completion: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _begun(whole: dict[str, Any], name: str, kind: type[Any]) -> Any:
     """What is there of it, or an empty one. Raises :class:`_Unclear` where another kind of value is there."""
-    if whole.get(name) is None:
-        whole[name] = kind()
-    if type(whole[name]) is not kind:
+    begun = whole.get(name)
+    if begun is None:
+        begun = whole[name] = kind()
+    if type(begun) is not kind:
         raise _Unclear(name)
-    return whole[name]
+    return begun
 
 
 def _joined(value: Any) -> Any:
