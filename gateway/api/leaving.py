@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
@@ -26,17 +26,16 @@ async def whole(request: Request, answering: Coroutine[Any, Any, T]) -> T | None
     It ends then, which frees its worker, or closes the connection to its server. Raises
     :class:`gateway.admission.Stopping` where the process has no more time for it.
     """
-    work, cuts = asyncio.create_task(answering), _cuts(request)
-    cuts.add(work.cancel)
-    try:
-        if not await _before_disconnect(request, work):
-            return None
-        if work.cancelled():
-            raise _cut_off()
-        return work.result()
-    finally:
-        cuts.discard(work.cancel)
-        work.cancel()
+    cuts = _cuts(request)
+    with _Watched(request.receive) as watched:
+        cuts.add(watched.cut)
+        try:
+            return await answering
+        finally:
+            cuts.discard(watched.cut)
+    if watched.left:
+        return None
+    raise _cut_off()
 
 
 async def streamed(
@@ -49,18 +48,20 @@ async def streamed(
         work.cancel()
         _fail(feed, _cut_off())
 
+    def over() -> None:
+        work.cancel()
+        cuts.discard(cut)
+
     cuts.add(cut)
-    under_way = False
     try:
-        if not await _before_disconnect(request, feed.opened):
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        known = feed.opened.result()
-        under_way = True
-    finally:
-        if not under_way:
-            cuts.discard(cut)
-            work.cancel()
-    return EventStream(feed, work, {**headers, **known}, partial(cuts.discard, cut))
+        with _Watched(request.receive):
+            known = await feed.opened
+            return EventStream(feed, {**headers, **known}, over)
+    except BaseException:
+        over()
+        raise
+    over()
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def fed(feed: Outbox, answering: Coroutine[Any, Any, None]) -> None:
@@ -87,47 +88,61 @@ def _cut_off() -> Stopping:
     return Stopping("This gateway process is being stopped, and has no time to end the answer; ask again.")
 
 
-async def _before_disconnect(request: Request, awaited: asyncio.Future[Any]) -> bool:
-    """Wait until something is done, or until the client goes away; whether it was done."""
-    gone = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({awaited, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return awaited.done()
-    finally:
-        gone.cancel()
+class _Watched:
+    """Around a ``with`` block: what waits there is cancelled when the client goes away (it ``left`` then), or
+    by :meth:`cut`. The block ends at that, and nothing is raised."""
 
+    __slots__ = ("_ended", "_gone", "_receive", "_task", "left")
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.left = self._ended = False
+
+    def __enter__(self) -> _Watched:
+        task = asyncio.current_task()
+        assert task is not None, "in a task"
+        self._task = task
+        self._gone = asyncio.create_task(self._watch())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self._gone.cancel()
+        if not self._ended:
+            self._ended = True
+            return False
+        nobody_else = self._task.uncancel() == 0
+        return nobody_else and isinstance(error, asyncio.CancelledError)
+
+    def cut(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = not self._ended
+        self.cut()
 
 
 class EventStream(StreamingResponse):
-    """Sends the feed of a running request, and ends that request when its client goes away.
-
-    ``over`` is called at the end.
-    """
+    """Sends the feed of a running request, until its client goes away. ``over`` is called at the end."""
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, feed: Outbox, work: asyncio.Task[None], headers: Mapping[str, str], over: Callable[[], None]
-    ) -> None:
+    def __init__(self, feed: Outbox, headers: Mapping[str, str], over: Callable[[], None]) -> None:
         super().__init__(
             feed.events(), headers={"cache-control": "no-cache", "x-accel-buffering": "no", **headers}
         )
-        self._work, self._over = work, over
+        self._over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (ASGI)
         # Not by Starlette's group of tasks: what always has something to send is never found at rest there,
         # and goes on after its client is gone.
-        sending = asyncio.create_task(self.stream_response(send))
-        gone = asyncio.create_task(self.listen_for_disconnect(receive))
         try:
-            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            with _Watched(receive):
+                await self.stream_response(send)
         finally:
             self._over()
-            for task in (self._work, sending, gone):
-                task.cancel()
