@@ -8,7 +8,7 @@ from typing import Final
 from gateway.errors import BadRequest, ModelNotFound
 from gateway.together import Together
 from gateway.translate import Asked
-from router.config import CheckVerifier, Config
+from router.config import CheckVerifier, Config, Policy
 from router.errors import CannotHonour, CannotSearch
 from router.market import Market
 from router.policy import case_of, decide, direct_plan, search_plan
@@ -45,25 +45,23 @@ class Planner:
         self._market = market
         self._config: Config = market.config
         self._together = Together()
+        self._checks = {name: _checks(self._config, policy) for name, policy in self._config.policies.items()}
 
     def names(self) -> list[str]:
         """Every value of ``model`` that a request may have."""
         return [GRADUS, *(f"{GRADUS}/{policy}" for policy in self._config.policies), *self._config.models]
 
-    async def plan(self, asked: Asked) -> Planned:
-        """What is done, and for how much; spends nothing. Requests of one moment share the work.
+    async def plan(self, asked: Asked, policy: str | None) -> Planned:
+        """What is done, and for how much, by the ``policy`` that is :meth:`followed`; spends nothing.
 
-        Raises :class:`RouterError` or :class:`GatewayError`.
+        Requests of one moment share the work. Raises :class:`RouterError` or :class:`GatewayError`.
         """
-        policy = self.followed(asked)
         query = self._with_task(asked.query, policy)
         found = self._opened(asked, query, policy, explained=False)
         if isinstance(found, Case):
             found = decide(await self._together.weigh(found))
-        wish = asked.wish
-        settled = self._policy(asked.model) is None or (wish is not None and wish.strategy is not None)
         waits = self._config.policies[policy or DEFAULT_POLICY].overflow == "wait"
-        return Planned(found, query, policy, settled, waits)
+        return Planned(found, query, policy, self._is_settled(asked), waits)
 
     def explain(self, asked: Asked) -> Plan:
         """What would be done, and why. Raises what :meth:`plan` does."""
@@ -74,11 +72,10 @@ class Planner:
     def _opened(self, asked: Asked, query: Query, policy: str | None, *, explained: bool) -> Plan | Case:
         """The plan, or what is to be weighed for one."""
         wish = asked.wish
-        by_name = self._policy(asked.model) is None
         try:
             if policy is None:
                 return direct_plan(query, asked.model, self._market)
-            if wish is not None and (by_name or wish.strategy is not None):
+            if wish is not None and self._is_settled(asked):
                 return search_plan(query, policy, self._market, wish)
             return case_of(query, policy, self._market, wish=wish, explained=explained)
         except CannotHonour as error:
@@ -86,6 +83,12 @@ class Planner:
             raise BadRequest(f"{error}.", code=error.code, param=param) from error
         except CannotSearch as error:
             raise BadRequest(f"{error}.", param=f"gradus.{error.parameter}") from error
+
+    def _is_settled(self, asked: Asked) -> bool:
+        """Whether the request names what is done: a model, or a search."""
+        return self._policy(asked.model) is None or (
+            asked.wish is not None and asked.wish.strategy is not None
+        )
 
     def followed(self, asked: Asked) -> str | None:
         """The policy that is followed; ``None`` where a model is asked by its own name, for one answer.
@@ -127,16 +130,20 @@ class Planner:
 
     def _with_task(self, query: Query, policy_name: str | None) -> Query:
         """What an answer is where the request does not say; and only checks that the operator configured."""
-        if policy_name is None:
-            checks: set[str] = set()
-            kind: TaskKind = "auto"
-        else:
-            policy = self._config.policies[policy_name]
-            members = self._config.members(policy.verifier).values()
-            checks = {each.check for each in members if isinstance(each, CheckVerifier)}
-            kind = policy.task
+        checks: set[str] = set()
+        kind: TaskKind = "auto"
+        if policy_name is not None:
+            checks, kind = self._checks[policy_name], self._config.policies[policy_name].task
         _refuse_unchecked(query.task, checks, runs_code=kind == "code" or "tests" in checks)
-        return replace(query, task=replace(query.task, kind=kind)) if query.task.kind == "auto" else query
+        if query.task.kind != "auto" or kind == "auto":
+            return query
+        return replace(query, task=replace(query.task, kind=kind))
+
+
+def _checks(config: Config, policy: Policy) -> set[str]:
+    """What the checks among a policy's verifiers look at."""
+    members = config.members(policy.verifier).values()
+    return {each.check for each in members if isinstance(each, CheckVerifier)}
 
 
 def _refuse_unchecked(task: Task, checks: set[str], *, runs_code: bool) -> None:

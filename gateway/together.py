@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from router.table import Case
 from router.together import Outcome, weigh_together
@@ -13,29 +14,33 @@ class Together:
 
     def __init__(self) -> None:
         self._cases: list[Case] = []
-        self._weighed: asyncio.Future[list[Outcome | Exception]] | None = None
+        self._waiting: list[asyncio.Future[Outcome]] = []
 
     async def weigh(self, case: Case) -> Outcome:
         """What :func:`router.together.weigh_together` says of it."""
-        if self._weighed is None:
-            loop = asyncio.get_running_loop()
-            self._weighed = loop.create_future()
+        loop = asyncio.get_running_loop()
+        if not self._cases:
             loop.call_soon(self._weigh)
-        place, weighed = len(self._cases), self._weighed
+        weighed: asyncio.Future[Outcome] = loop.create_future()
         self._cases.append(case)
-        found = (await asyncio.shield(weighed))[place]  # it is the others' too
-        if isinstance(found, Exception):
-            raise found
-        return found
+        self._waiting.append(weighed)
+        return await weighed
 
     def _weigh(self) -> None:
-        cases, weighed = self._cases, self._weighed
-        self._cases, self._weighed = [], None
-        assert weighed is not None
+        cases, waiting = self._cases, self._waiting
+        self._cases, self._waiting = [], []
+        found: Sequence[Outcome | Exception]
         try:
-            weighed.set_result([*weigh_together(cases)])
+            found = weigh_together(cases)
         except Exception:  # of one of them; the others are not to hear of it
-            weighed.set_result([_alone(case) for case in cases])
+            found = [_alone(case) for case in cases]
+        for weighed, each in zip(waiting, found, strict=True):
+            if weighed.done():
+                continue  # its client is gone
+            if isinstance(each, Exception):
+                weighed.set_exception(each)
+            else:
+                weighed.set_result(each)
 
 
 def _alone(case: Case) -> Outcome | Exception:

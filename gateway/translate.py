@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,9 @@ from router.wish import Wish
 _ENVELOPE = frozenset({"model", "messages", "stream", "stream_options", "gradus"})
 # Fields that Query.sampling holds.
 _SAMPLING = frozenset({"max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed"})
+_HELD = _ENVELOPE | _SAMPLING
+_AS_CONFIGURED = Sampling()
+_ANY_TASK = Task()
 # Fields that say who asks or how to file it, and change no answer (but see Asked.not_honoured).
 _NEUTRAL = frozenset(
     {
@@ -106,17 +110,17 @@ def read(request: ChatRequest, body: Mapping[str, Any]) -> Asked:
         raise BadRequest("tool_choice asks for a call, and there are no tools.", param="tool_choice")
     params = dict(_needs(body))
     options = request.gradus
-    task = structured_task(Task() if options is None else options.answer_task(), body)
+    task = structured_task(_ANY_TASK if options is None else options.answer_task(), body)
     return Asked(
         model=request.model,
         query=Query(
             messages=told([_plain(message) for message in body["messages"]], task),
-            sampling=_sampling(request),
+            sampling=_AS_CONFIGURED if _SAMPLING.isdisjoint(body) else _sampling(request),
             needs=tuple(params),
-            extra={name: value for name, value in body.items() if name not in _ENVELOPE | _SAMPLING},
+            extra={name: value for name, value in body.items() if name not in _HELD},
             task=task,
         ),
-        body={name: value for name, value in body.items() if name != "gradus"},
+        body={name: value for name, value in body.items() if name != "gradus"} if "gradus" in body else body,
         params=params,
         stream=bool(request.stream),
         include_usage=request.stream_options is not None and request.stream_options.include_usage,
@@ -144,8 +148,8 @@ def _sampling(request: ChatRequest) -> Sampling:
 
 def _needs(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(need, field it was found in), each need once."""
-    for name, asks in _NEEDS.items():
-        if asks(body.get(name)):
+    for name, value in body.items():
+        if name in _NEEDS and _NEEDS[name](value):
             yield REQUIRED_TOOLS if name == "tools" and forces_tools(body) else name, name
     seen: set[str] = set()
     for index, message in enumerate(body["messages"]):
@@ -159,10 +163,11 @@ def _message_needs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if message["role"] in ("tool", "function") or message.get("tool_calls") or message.get("function_call"):
         yield "tool messages", ""
     content = message.get("content")
-    for name in ("audio", "refusal"):  # what was said, where there is no text
-        if not content and message.get(name):
-            yield f"{name} messages", f".{name}"
-    if isinstance(content, list):
+    if not content:
+        for name in ("audio", "refusal"):  # what was said, where there is no text
+            if message.get(name):
+                yield f"{name} messages", f".{name}"
+    elif isinstance(content, list):
         for index, part in enumerate(content):
             if part["type"] != "text":
                 yield f"{part['type']} content", f".content[{index}]"
@@ -171,6 +176,8 @@ def _message_needs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
     """The message as the chat templates of open models read it: one text, and "system" by its old name."""
     role, content = message["role"], message.get("content")
+    if isinstance(content, str) and role != "developer":
+        return message
     if isinstance(content, list) and all(part["type"] == "text" for part in content):
         content = "".join(part["text"] for part in content)
     return {**message, "role": "system" if role == "developer" else role, "content": content or ""}
@@ -212,10 +219,15 @@ def gradus_object(
 def headers_of(gradus: Mapping[str, Any]) -> dict[str, str]:
     """The ``gradus`` object in short; what a header cannot hold is percent-encoded."""
     return {
-        header: quote(str(gradus[name]), safe=_PRINTABLE) if name in _NAMED else str(gradus[name])
+        header: _quoted(str(value)) if name in _NAMED else str(value)
         for name, header in _HEADERS.items()
-        if gradus.get(name) is not None
+        if (value := gradus.get(name)) is not None
     }
+
+
+@lru_cache
+def _quoted(name: str) -> str:
+    return quote(name, safe=_PRINTABLE)
 
 
 def known_headers(plan: Plan) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from gateway import schemas, translate
 from gateway.errors import BadRequest
@@ -24,16 +24,17 @@ async def read_body(request: Request, max_body_bytes: int) -> bytes:
     if announced.isdecimal() and int(announced) > max_body_bytes:
         raise _too_large(max_body_bytes)
     is_json = _is_json(request)
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if body and not is_json:
-                raise _not_json(request)
-            if len(body) > max_body_bytes:
-                raise _too_large(max_body_bytes)
-    except ClientDisconnect as error:
-        raise BadRequest("The client left before its request was whole.", code="cancelled") from error
+    body, more = bytearray(), True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The client left before its request was whole.", code="cancelled")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if body and not is_json:
+            raise _not_json(request)
+        if len(body) > max_body_bytes:
+            raise _too_large(max_body_bytes)
     return bytes(body)
 
 

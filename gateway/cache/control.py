@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,14 @@ class Control:
         return self.max_age_s is None or age_s <= self.max_age_s
 
 
+_NOTHING_SAID: Final = Control()
+
+
 def control_of(header: str | None) -> Control:
     """What is not understood is left out, as the RFC wants it."""
-    said = dict(_directives(header or ""))
+    if not header:
+        return _NOTHING_SAID
+    said = dict(_directives(header))
     only = "only-if-cached" in said
     if "no-store" in said:
         return Control(reads=False, keeps=False, only=only)
