@@ -19,10 +19,11 @@ from functools import partial
 
 from cost_model.usage import Usage
 from gateway.bill import Bill
-from gateway.cache.answers import AnswerCache, Visit
+from gateway.cache.answers import AnswerCache
 from gateway.cache.entries import Entry, reply_of
 from gateway.cache.streaming import Collector, chunks_of
 from gateway.cache.tickets import Ticket
+from gateway.cache.visits import Visit
 from gateway.caller import Caller
 from gateway.errors import GatewayError
 from gateway.fallback import Instead
@@ -80,7 +81,7 @@ class Service:
         policy = self._planner.followed(asked)
         deadline_s = asyncio.get_running_loop().time() + self._planner.deadline_after_s(policy)
         ticket = self._ticket(asked, caller, policy)
-        async with self._cache.visit(ticket, deadline_s) as visit:
+        with await self._cache.visit(ticket, deadline_s) as visit:
             if listener is not None:
                 listener.known = visit.headers
                 listener.on_lag = partial(self._cache.let_go, ticket, visit)
@@ -88,7 +89,7 @@ class Service:
                 given = Given(asked, caller, policy, Bill(self._market), began_s)
                 return await self._again(given, visit.entry, visit.headers, listener)
             with stage("plan"):
-                planned = await self._planner.plan(asked)
+                planned = await self._planner.plan(asked, policy)
             self._watch(planned.plan)
             run = Run(asked, caller, planned, deadline_s, Bill(self._market), listener, began_s)
             run.headers = visit.headers
@@ -110,8 +111,7 @@ class Service:
                 chunks = chunks_of(entry.upstream)
                 await listener.chunks([Said(event_of(chunk), chunk) for chunk in chunks])
         seconds = time.perf_counter() - given.began_s
-        reply = reply_of(entry, given.bill.account(), given.bill.usage(), seconds)
-        return replace(reply, headers=headers)
+        return reply_of(entry, given.bill.account(), given.bill.usage(), seconds, headers)
 
     async def _paid(self, run: Run, visit: Visit) -> Reply:
         p_right = run.plan.p_right

@@ -1,24 +1,23 @@
 """Answers kept in Redis, and equal requests answered once: what a request goes through on its way.
 
-    async with cache.visit(ticket, deadline_s) as visit:
+    with await cache.visit(ticket, deadline_s) as visit:
         if visit.entry is not None:          # "hit", or "shared" with a request that ran already
             return ...
         reply = ...                          # "miss" or "bypass": do the work
         visit.keep(reply, completion)        # or not: an error, a search that was broken off
 
-Whoever leaves without :meth:`Visit.keep` by an exception (an error, a client that went away) hands over to
-the next that waits; one that leaves without, and without an exception, had nothing that could be shared:
-those that wait go alone. A leader that dies is replaced when its lease ends. Without Redis nothing is looked
-up or kept, and nothing fails.
+Whoever leaves without ``keep`` by an exception (an error, a client that went away) hands over to the next
+that waits; one that leaves without, and without an exception, had nothing that could be shared: those that
+wait go alone. A leader that dies is replaced when its lease ends. Without Redis nothing is looked up or kept,
+and nothing fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -28,8 +27,8 @@ from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, unpack
 from gateway.cache.flights import MOST_LEADERS, Flight, Flights
 from gateway.cache.shelf import ALONE, Board, RedisAway, Shelf
 from gateway.cache.tickets import Ticket, Tickets
+from gateway.cache.visits import Visit
 from gateway.errors import DeadlineExceeded, NotCached, QueueUnavailable
-from gateway.replies import Reply
 from gateway.telemetry.metrics import stage
 from router.config import Config
 
@@ -37,29 +36,6 @@ _LEASE_MS: Final = 3000
 _FIRST_LOOK_S: Final = 0.01
 _LAST_LOOK_S: Final = 0.1
 """How often one looks for what another process answers: soon at first, then less often."""
-
-
-@dataclass(slots=True)
-class Visit:
-    """``entry`` is the answer, given ``age_s`` ago; ``None``: do the work."""
-
-    status: Status
-    entry: Entry | None = None
-    age_s: float = 0.0
-    reply: Reply | None = None
-    completion: Mapping[str, Any] | None = None
-    generations: tuple[str, ...] | None = None
-    flight: Flight | None = None
-    token: str = ""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        age = {"age": str(int(self.age_s))} if self.entry is not None else {}
-        return {"x-gradus-cache": self.status, **age}
-
-    def keep(self, reply: Reply, completion: Mapping[str, Any] | None = None) -> None:
-        """Share this answer, and keep it if it is one to be kept. ``completion`` is a server's own object."""
-        self.reply, self.completion = reply, completion
 
 
 class AnswerCache:
@@ -85,21 +61,19 @@ class AnswerCache:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._shelf.close()
 
-    @asynccontextmanager
-    async def visit(self, ticket: Ticket, deadline_s: float) -> AsyncIterator[Visit]:
-        """``deadline_s`` is on the event loop's clock. Raises :class:`DeadlineExceeded` after waiting."""
+    async def visit(self, ticket: Ticket, deadline_s: float) -> Visit:
+        """To be gone through in a ``with`` block, at once: others may wait for what comes of it.
+
+        ``deadline_s`` is on the event loop's clock. Raises :class:`DeadlineExceeded` after waiting.
+        """
         with stage("cache"):
             visit = await self._enter(ticket, deadline_s)
         self.counters.saw(visit.status)
         if visit.token:
             self._leading[visit.token] = ticket.key
-        try:
-            yield visit
-        except BaseException:
-            self._exit(ticket, visit, failed=True)
-            raise
-        else:
-            self._exit(ticket, visit, failed=False)
+        if visit.entry is None and ticket.key:
+            visit.ends = partial(self._end, ticket)
+        return visit
 
     def let_go(self, ticket: Ticket, visit: Visit) -> None:
         """Let those that wait go alone: this answer takes as long as its client takes to read it."""
@@ -240,10 +214,10 @@ class AnswerCache:
         self.counters.bytes_read += len(board.packed)
         return Visit(status, entry, age_s, generations=board.generations)
 
-    def _exit(self, ticket: Ticket, visit: Visit, *, failed: bool) -> None:
+    def _end(self, ticket: Ticket, visit: Visit, failed: bool) -> None:
         """Keep what is to be kept, and let those go that wait."""
         self._leading.pop(visit.token, None)
-        if visit.entry is not None or (visit.generations is None and visit.flight is None):
+        if visit.generations is None and visit.flight is None:
             return
         kept = self._kept(visit) if visit.reply is not None and not failed else None
         if kept is not None:

@@ -95,10 +95,18 @@ def _checksum(form: bytes, payload: bytes) -> bytes:
 
 def names(found: Iterable[bytes | None]) -> tuple[str, ...]:
     """Generations as Redis says them; of what was never purged an empty one."""
-    return tuple("" if one is None else one.decode() for one in found)
+    return tuple(["" if one is None else one.decode() for one in found])
 
 
-def reply_of(entry: Entry, account: Mapping[str, Any], usage: Mapping[str, Any], seconds: float) -> Reply:
+def reply_of(
+    entry: Entry,
+    account: Mapping[str, Any],
+    usage: Mapping[str, Any],
+    seconds: float,
+    headers: Mapping[str, str],
+) -> Reply:
     """The answer again, under the account of the request that gets it: it cost nothing, and says so."""
     gradus = {**entry.gradus, **account, "latency_s": {"total": round(seconds, 6)}, "cached": True}
-    return Reply(entry.text, entry.finish_reason, usage, gradus, entry.tool_calls, entry.upstream)
+    return Reply(
+        entry.text, entry.finish_reason, usage, gradus, entry.tool_calls, entry.upstream, headers=headers
+    )

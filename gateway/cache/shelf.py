@@ -1,13 +1,14 @@
 """Where answers lie: Redis, and what is said to it. One round trip a question, and a pause when it is away.
 
     gradus:answers:entry:KEY     an answer (:func:`gateway.cache.entries.pack`), with a TTL
-    gradus:answers:leader:KEY    the token of who answers this request just now, with a lease
+    gradus:answers:leader:KEY    the token of who answers this request just now, and its generations; a lease
     gradus:answers:index, :total what lies here, by age, and its bytes (:mod:`router.bounded`)
     gradus:generations           a hash: of each namespace the name that it goes by since it was purged
 
 An answer is of the generations that its namespaces had when its request came; it counts as long as they are
-the same. So a purge is one write, and what was on its way comes too late by itself. The namespace
-"everything" always has a generation: should Redis lose the hash, everything is of another one.
+the same. So a purge is one write, and what was on its way comes too late by itself: who asks after it waits
+for no leader from before. The namespace "everything" always has a generation: should Redis lose the hash,
+everything is of another one.
 """
 
 from __future__ import annotations
@@ -50,16 +51,29 @@ if not generations[1] then
 end
 local leader = false
 if ARGV[1] ~= '' and (ARGV[3] == 'always' or not found) then
-  if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then leader = ARGV[1]
-  else leader = redis.call('GET', KEYS[2]) end
+  local held, of = redis.call('GET', KEYS[2]), ''
+  for at = 1, #spaces do of = of .. ' ' .. (generations[at] or '') end
+  if held == 'alone' then leader = held
+  elseif held and string.sub(held, -#of) == of then leader = string.sub(held, 1, -#of - 1)
+  else
+    leader = ARGV[1]
+    redis.call('SET', KEYS[2], leader .. of, 'PX', ARGV[2])
+  end
 end
 return {found, leader, generations}
 """
+_LEADS: Final = """
+local function leads(key, token)
+  local held = redis.call('GET', key)
+  return held and string.sub(held, 1, #token + 1) == token .. ' '
+end
+"""
 _KEEP: Final = (
     BOUND
+    + _LEADS
     + """
 if ARGV[1] ~= '' then
-  if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+  if not leads(KEYS[2], ARGV[1]) then return 0 end
   redis.call('DEL', KEYS[2])
 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[6])
@@ -67,16 +81,22 @@ bound(KEYS[3], KEYS[4], KEYS[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(A
 return 1
 """
 )
-_LEAVE: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+_LEAVE: Final = (
+    _LEADS
+    + """
+if not leads(KEYS[1], ARGV[1]) then return 0 end
 if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
-_RENEW: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+)
+_RENEW: Final = (
+    _LEADS
+    + """
+if not leads(KEYS[1], ARGV[1]) then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
+)
 
 
 class RedisAway(Exception):

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.accounts import Account, Key, Team
-from gateway.cache.answers import AnswerCache, Visit
+from gateway.cache.answers import AnswerCache
 from gateway.cache.control import Control, control_of
 from gateway.cache.counters import Status
 from gateway.cache.shelf import Board
 from gateway.cache.tickets import Ticket
+from gateway.cache.visits import Visit
 from gateway.replies import Reply
 from router.config import Config, load_config
 
@@ -67,7 +68,7 @@ def soon(seconds: float = 10.0) -> float:
 
 async def ask(cache: AnswerCache, of: Ticket, text: str = "7", **answer: Any) -> tuple[str, str]:
     """What a request comes to, and how: its own answer is ``text``."""
-    async with cache.visit(of, soon()) as visit:
+    with await cache.visit(of, soon()) as visit:
         if visit.entry is not None:
             return visit.status, visit.entry.text
         visit.keep(reply(text, **answer))

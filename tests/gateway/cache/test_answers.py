@@ -27,7 +27,7 @@ def test_the_second_of_two_equal_requests_is_answered_by_the_first(redis_url: st
     async def test(cache: AnswerCache) -> None:
         assert await ask(cache, ticket(cache), "7") == ("miss", "7")
         await settled(cache)
-        async with cache.visit(ticket(cache), soon()) as visit:
+        with await cache.visit(ticket(cache), soon()) as visit:
             assert visit.entry is not None
             assert visit.entry.text == "7"
             assert visit.headers == {"x-gradus-cache": "hit", "age": "0"}
@@ -102,7 +102,7 @@ def test_what_is_no_whole_answer_is_not_kept(redis_url: str, text: str, answer: 
 def test_an_error_is_not_kept(redis_url: str) -> None:
     async def test(cache: AnswerCache) -> None:
         async def broken() -> None:
-            async with cache.visit(ticket(cache), soon()) as visit:
+            with await cache.visit(ticket(cache), soon()) as visit:
                 visit.keep(reply())
                 raise GatewayError("it broke after all")
 
@@ -141,7 +141,7 @@ def test_an_answer_that_is_too_old_for_one_is_answered_anew(
         await settled(cache)
         now_s = time.time()
         monkeypatch.setattr("gateway.cache.answers.time.time", lambda: now_s + 100)
-        async with cache.visit(ticket(cache), soon()) as visit:
+        with await cache.visit(ticket(cache), soon()) as visit:
             assert visit.headers["age"] == "100"
         assert await ask(cache, ticket(cache, header="max-age=60"), "8") == ("miss", "8")
         await settled(cache)
@@ -153,7 +153,7 @@ def test_an_answer_that_is_too_old_for_one_is_answered_anew(
 def test_candidates_are_shared_only_where_that_is_configured(redis_url: str) -> None:
     async def test(cache: AnswerCache) -> None:
         of = ticket(cache, who=Account(None))
-        async with cache.visit(of, soon()) as visit:
+        with await cache.visit(of, soon()) as visit:
             assert await cache.candidate_scope(of, visit) is None
 
     run(redis_url, test)

@@ -74,7 +74,7 @@ def test_only_whole_answers_are_kept(entry: Entry, kept: bool) -> None:
 
 def test_an_answer_is_given_again_without_what_the_first_one_cost() -> None:
     kept = entry_of(reply(cost_usd="0.1", tokens={"probe": 5}, lines=[1]), None, 0.0, ())
-    again = reply_of(kept, {"cost_usd": "0", "lines": []}, {"total_tokens": 0}, 0.001)
+    again = reply_of(kept, {"cost_usd": "0", "lines": []}, {"total_tokens": 0}, 0.001, {})
     assert (again.text, again.usage, again.done) == ("7", {"total_tokens": 0}, None)
     assert again.gradus == {
         "route": "small",

@@ -27,7 +27,7 @@ class Work:
         self.end = asyncio.Event()
 
     async def do(self, cache: AnswerCache, of: Ticket, seconds: float = 10, **answer: str) -> tuple[str, str]:
-        async with cache.visit(of, soon(seconds)) as visit:
+        with await cache.visit(of, soon(seconds)) as visit:
             if visit.entry is not None:
                 return visit.status, visit.entry.text
             self.begun += 1
@@ -36,7 +36,7 @@ class Work:
             return visit.status, "7"
 
     async def fail(self, cache: AnswerCache, of: Ticket) -> None:
-        async with cache.visit(of, soon()):
+        with await cache.visit(of, soon()):
             self.begun += 1
             await self.end.wait()
             raise GatewayError("it broke")
@@ -145,7 +145,7 @@ def test_a_leader_whose_client_lags_lets_go_and_its_answer_is_kept_all_the_same(
         rest = Work()
         async with _gateways(redis_url, gateways) as caches:
             of = ticket(caches[0])
-            async with caches[0].visit(of, soon()) as visit:
+            with await caches[0].visit(of, soon()) as visit:
                 others = [asyncio.create_task(rest.do(caches[-1], of)) for _ in range(5)]
                 await caches[-1].waited_for(5 + (gateways == 1))
                 assert rest.begun == 0
@@ -204,18 +204,17 @@ def test_who_comes_while_a_flight_changes_hands_waits_no_longer_than_the_own_dea
 def test_a_leader_that_was_thought_dead_does_not_write_over_its_successor(redis_url: str) -> None:
     async def main() -> None:
         async with _gateways(redis_url, 2) as (one, two):
-            slow = one.visit(ticket(one), soon())
-            late = await slow.__aenter__()
+            late = await one.visit(ticket(one), soon())
             with redis.Redis.from_url(redis_url) as client:  # as if its lease had ended
                 client.delete(*client.keys("gradus:answers:leader:*"))
-            async with two.visit(ticket(two), soon()) as visit:
+            with await two.visit(ticket(two), soon()) as visit:
                 assert visit.status == "miss"
                 late.keep(reply("late"))
-                await slow.__aexit__(None, None, None)
+                late.__exit__(None, None, None)
                 await settled(one)
                 visit.keep(reply("in time"))
             await settled(two)
-            async with two.visit(ticket(two), soon()) as visit:
+            with await two.visit(ticket(two), soon()) as visit:
                 assert visit.entry is not None
                 assert visit.entry.text == "in time"
             assert one.counters.lost == 1
@@ -228,7 +227,7 @@ import asyncio, sys, redis
 from tests.gateway.cache.asking import Watched, config, reply, settled, soon, ticket
 
 async def ask(cache, client, who, others):
-    async with cache.visit(ticket(cache), soon(60)) as visit:
+    with await cache.visit(ticket(cache), soon(60)) as visit:
         if visit.entry is None:
             client.rpush("begun", who)
             while client.scard("waiting") < others or not client.sismember("waiting", who):

@@ -65,7 +65,7 @@ def test_a_purge_leaves_the_rest(redis_url: str, purge: dict[str, Any]) -> None:
 
 def test_what_is_under_way_while_it_is_purged_is_not_kept(redis_url: str) -> None:
     async def test(cache: AnswerCache) -> None:
-        async with cache.visit(ticket(cache), soon()) as visit:
+        with await cache.visit(ticket(cache), soon()) as visit:
             await cache.purge([EVERYTHING])
             visit.keep(reply("7"))
         await settled(cache)
@@ -79,7 +79,7 @@ def test_who_comes_after_a_purge_gets_no_answer_that_was_begun_before_it(redis_u
         cache = Watched(config(redis_url))
         await cache.start()
         of = ticket(cache)
-        async with cache.visit(of, soon()) as visit:
+        with await cache.visit(of, soon()) as visit:
             before = asyncio.create_task(ask(cache, of, "8"))
             await cache.waited_for(2)
             await cache.purge([EVERYTHING])
@@ -95,6 +95,24 @@ def test_who_comes_after_a_purge_gets_no_answer_that_was_begun_before_it(redis_u
         await settled(cache)
         assert await ask(cache, of) == ("hit", "9")
         await cache.stop()
+
+    asyncio.run(main())
+
+
+def test_who_comes_after_a_purge_waits_for_no_leader_from_before_it_in_any_process(redis_url: str) -> None:
+    async def main() -> None:
+        one, two = Watched(config(redis_url)), Watched(config(redis_url))
+        await one.start()
+        await two.start()
+        with await one.visit(ticket(one), soon()) as before:
+            await two.purge([EVERYTHING])
+            assert await ask(two, ticket(two), "8") == ("miss", "8")
+            await settled(two)
+            before.keep(reply("7"))
+        await settled(one)
+        assert await ask(one, ticket(one)) == ("hit", "8")
+        await one.stop()
+        await two.stop()
 
     asyncio.run(main())
 
@@ -166,7 +184,7 @@ def test_everything_expires(redis_url: str) -> None:
 
 def test_candidates_are_shared_by_tenants_and_a_purge_changes_who_shares(redis_url: str) -> None:
     async def scope(cache: AnswerCache, of: Ticket) -> str | None:
-        async with cache.visit(of, soon()) as visit:
+        with await cache.visit(of, soon()) as visit:
             return await cache.candidate_scope(of, visit)
 
     async def test(cache: AnswerCache) -> None:

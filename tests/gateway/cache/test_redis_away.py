@@ -71,7 +71,7 @@ def test_without_redis_every_request_is_passed_by(own_redis: OwnRedis) -> None:
         for _ in range(3):
             assert await ask(cache, ticket(cache), "7") == ("bypass", "7")
         of = ticket(cache)
-        async with cache.visit(of, soon()) as visit:
+        with await cache.visit(of, soon()) as visit:
             assert await cache.candidate_scope(of, visit) is None
         with pytest.raises(QueueUnavailable):
             await cache.purge([EVERYTHING])
@@ -87,7 +87,7 @@ def test_a_redis_that_stops_and_comes_back_is_used_again(own_redis: OwnRedis) ->
     async def main() -> None:
         cache = AnswerCache(config(own_redis.url))
         await cache.start()
-        async with cache.visit(ticket(cache), soon()) as visit:
+        with await cache.visit(ticket(cache), soon()) as visit:
             assert visit.status == "miss"
             own_redis.stop()
         await settled(cache)
@@ -108,7 +108,7 @@ def test_who_waits_for_another_process_goes_on_alone_when_redis_stops(own_redis:
         one, two = AnswerCache(config(own_redis.url)), AnswerCache(config(own_redis.url))
         await one.start()
         await two.start()
-        async with one.visit(ticket(one), soon()):
+        with await one.visit(ticket(one), soon()):
             waiting = [asyncio.create_task(ask(two, ticket(two), "8")) for _ in range(3)]
             await asyncio.sleep(0.05)
             own_redis.stop()
