@@ -62,25 +62,25 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a request is billed to: a key and its team, and everybody together. Without keys: everybody."""
+    """Who a request is billed to: a key and its team, and everybody together. Without keys: everybody.
+
+    ``scopes`` is every limit that a request is held to, by the name that its counters go by; ``caps_money``
+    and ``counts_tokens`` say whether one of them does.
+    """
 
     key: Key | None
     everybody: Limits = Limits()
+    scopes: tuple[tuple[str, Limits], ...] = field(init=False, repr=False, compare=False)
+    caps_money: bool = field(init=False, repr=False, compare=False)
+    counts_tokens: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def scopes(self) -> tuple[tuple[str, Limits], ...]:
-        """Every limit that a request is held to, by the name that its counters go by."""
+    def __post_init__(self) -> None:
         found = [("all", self.everybody)]
         if self.key is not None:
             found.append((f"key:{self.key.id}", self.key.limits))
             if self.key.team is not None:
                 found.append((f"team:{self.key.team.id}", self.key.team.limits))
-        return tuple(found)
-
-    @property
-    def caps_money(self) -> bool:
-        return any(limits.caps_money for _, limits in self.scopes)
-
-    @property
-    def counts_tokens(self) -> bool:
-        return any(limits.tokens_per_minute is not None for _, limits in self.scopes)
+        limits = [each for _, each in found]
+        object.__setattr__(self, "scopes", tuple(found))
+        object.__setattr__(self, "caps_money", any(each.caps_money for each in limits))
+        object.__setattr__(self, "counts_tokens", any(each.tokens_per_minute is not None for each in limits))
