@@ -20,10 +20,12 @@ million queries is seen nearly as fast as one on the first day (Shin, Ramdas and
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +36,18 @@ DriftKind = Literal["familiarity", "difficulty", "calibration"]
 TOLERANCE = 0.05
 """How far a predicted P(right) may be off, on average, before that counts as drift of calibration."""
 
-_FROM = np.array([0.0, 0.0, 0.0, 0.0, 0.25, 0.5, 0.9])
-_TO = np.array([0.01, 0.03, 0.1, 0.5, 0.75, 1.0, 1.0])
-_STAKE = np.array([0.1, 0.1, 0.2, 0.4, 0.4, 0.4, 0.2])
+_BETS = (
+    (0.0, 0.01, 0.1),
+    (0.0, 0.03, 0.1),
+    (0.0, 0.1, 0.2),
+    (0.0, 0.5, 0.4),
+    (0.25, 0.75, 0.4),
+    (0.5, 1.0, 0.4),
+    (0.9, 1.0, 0.2),
+)
 """Bets on where p-values fall: from, to, and the share of the wealth put on it."""
 
-_ERRORS = np.array([-0.9, -0.3, -0.1, 0.1, 0.3, 0.9])
+_ERRORS = (-0.9, -0.3, -0.1, 0.1, 0.3, 0.9)
 """Bets on right - predicted: shares of the wealth, below 0 that answers are right less often."""
 
 _BINS = 100
@@ -76,35 +84,40 @@ class DriftStatus:
 
 
 class Wealth:
-    """A gambler's, with several ways to bet. ``total`` starts at 1; ``count`` outcomes were bet on."""
+    """A gambler's, with several ways to bet. ``total`` starts at 1; ``count`` outcomes were bet on.
+
+    Plain numbers: of so few ways numpy would take several times as long, and this is done for every query.
+    """
 
     def __init__(self, ways: int) -> None:
         self.count = 0
-        self._bets, self._gains, self._lowest = np.zeros((3, ways))
-        self._lowest_at = np.zeros(ways, dtype=np.int64)
+        self._bets, self._gains, self._lowest = ([0.0] * ways for _ in range(3))
+        self._lowest_at = [0] * ways
 
     @property
     def total(self) -> float:
-        return float(self._bets.sum()) + 1 / (self.count + 1)
+        return sum(self._bets) + 1 / (self.count + 1)
 
     @property
     def best(self) -> int:
         """The way that won most."""
-        return int(self._bets.argmax())
+        return self._bets.index(max(self._bets))
 
     @property
     def since(self) -> int:
         """After how many outcomes the product of the best way's factors was at its lowest."""
-        return int(self._lowest_at[self.best])
+        return self._lowest_at[self.best]
 
-    def bet(self, factors: Floats) -> None:
+    def bet(self, factors: Sequence[float]) -> None:
         """Multiply each bet by its factor [K]: at least 0, on average at most 1 unless something drifted."""
         self.count += 1
-        self._bets = (self._bets + 1 / (self.count * (self.count + 1) * len(factors))) * factors
-        self._gains += np.log(np.maximum(factors, 1e-12))
-        lower = self._gains < self._lowest
-        self._lowest[lower] = self._gains[lower]
-        self._lowest_at[lower] = self.count
+        stake = 1 / (self.count * (self.count + 1) * len(factors))
+        for way, factor in enumerate(factors):
+            self._bets[way] = (self._bets[way] + stake) * factor
+            self._gains[way] += math.log(max(factor, 1e-12))
+            if self._gains[way] < self._lowest[way]:
+                self._lowest[way] = self._gains[way]
+                self._lowest_at[way] = self.count
 
 
 class DriftMonitor:
@@ -122,13 +135,16 @@ class DriftMonitor:
         # Familiarity i / (n + 1), i = 1 .. n + 1, says into which of n + 1 gaps a score fell.
         self._gaps = familiar + 1
         self._bins = min(_BINS, self._gaps)
-        self._urn = np.bincount(np.arange(self._gaps) * self._bins // self._gaps).astype(np.float64)
-        self._familiarity = Wealth(len(_STAKE))
+        self._urn: list[int] = np.bincount(np.arange(self._gaps) * self._bins // self._gaps).tolist()
+        self._familiarity = Wealth(len(_BETS))
         self._calibration = Wealth(len(_ERRORS))
-        self._edges = np.unique(np.quantile(fitted_right, np.arange(1, _DECILES) / _DECILES))
-        self._fitted = np.bincount(self._decile(fitted_right), minlength=len(self._edges) + 1)
+        self._edges: list[float] = np.unique(
+            np.quantile(fitted_right, np.arange(1, _DECILES) / _DECILES)
+        ).tolist()
+        deciles = [bisect_right(self._edges, each) for each in fitted_right.tolist()]
+        self._fitted = np.bincount(deciles, minlength=len(self._edges) + 1)
         self._fitted_mean = float(np.mean(fitted_right))
-        self._live = np.zeros(len(self._fitted))
+        self._live = [0.0] * len(self._fitted)
         self._live_sum = 0.0
         self._shifted_since: int | None = None
 
@@ -137,12 +153,13 @@ class DriftMonitor:
         self._queries += 1
         if self._familiarity.total < self._enough:
             rank = self._rank(familiarity)
-            inside = (rank > _FROM) & (rank <= _TO)
-            self._familiarity.bet(1 - _STAKE + inside * (_STAKE / (_TO - _FROM)))
-        if self._live.sum() >= _MEMORY:
-            self._live /= 2
+            self._familiarity.bet(
+                [1 - stake + (start < rank <= end) * (stake / (end - start)) for start, end, stake in _BETS]
+            )
+        if sum(self._live) >= _MEMORY:
+            self._live = [count / 2 for count in self._live]
             self._live_sum /= 2
-        self._live[self._decile(p_right)] += 1
+        self._live[bisect_right(self._edges, p_right)] += 1
         self._live_sum += p_right
         if self._queries % _LOOK_EVERY == 0:
             if self._shift() < _SHIFTED:
@@ -153,7 +170,9 @@ class DriftMonitor:
     def feedback(self, p_right: float, right: float) -> None:
         """An answer predicted right with ``p_right`` turned out right (1), wrong (0) or in between."""
         if self._calibration.total < self._enough:
-            self._calibration.bet(1 + _ERRORS * (right - p_right) - np.abs(_ERRORS) * TOLERANCE)
+            self._calibration.bet(
+                [1 + share * (right - p_right) - abs(share) * TOLERANCE for share in _ERRORS]
+            )
 
     def status(self) -> DriftStatus:
         return DriftStatus(
@@ -161,13 +180,13 @@ class DriftMonitor:
             feedback=self._calibration.count,
             familiarity_wealth=self._familiarity.total,
             calibration_wealth=self._calibration.total,
-            stability_index=self._stability_index() if self._live.sum() >= _MIN_COUNT else None,
+            stability_index=self._stability_index() if sum(self._live) >= _MIN_COUNT else None,
             alarms=tuple(self._alarms()),
         )
 
     def _alarms(self) -> Iterator[DriftAlarm]:
         if self._familiarity.total >= self._enough:
-            strange = _TO[self._familiarity.best] <= 0.5
+            strange = _BETS[self._familiarity.best][1] <= 0.5
             what = (
                 "more prompts are unlike the fitted ones"
                 if strange
@@ -176,7 +195,7 @@ class DriftMonitor:
             since = self._familiarity.since
             yield DriftAlarm("familiarity", since, f"{what} since about query {since}: {_REMEDY}")
         if self._shifted_since is not None:
-            mean = self._live_sum / self._live.sum()
+            mean = self._live_sum / sum(self._live)
             what = f"questions look {'harder' if mean < self._fitted_mean else 'easier'} for the small model"
             change = f"P(right) {mean:.2f} on average, {self._fitted_mean:.2f} when fitted"
             since = self._shifted_since
@@ -191,22 +210,19 @@ class DriftMonitor:
         """The smoothed conformal p-value of a query among the calibration rows and the queries before it."""
         gap = min(max(round(familiarity * self._gaps), 1), self._gaps) - 1
         place = gap * self._bins // self._gaps
-        stranger = self._urn[:place].sum() + self._random.random() * self._urn[place]
-        rank = float(stranger / self._urn.sum())
+        stranger = sum(self._urn[:place]) + self._random.random() * self._urn[place]
+        rank = stranger / sum(self._urn)
         self._urn[place] += 1
         return rank
 
-    def _decile(self, p_right: Any) -> Any:
-        return np.searchsorted(self._edges, p_right, side="right")
-
     def _stability_index(self) -> float:
-        live, fitted = self._live + 0.5, self._fitted + 0.5
+        live, fitted = np.array(self._live) + 0.5, self._fitted + 0.5
         live, fitted = live / live.sum(), fitted / fitted.sum()
         return float(np.sum((live - fitted) * np.log(live / fitted)))
 
     def _shift(self) -> float:
         """The stability index less what chance alone gives: (deciles - 1)(1 / live + 1 / fitted)."""
-        count = self._live.sum()
+        count = sum(self._live)
         if count < _MIN_COUNT:
             return 0.0
         return self._stability_index() - (len(self._live) - 1) * float(1 / count + 1 / self._fitted.sum())

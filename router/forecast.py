@@ -33,6 +33,18 @@ class Forecast:
         """That of some queries alone."""
         return Forecast(self.actions, self.right[rows], self.completion_tokens[rows], self.familiarity[rows])
 
+    def apart(self) -> list[Forecast]:
+        """That of each query, with numbers of its own: who keeps one does not keep all."""
+        if len(self.right) == 1:
+            return [self]
+        rows = zip(
+            self.right[:, None], self.completion_tokens[:, None], self.familiarity[:, None], strict=True
+        )
+        return [
+            Forecast(self.actions, right.copy(), tokens.copy(), familiarity.copy())
+            for right, tokens, familiarity in rows
+        ]
+
 
 def joined(each: Sequence[Forecast]) -> Forecast:
     """Of one predictor, one after the other."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from threading import Lock
@@ -65,13 +65,16 @@ class Remembered:
             self.hits += len(keys) - len(fresh)
             self.misses += len(fresh)
         if fresh:
-            found.update(self._learnt([*fresh], self._predictor.forecast([*fresh.values()])))
+            made = self._predictor.forecast([*fresh.values()])
+            found.update(self._learnt(fresh, made))
+            if len(fresh) == len(keys):  # all were new: a row each, in their order
+                return made
         return joined([found[key] for key in keys])
 
-    def _learnt(self, keys: Sequence[bytes], made: Forecast) -> dict[bytes, Forecast]:
+    def _learnt(self, keys: Collection[bytes], made: Forecast) -> dict[bytes, Forecast]:
         """``made`` has a row a key."""
-        each = {key: made if len(keys) == 1 else made.of([row]) for row, key in enumerate(keys)}
-        for one in each.values():
+        each = dict(zip(keys, made.apart(), strict=True))
+        for one in (made, *each.values()):
             for values in (one.right, one.completion_tokens, one.familiarity):
                 values.setflags(write=False)  # others will get the same
         with self._lock:

@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from router.features.lexical import LEXICAL
+from router.features.rows import Rows
 
 Floats = NDArray[np.float64]
 
@@ -37,9 +37,10 @@ _SAME_DIGITS = 6
 class Unseen:
     """Fitted by :func:`fit_unseen`. B word columns, L dense ones, T frequent ones, K cluster centres.
 
-    ``rarity`` [B] is float32, empty where rows are dense; ``place`` [B + L] is where a column is in
-    ``directions`` [T + 1, K] (the last row is zero: not frequent); ``mean`` [L] and ``whiten`` [L, L] are of
-    the dense columns; ``middle`` and ``spread`` [P] scale the parts; ``calibration`` [n] are sorted scores.
+    ``rarity`` [B] is float32, empty where rows are dense; ``place`` [B] (or longer, as releases before this
+    one wrote it) is where a column is in ``directions`` [T + 1, K] (the last row is zero: not frequent);
+    ``mean`` [L] and ``whiten`` [L, L] are of the dense columns; ``middle`` and ``spread`` [P] scale the
+    parts; ``calibration`` [n] are sorted scores.
     """
 
     rarity: NDArray[np.float32]
@@ -50,21 +51,17 @@ class Unseen:
     middle: Floats
     spread: Floats
     calibration: Floats
-    rarity_of: NDArray[np.float32] = field(init=False, repr=False)
-    """[B + L] the same of every column, 0 of the dense ones: looked up without asking what a column is."""
     direction_of: NDArray[np.float32] = field(init=False, repr=False)
-    """[B + L, K], for the same reason."""
+    """[B, K] of every word column."""
 
     def __post_init__(self) -> None:
-        rarity = np.concatenate([self.rarity, np.zeros(len(self.place) - len(self.rarity), dtype=np.float32)])
-        object.__setattr__(self, "rarity_of", rarity)
-        object.__setattr__(self, "direction_of", self.directions[self.place])
+        object.__setattr__(self, "direction_of", self.directions[self.place[: len(self.rarity)]])
 
-    def p_values(self, X: Any) -> Floats:
+    def p_values(self, X: Rows | NDArray[Any]) -> Floats:
         """[N] of rows X: (1 + calibration rows at least as strange) / (n + 1). Small: an unseen kind."""
         return conformal_p_values(self.scores(X), self.calibration)
 
-    def scores(self, X: Any) -> Floats:
+    def scores(self, X: Rows | NDArray[Any]) -> Floats:
         """[N] of rows X, the stranger the larger; they mean nothing across fits."""
         scores: Floats = ((self._parts(X) - self.middle) / self.spread).sum(axis=1)
         return scores
@@ -77,48 +74,43 @@ class Unseen:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         return cls(**{each.name: arrays[each.name] for each in fields(cls) if each.init})
 
-    def _parts(self, X: Any) -> Floats:
-        """[N, P]: distance and looks, before them rarity if the rows are sparse."""
+    def _parts(self, X: Rows | NDArray[Any]) -> Floats:
+        """[N, P]: distance and looks, before them rarity if there are words."""
         if isinstance(X, np.ndarray):
             norms = np.maximum(np.linalg.norm(X, axis=1, keepdims=True), _FLOOR)
             return np.column_stack([1 - (X / norms @ self.directions[:-1]).max(axis=1), self._looks(X)])
-        sizes, width = np.diff(X.indptr), len(self.mean)
-        row = np.repeat(np.arange(len(sizes)), sizes)
-        rarity = np.bincount(row, weights=self.rarity_of[X.indices], minlength=len(sizes))
-        dense = X.data[X.indptr[1:, None] + np.arange(-width, 0)]  # the last of every row
-        return np.array(
-            [
-                rarity / np.maximum(sizes - width, 1),
-                1 - (X @ self.direction_of).max(axis=1),
-                self._looks(dense),
-            ]
-        ).T
+        words = X.words
+        sizes = words.indptr[1:] - words.indptr[:-1]
+        row = np.arange(len(sizes)).repeat(sizes)
+        rarity = np.bincount(row, weights=self.rarity.take(words.indices), minlength=len(sizes))
+        distance = 1 - (words @ self.direction_of).max(axis=1)
+        return np.array([rarity / np.maximum(sizes, 1), distance, self._looks(X.looks)]).T
 
     def _looks(self, dense: NDArray[Any]) -> Floats:
         distance: Floats = np.log1p(np.square((dense - self.mean) @ self.whiten).sum(axis=1))
         return distance
 
 
-def fit_unseen(X: Any, X_calibration: Any) -> Unseen:
-    """Learn from rows X [N, C] what is usual, and from other rows X_calibration [n, C] how unusual they get.
+def fit_unseen(X: Rows | NDArray[Any], X_calibration: Rows | NDArray[Any]) -> Unseen:
+    """Learn from N rows X what is usual, and from n other rows X_calibration how unusual they get.
 
-    Rows are those of :class:`router.features.text.TextFeatures` (a CSR matrix, weights of words and then
-    looks), or a dense array of embeddings. The calibration rows must not be among X, and be like
-    the traffic to come; no p-value is below 1 / (n + 1), so an abstention level of 1% wants n >= 99.
+    Rows are those of :class:`router.features.text.TextFeatures`, or an array of embeddings. The calibration
+    rows must not be among X, and be like the traffic to come; no p-value is below 1 / (n + 1), so an
+    abstention level of 1% wants n >= 99.
 
     Raises: ValueError for less than 20 rows of X or none to calibrate on.
     """
-    n, n_calibration = X.shape[0], X_calibration.shape[0]
+    n, n_calibration = len(X), len(X_calibration)
     if n < 20 or not n_calibration:
         raise ValueError(f"at least 20 rows to learn from and 1 to calibrate on, not {n} and {n_calibration}")
     # Words look less rare in the rows that counted them: the scales are learned on rows that did not.
     order = np.random.default_rng(0).permutation(n)
     cut = 2 * len(order) // 3
     count, scale = X[np.sort(order[:cut])], X[np.sort(order[cut:])]
-    sparse = not isinstance(X, np.ndarray)
-    words = X.shape[1] - len(LEXICAL) if sparse else 0
-    rarity, place, directions = _directions(count, words) if sparse else _dense_directions(count)
-    dense = scale[:, words:].toarray() if sparse else scale
+    dense = scale.looks if isinstance(scale, Rows) else scale
+    rarity, place, directions = (
+        _directions(count.words) if isinstance(count, Rows) else _dense_directions(count)
+    )
     mean, whiten = _whitening(np.asarray(dense, dtype=np.float64))
     none = np.empty(0)
     unseen = Unseen(rarity, place, directions, mean, whiten, middle=none, spread=none, calibration=none)
@@ -136,19 +128,19 @@ def conformal_p_values(scores: Floats, calibration: Floats) -> Floats:
     return p_values
 
 
-def _directions(X: Any, words: int) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+def _directions(X: Any) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
     """``rarity``, ``place`` and ``directions``: rows times directions are cosines to the cluster centres."""
     from sklearn.decomposition import TruncatedSVD
 
-    n = X.shape[0]
-    seen = np.bincount(X.indices[X.indices < words], minlength=words)
+    n, buckets = X.shape
+    seen = np.bincount(X.indices, minlength=buckets)
     rarity = np.log((n + 1) / (seen + 1)).astype(np.float32)
     frequent = np.argsort(-seen, kind="stable")[:_FREQUENT]
     frequent = frequent[seen[frequent] >= min(2, seen.max())]
     singular = max(1, min(_SINGULAR, len(frequent) - 1, n - 1))
     svd = TruncatedSVD(singular, random_state=0).fit(X[:, frequent])
     directions = svd.components_.T @ _centres(svd.transform(X[:, frequent])).T
-    place = np.full(X.shape[1], len(frequent), dtype=np.int32)
+    place = np.full(buckets, len(frequent), dtype=np.int32)
     place[frequent] = np.arange(len(frequent))
     return rarity, place, _with_zero_row(directions)
 

@@ -7,35 +7,33 @@ one, trees the other; they err on different questions, so that their mean is mos
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
-from sklearn.tree._tree import NODE_DTYPE, Tree  # the form in which scikit-learn keeps and copies trees
 
 from router.evaluation.crossval import folds
-from router.features.lexical import LEXICAL
+from router.features.rows import Rows
 from router.features.text import TextFeatures
 from router.features.wording import wording_features
 from router.outcome_table import Floats
 
 ENOUGH = 4000
 _FOLDS = 4
-_MANY = 500
-"""For so many texts at once trees are built anew as scikit-learn has them, whose walk is compiled."""
+_AT_ONCE = 64
+"""Texts that go down the trees side by side: more of them take more memory than is near."""
 _FAR = 4.0
 """Standardised looks are cut off here, or a prompt unlike all others is predicted to be impossible."""
 
 
-class Readings(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Of N texts: words, a sparse float32 [N, buckets + K]; looks and wording [N, L], standardised, cut off.
+class Readings(BaseEstimator):  # type: ignore[misc]
+    """Of N texts: words, a sparse float32 [N, buckets]; looks and wording [N, L], standardised, cut off.
 
-    The last K columns of the words are looks again, which no model of words is to read: to drop them costs
-    more than all else.
+    No model of words is to read the looks: to drop them costs more than all else.
     """
 
     def __init__(self, buckets: int = 2**16) -> None:
@@ -51,13 +49,11 @@ class Readings(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, texts: Sequence[str]) -> tuple[Any, Any]:
         return self.of_rows(self.words_.transform(texts), texts)
 
-    def of_rows(self, rows: Any, texts: Sequence[str]) -> tuple[Any, Any]:
+    def of_rows(self, rows: Rows, texts: Sequence[str]) -> tuple[Any, Any]:
         """The same, where ``words_`` read the texts already."""
-        width = len(LEXICAL)
-        # The last of every row: taken by place, at a tenth of the price of a slice.
-        looks = rows.data[rows.indptr[1:, None] - width + np.arange(width)]
         wording = (wording_features(texts) - self.mean_) / self.scale_
-        return rows, np.concatenate([looks, wording], axis=1).clip(-_FAR, _FAR)
+        looks = np.concatenate([rows.looks, wording], axis=1)
+        return rows.words, np.minimum(np.maximum(looks, -_FAR), _FAR)
 
 
 class ReadText(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -73,7 +69,7 @@ class ReadText(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def predict(self, texts: Sequence[str]) -> Any:
         return self.predict_readings(*self.readings_.transform(texts))
 
-    def predict_rows(self, rows: Any, texts: Sequence[str]) -> Any:
+    def predict_rows(self, rows: Rows, texts: Sequence[str]) -> Any:
         """As :meth:`predict`, from texts and the rows that ``features_`` made of them."""
         return self.predict_readings(*self.readings_.of_rows(rows, texts))
 
@@ -90,9 +86,8 @@ class WordsText(ReadText):
 
     def fit(self, texts: Sequence[str], Y: Floats) -> Self:
         self.readings_ = Readings().fit(texts)
-        rows, _ = self.readings_.transform(texts)
-        words = rows[:, : self.readings_.buckets]
-        self.weights_ = np.zeros((rows.shape[1], Y.shape[1]), dtype=np.float32)
+        words = self.features_.transform(texts).words
+        self.weights_ = np.zeros((words.shape[1], Y.shape[1]), dtype=np.float32)
         self.intercept_ = np.zeros(Y.shape[1])
         known = np.isfinite(Y)
         for pattern in np.unique(known, axis=1).T:
@@ -100,25 +95,27 @@ class WordsText(ReadText):
             ridge = Ridge(self.alpha, solver="sparse_cg", tol=1e-3).fit(
                 words[pattern], Y[pattern][:, columns]
             )
-            self.weights_[: words.shape[1], columns] = np.atleast_2d(ridge.coef_).T
+            self.weights_[:, columns] = np.atleast_2d(ridge.coef_).T
             self.intercept_[columns] = ridge.intercept_
         return self
 
     def predict(self, texts: Sequence[str]) -> Any:
         return self.predict_rows(self.features_.transform(texts), texts)
 
-    def predict_rows(self, rows: Any, texts: Sequence[str]) -> Any:  # noqa: ARG002 (the shape of its siblings')
-        return self.predict_readings(rows, None)  # how questions are put is not looked at
+    def predict_rows(self, rows: Rows, texts: Sequence[str]) -> Any:  # noqa: ARG002 (its siblings' shape)
+        return self.predict_readings(rows.words, None)  # how questions are put is not looked at
 
     def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
-        return words @ self.weights_ + self.intercept_
+        # Those that releases before this one wrote had rows of zeros for looks, too.
+        return words @ self.weights_[: words.shape[1]] + self.intercept_
 
 
 class TreesText(ReadText):
     """Extremely randomised trees on the looks (Geurts et al. 2006), all targets in the same trees.
 
     NaN among the targets is filled in from the question and the target (see :func:`_filled`).
-    The trees are kept as flat arrays: all are walked down at once, so a single text takes some .1 ms.
+    The trees are kept as flat arrays, in which the children of a node stand side by side: all trees are
+    walked down at once, so a single text takes some .1 ms.
     """
 
     def __init__(
@@ -143,7 +140,7 @@ class TreesText(ReadText):
         forest.fit(looks, _filled(Y))
         grown = [each.tree_ for each in forest.estimators_]
         sizes = [each.node_count for each in grown]
-        self.roots_ = (np.cumsum(sizes) - sizes).astype(np.intp)
+        self.roots_ = np.cumsum(sizes) - sizes
         starts = np.repeat(self.roots_, sizes)
         left, right = (
             np.concatenate([getattr(each, side) for each in grown])
@@ -151,45 +148,58 @@ class TreesText(ReadText):
         )
         leaf = left < 0
         here = np.arange(len(left))
-        children = np.where(leaf, here, np.stack([left, right]) + starts)
-        self.children_ = children.T.ravel().astype(np.intp)
-        self.feature_ = np.where(leaf, 0, np.concatenate([each.feature for each in grown])).astype(np.intp)
+        self.feature_ = np.where(leaf, 0, np.concatenate([each.feature for each in grown]))
         self.threshold_ = np.concatenate([each.threshold for each in grown]).astype(np.float32)
         self.value_ = np.concatenate([each.value[:, :, 0] for each in grown]).astype(np.float32)
         self.depth_ = max(each.max_depth for each in grown)
+        self._lay_out(np.where(leaf, here, np.stack([left, right]) + starts).T)
         return self
 
-    def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
-        if len(looks) >= _MANY:
-            return self._predict_many(looks)
-        seen = looks.ravel()
-        starts = looks.shape[1] * np.arange(len(looks))[:, None]
-        at = np.broadcast_to(self.roots_, (len(looks), len(self.roots_)))
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        kept = dict(state)
+        children = kept.pop("children_", None)
+        super().__setstate__(kept)
+        if children is not None:  # written by a release before this one
+            self._lay_out(children.reshape(-1, 2))
+
+    def _lay_out(self, children: NDArray[np.intp]) -> None:
+        """Number the nodes level by level, siblings one after the other: where the left child is says all.
+
+        ``children`` [nodes, 2], a leaf's are itself; all nodes are numbered as those.
+        """
+        inner = children[:, 0] != np.arange(len(children))
+        levels = [self.roots_]
         for _ in range(self.depth_):
-            beyond = seen.take(starts + self.feature_.take(at)) > self.threshold_.take(at)
-            at = self.children_.take(2 * at + beyond)
-        return self.value_.take(at, axis=0).mean(axis=1).astype(np.float64)
+            levels.append(children[levels[-1][inner[levels[-1]]]].ravel())
+        order = np.concatenate(levels)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        self.roots_ = place[self.roots_]
+        self.left_ = place[children[order, 0]].astype(np.intp)  # of a leaf itself
+        self.feature_ = self.feature_[order].astype(np.intp)
+        # Nothing is beyond a leaf's.
+        self.threshold_ = np.where(inner, self.threshold_, np.float32(np.inf))[order]
+        self.value_ = self.value_[order]
 
-    def _predict_many(self, looks: Any) -> Any:
-        """The same sums, tree by tree."""
-        total = np.zeros((len(looks), self.value_.shape[1]), dtype=np.float32)
-        for root, tree in zip(self.roots_, self._compiled(looks.shape[1]), strict=True):
-            total += self.value_.take(root + tree.apply(looks), axis=0)
-        return (total / np.float32(len(self.roots_))).astype(np.float64)
+    def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)
+        said = np.empty((len(looks), self.value_.shape[1]))
+        for first in range(0, len(looks), _AT_ONCE):
+            said[first : first + _AT_ONCE] = self._values(looks[first : first + _AT_ONCE])
+        return said
 
-    def _compiled(self, columns: int) -> Iterator[Tree]:
-        """Each tree as scikit-learn walks it; what its leaves say is kept here."""
-        children = self.children_.reshape(-1, 2)
-        for start, end in pairwise([*self.roots_.tolist(), len(self.feature_)]):
-            nodes = np.zeros(end - start, dtype=NODE_DTYPE)
-            left, right = children[start:end].T - start
-            leaf = left == np.arange(end - start)
-            nodes["left_child"], nodes["right_child"] = np.where(leaf, -1, [left, right])
-            nodes["feature"], nodes["threshold"] = self.feature_[start:end], self.threshold_[start:end]
-            tree = Tree(columns, np.ones(1, dtype=np.intp), 1)
-            state = {"max_depth": self.depth_, "node_count": len(nodes), "nodes": nodes}
-            tree.__setstate__(state | {"values": np.zeros((len(nodes), 1, 1))})
-            yield tree
+    def _values(self, looks: Any) -> Any:
+        """[n, K] of n texts. Texts and trees lie in one dimension: of that numpy takes faster than of two."""
+        count, width = looks.shape
+        seen = looks.ravel()
+        starts = (width * np.arange(count)).repeat(len(self.roots_))
+        at = np.tile(self.roots_, count)
+        for _ in range(self.depth_):
+            asked = self.feature_.take(at)
+            asked += starts
+            beyond = seen.take(asked) > self.threshold_.take(at)
+            at = self.left_.take(at)
+            at += beyond
+        return self.value_.take(at.reshape(count, -1), axis=0).mean(axis=1)
 
 
 class BothText(ReadText):

@@ -35,8 +35,7 @@ class Calibrator:
 
 def calibrated(calibrators: Sequence[Calibrator], raw: Floats) -> Floats:
     """[N, A] from raw scores [N, A], each action by its own."""
-    intercepts = np.array([each.intercept for each in calibrators])
-    slopes = np.array([each.slope for each in calibrators])
+    intercepts, slopes = np.array([(each.intercept, each.slope) for each in calibrators]).T
     right: Floats = np.minimum(np.maximum(expit(intercepts + slopes * raw), EDGE), 1 - EDGE)
     for action, each in enumerate(calibrators):
         if each.knots is not None:  # fitted within the edges

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactInvalid
+from router.features.rows import Rows
 from router.forecast import Forecast
 from router.outcome_table import Action
 from router.predictor.calibrator import Calibrator, calibrated
@@ -33,7 +34,7 @@ class TextModel(Protocol):
 class Features(Protocol):
     """:class:`router.features.text.TextFeatures`, fitted."""
 
-    def transform(self, texts: Sequence[str]) -> Any: ...
+    def transform(self, texts: Sequence[str]) -> Rows: ...
 
 
 class RowModel(TextModel, Protocol):
@@ -41,7 +42,7 @@ class RowModel(TextModel, Protocol):
 
     features_: Features
 
-    def predict_rows(self, rows: Any, texts: Sequence[str]) -> Any: ...
+    def predict_rows(self, rows: Rows, texts: Sequence[str]) -> Any: ...
 
 
 def _reads_rows(text: TextModel, features: Features) -> TypeGuard[RowModel]:
@@ -66,7 +67,7 @@ class Lengths:
         tokens = np.exp(np.minimum(raw, 20.0)) * self.scale
         tokens = np.minimum(np.maximum(tokens, self.least), self.most)
         unknown = np.full((len(raw), 1), np.nan)
-        return np.concatenate([tokens, unknown], axis=1)[:, self.columns]
+        return np.concatenate([tokens, unknown], axis=1).take(self.columns, axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Predictor:
             familiarity=np.full(len(texts), np.nan) if self.unseen is None else self.unseen.p_values(rows),
         )
 
-    def _raw(self, texts: Sequence[str], rows: Any) -> Floats:
+    def _raw(self, texts: Sequence[str], rows: Rows) -> Floats:
         """[N, A + M] uncalibrated."""
         text = self.text
         if _reads_rows(text, self.features):

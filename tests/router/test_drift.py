@@ -125,7 +125,7 @@ def test_wealth_never_grows_on_average_when_factors_are_fair(shares: list[list[f
     tossed = Wealth(3)
     for toss, share in enumerate(shares):
         before = tossed.total
-        heads, tails = 1 + np.array(share), 1 - np.array(share)
+        heads, tails = [1 + each for each in share], [1 - each for each in share]
         both = []
         for factors in (heads, tails):
             either = deepcopy(tossed)

@@ -73,10 +73,22 @@ def test_a_batch_that_is_larger_than_the_memory_is_forecast_all_the_same() -> No
     assert inner.asked == [["a", "bb", "ccc"], ["a"]]
 
 
-def test_nobody_can_change_what_others_get() -> None:
-    forecast = Remembered(Forecasts()).forecast(["a"])
-    with pytest.raises(ValueError, match="read-only"):
-        forecast.right[0, 0] = 1.0
+@pytest.mark.parametrize("texts", [["a"], ["a", "bb"]])
+def test_nobody_can_change_what_others_get(texts: list[str]) -> None:
+    remembered = Remembered(Forecasts())
+    for forecast in (remembered.forecast(texts), remembered.forecast(["a"])):
+        with pytest.raises(ValueError, match="read-only"):
+            forecast.right[0, 0] = 1.0
+
+
+def test_what_is_remembered_of_one_text_does_not_keep_its_batch() -> None:
+    remembered = Remembered(Forecasts())
+    batch = remembered.forecast(["a", "bb", "ccc"])
+    one = remembered.forecast(["bb"])
+    assert one.right.tolist() == [[2]]
+    for name in ("right", "completion_tokens", "familiarity"):
+        assert getattr(one, name).base is None
+        assert not np.shares_memory(getattr(one, name), getattr(batch, name))
 
 
 def test_a_market_that_remembers_plans_as_it_would() -> None:

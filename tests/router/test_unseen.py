@@ -70,7 +70,7 @@ def test_a_p_value_counts_the_calibration_rows_at_least_as_strange() -> None:
 
 def test_rows_are_scored_alone_as_together(features: TextFeatures, unseen: Unseen) -> None:
     rows = features.transform([*_sums(3, seed=4), *CODE[:3], ""])
-    one_by_one = np.concatenate([unseen.scores(rows[i]) for i in range(rows.shape[0])])
+    one_by_one = np.concatenate([unseen.scores(rows[i : i + 1]) for i in range(len(rows))])
     np.testing.assert_allclose(unseen.scores(rows), one_by_one, rtol=1e-5)
 
 
@@ -102,5 +102,5 @@ def test_too_few_rows_are_refused(features: TextFeatures) -> None:
 def test_prompts_of_few_kinds_are_fitted_without_a_warning() -> None:
     few = ["What is 1 + 1?", "Name a colour.", "Why?"] * 20
     rows = TextFeatures(buckets=2**8).fit(few).transform(few)
-    for points in (rows, rows.toarray()):
+    for points in (rows, rows.words.toarray()):
         assert fit_unseen(points, points).p_values(points).max() == 1

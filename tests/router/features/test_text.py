@@ -11,6 +11,7 @@ from router.features.lexical import LEXICAL, lexical_features
 from router.features.text import TextFeatures
 
 TEXTS = [f"What is {number} times 12, plus 3.5? Explain." for number in range(30)] + ["Write a poem."]
+ASCII = st.text(st.characters(max_codepoint=127), max_size=40)
 
 
 def looks(text: str) -> dict[str, float]:
@@ -78,31 +79,34 @@ def test_an_empty_text_has_no_looks() -> None:
 
 def test_rows_hold_words_of_length_one_and_standardised_looks() -> None:
     features = TextFeatures(buckets=1024, looks=0.5).fit(TEXTS)
-    rows = features.transform(TEXTS).toarray()
-    np.testing.assert_allclose(np.linalg.norm(rows[:, :1024], axis=1), 1, rtol=1e-5)
-    standardised = rows[:, 1024:] / 0.5
+    rows = features.transform(TEXTS)
+    np.testing.assert_allclose(np.linalg.norm(rows.words.toarray(), axis=1), 1, rtol=1e-5)
+    standardised = rows.looks / 0.5
     np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=1e-3)
     assert np.allclose(standardised.std(axis=0)[:3], 1, atol=1e-3)
 
 
 def test_rare_words_weigh_more() -> None:
     features = TextFeatures(buckets=2**14, ngrams=(1, 1)).fit(TEXTS)
-    weight = {word: features.transform([word]).indices[0] for word in ("what", "poem")}
+    weight = {word: features.transform([word]).words.indices[0] for word in ("what", "poem")}
     assert features.idf_[weight["poem"]] > features.idf_[weight["what"]]
 
 
 @given(st.lists(st.sampled_from([*TEXTS, "", "?!", "日本"]), min_size=1, max_size=4))
 def test_rows_of_a_batch_are_those_of_each_text(texts: list[str]) -> None:
     features = TextFeatures(buckets=256).fit(TEXTS)
-    together = features.transform(texts).toarray()
-    assert np.isfinite(together).all()
-    np.testing.assert_allclose(
-        together, np.vstack([features.transform([text]).toarray() for text in texts]), rtol=1e-5
-    )
+    together = features.transform(texts)
+    each = [features.transform([text]) for text in texts]
+    words = together.words.toarray()
+    assert np.isfinite(words).all()
+    np.testing.assert_array_equal(words, np.vstack([one.words.toarray() for one in each]))
+    np.testing.assert_array_equal(together.looks, np.concatenate([one.looks for one in each]))
+    assert len(together) == len(texts)
+    np.testing.assert_array_equal(together[1:].words.toarray(), words[1:])
 
 
 @given(
-    st.lists(st.text(max_size=40) | st.sampled_from(TEXTS), min_size=1, max_size=4),
+    st.lists(st.text(max_size=40) | ASCII | st.sampled_from(TEXTS), min_size=1, max_size=4),
     st.sampled_from([7, 2**8, 2**16]),
 )
 def test_words_are_hashed_and_counted_as_scikit_learn_does(texts: list[str], buckets: int) -> None:
@@ -118,4 +122,4 @@ def test_words_are_hashed_and_counted_as_scikit_learn_does(texts: list[str], buc
     weights[counts.nonzero()] *= ((1 + np.log(counts.data)) / counts.data)[: counts.nnz]
     norms = np.linalg.norm(weights, axis=1, keepdims=True)
     wanted = weights / np.where(norms, norms, 1)
-    np.testing.assert_allclose(features.transform(texts).toarray()[:, :buckets], wanted, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(features.transform(texts).words.toarray(), wanted, rtol=1e-5, atol=1e-7)

@@ -40,3 +40,18 @@ def test_any_text_has_finite_features_that_do_not_depend_on_its_neighbours(texts
     assert np.isfinite(together).all()
     for row, text in zip(together, texts, strict=True):
         assert np.array_equal(row, wording_features([text])[0])
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=80) | st.text("aB1, .?!\n\x1cC)", max_size=80))
+def test_ascii_is_read_as_any_other_text(text: str) -> None:
+    # A space that is not ASCII, at the end: nothing that counts.
+    assert np.array_equal(wording_features([text]), wording_features([f"{text}\xa0"]))
+
+
+def test_names_and_the_last_sentence_are_told_among_words_and_numbers() -> None:
+    said = _of("12 Poles met Ann and Ann. Then 3 of 4 left with Bob.")
+    assert np.isclose(said["names"], np.log1p(4))  # Poles, for it is not the first word; Ann, Then, Bob
+    assert np.isclose(_of("Poles met Ann.")["names"], np.log1p(1))
+    assert np.isclose(said["last_words"], np.log1p(5))
+    assert np.isclose(said["last_numbers"], np.log1p(2))
+    assert np.isclose(said["distinct_words"], 12 / 13)

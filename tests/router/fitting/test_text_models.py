@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from skops.io import dumps, get_untrusted_types, loads
 
-from router.fitting.text_models import Readings, candidates, choose
+from router.fitting.text_models import Readings, TreesText, candidates, choose
 from router.outcome_table import Floats
 
 COUNT = 240
@@ -84,6 +84,26 @@ def test_trees_say_of_a_thousand_texts_to_the_last_digit_what_they_say_of_each(
     texts = outcomes[0][:50] * 20
     apart = np.concatenate([trees.predict(texts[at : at + 50]) for at in range(0, len(texts), 50)])
     assert np.array_equal(trees.predict(texts), apart)
+
+
+def test_trees_of_a_release_that_kept_both_children_of_a_node_are_read(
+    outcomes: tuple[list[str], Floats],
+) -> None:
+    trees = _fitted("trees", outcomes)
+    state = dict(trees.__getstate__())
+    left = state.pop("left_")
+    right = np.where(left == np.arange(len(left)), left, left + 1)
+    state["children_"] = np.stack([left, right], axis=1).ravel()
+    turned = {name: state[name][::-1] for name in ("feature_", "threshold_", "value_")}
+    last = len(left) - 1
+    turned |= {
+        "roots_": last - state["roots_"],
+        "children_": last - state["children_"].reshape(-1, 2)[::-1].ravel(),
+    }
+    turned["threshold_"] = np.where(np.isinf(turned["threshold_"]), np.float32(-2), turned["threshold_"])
+    again = TreesText()
+    again.__setstate__(state | turned)
+    assert np.array_equal(again.predict(outcomes[0]), trees.predict(outcomes[0]))
 
 
 def test_a_text_like_no_other_is_not_read_as_stranger_than_the_cut(
