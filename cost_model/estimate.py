@@ -149,8 +149,10 @@ def direct(size: Size, answers: int = 1) -> Workload:
 
 
 def parallel(samples: int, size: Size, *, judged: int | None = None, prompts: int = 1) -> Workload:
-    """``samples`` completions in so many batches (``prompts``: each reads it), ``judged`` turns, by default
-    these; 0 samples cost nothing."""
+    """``samples`` completions in one batch, ``judged`` turns, by default these; 0 samples cost nothing.
+
+    ``prompts`` are how often the prompt is read: of several batches, once each.
+    """
     if samples <= 0:
         return Workload.nothing()
     judges = samples if judged is None else judged

@@ -24,6 +24,8 @@ NEEDS_MET: Final[Mapping[str, frozenset[str]]] = {
 
 def unmet_needs(query: Query, model: Model) -> tuple[str, ...]:
     """What the query needs and a worker that runs the model cannot honour."""
+    if not query.needs:
+        return ()
     honours = () if isinstance(model, LiteLLMModel) else model.honours
     met = {need for feature in honours for need in NEEDS_MET[feature]}
     return tuple(need for need in query.needs if need not in met)

@@ -66,6 +66,21 @@ def priced(
     return search(market, policy_name, way.spec, expectation, ask, probes=probes)
 
 
+def limited(
+    market: Market, policy_name: str, way: Way, mean_tokens: float | None, ask: Ask, probes: int
+) -> tuple[Decimal | None, float | None]:
+    """What limits look at of what :func:`priced` says: USD at most, and expected seconds."""
+    counter, model = market.counters[policy_name], market.config.models[way.model]
+    if way.spec.name != "direct":
+        load, expected_s = _searched(counter, way.spec, mean_tokens, ask, probes)
+        return _worst_usd(load, counter.price, counter.judges), expected_s
+    if probes and way.route == "small":
+        return Decimal(0), 0.0
+    size = size_of(model, ask, mean_tokens)
+    own_usd = _worst_usd(direct(size, ask.answers), _price(market, way.model, ask))
+    return _worst_direct_usd(market, model, own_usd, ask), _latency_s(model, DIRECT, size.completion)
+
+
 def direct_answer(
     market: Market, route: Route, model_name: str, expectation: Expectation, ask: Ask
 ) -> Alternative:
@@ -94,10 +109,9 @@ def search(
     """A search on the small model, beyond the ``probes`` samples that it starts from."""
     if probes > spec.samples and spec.name not in BY_STEPS:
         spec = replace(spec, samples=probes)  # they are there: what is chosen among more is right more often
-    counter = market.counters[policy_name]
-    size = size_of(counter.small, ask, expectation.completion_tokens)
-    load = search_load(counter, spec, size, probes)
-    expected_s = 0.0 if load.token_cap == 0 else _latency_s(counter.small, spec, size.completion)
+    load, expected_s = _searched(
+        market.counters[policy_name], spec, expectation.completion_tokens, ask, probes
+    )
     return _on_small(market, policy_name, spec, expectation, load, expected_s)
 
 
@@ -155,6 +169,15 @@ def _price(market: Market, model_name: str, ask: Ask) -> Price:
     """Of the model's tokens; a worker knows no fees, a provider does."""
     is_provider = market.config.models[model_name].engine != "transformers"
     return UNKNOWN if ask.fees and is_provider else market.model_prices[model_name]
+
+
+def _searched(
+    counter: Counter, spec: StrategySpec, mean_tokens: float | None, ask: Ask, probes: int
+) -> tuple[Workload, float | None]:
+    """What a search beyond ``probes`` samples reads and generates, and how long that takes."""
+    size = size_of(counter.small, ask, mean_tokens)
+    load = search_load(counter, spec, size, probes)
+    return load, 0.0 if load.token_cap == 0 else _latency_s(counter.small, spec, size.completion)
 
 
 def _on_small(

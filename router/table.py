@@ -17,7 +17,7 @@ from router.decision import Objective
 from router.limits import allowed
 from router.market import Market
 from router.outlooks import Expectation
-from router.pricing import ProbePrice, priced, probe_price
+from router.pricing import ProbePrice, limited, priced, probe_price
 from router.prospects import Guide, Prospect
 from router.types import Alternative
 from router.weighing import Costs
@@ -117,23 +117,29 @@ class Bounds:
 
 
 def bounds_of(case: Case, prospect: Prospect, row: int, readers: Collection[str]) -> Bounds:
-    """Of a row of the prospect. Models that are no ``readers`` cannot read the prompt."""
+    """Of a row of the prospect. Models that are no ``readers`` cannot read the prompt.
+
+    A speed that nobody knows is held against no model.
+    """
     policy = case.policy
     readable = [way.model in readers for way in prospect.ways]
     if policy.max_cost_usd is None and policy.max_latency_s is None:
         return Bounds(readable, [readable] * len(prospect.stages))
 
+    known: dict[tuple[int, int, float | None], tuple[Decimal | None, float | None]] = {}
+
     def within(stage: int | None, spent_usd: Decimal | None, spent_s: float) -> list[bool]:
         """Which ways a limit leaves."""
         found = readable.copy()
-        for way in range(len(found)):
-            if found[way]:
-                probes, tokens = _basis(prospect, row, way, 0, stage)
-                open_ = Expectation(0.0, "assumed", tokens)
-                one = priced(case.market, case.policy_name, prospect.ways[way], open_, case.ask, probes)
-                worst_usd = add_usd(spent_usd, one.worst_case_cost_usd)
-                seconds = None if one.expected_latency_s is None else spent_s + one.expected_latency_s
-                found[way] = allowed(worst_usd, policy.max_cost_usd) and not _too_slow(policy, seconds)
+        for place, way in enumerate(prospect.ways):
+            if found[place]:
+                probes, tokens = _basis(prospect, row, place, 0, stage)
+                key = (place, probes, tokens)
+                if key not in known:
+                    known[key] = limited(case.market, case.policy_name, way, tokens, case.ask, probes)
+                usd, seconds = known[key]
+                is_late = seconds is not None and _too_slow(policy, spent_s + seconds)
+                found[place] = allowed(add_usd(spent_usd, usd), policy.max_cost_usd) and not is_late
         return found
 
     bounds = Bounds(within(None, Decimal(0), 0.0), [])
@@ -199,6 +205,5 @@ def _basis(prospect: Prospect, row: int, way: int, level: int, stage: int | None
     return probes if prospect.ways[way].route == "small" else 0, None if isnan(mean) else mean
 
 
-def _too_slow(policy: Policy, expected_s: float | None) -> bool:
-    """An unknown speed is not held against it."""
-    return policy.max_latency_s is not None and expected_s is not None and expected_s > policy.max_latency_s
+def _too_slow(policy: Policy, expected_s: float) -> bool:
+    return policy.max_latency_s is not None and expected_s > policy.max_latency_s

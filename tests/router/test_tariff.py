@@ -16,7 +16,8 @@ from cost_model.estimate import Judge
 from cost_model.prices import Price, Tier
 from router.config import Model
 from router.market import Market
-from router.pricing import expected_usd, probe_price
+from router.outlooks import Expectation
+from router.pricing import expected_usd, limited, priced, probe_price
 from router.prompts import PromptSize
 from router.prospects import LEVELS, Prospect, ProspectStage, Way
 from router.tariff import tariff_of
@@ -25,7 +26,7 @@ from router.workloads import Ask
 from tests.router.guided import Oracle, guided
 
 SIZES = (4, 8, 16)
-OPENED = guided(Oracle((0.5,) * 4))
+OPENED = guided(Oracle((0.5,) * 4), latency=True)
 
 usd = st.integers(0, 10**9).map(lambda femto: Decimal(femto) / 10**15)
 rates = st.one_of(st.none(), usd)
@@ -58,20 +59,23 @@ def _ways(window: int | None) -> tuple[Way, ...]:
 
 
 def _market(
-    priced: Mapping[str, Price], judged_by: tuple[Judge, ...], together: bool, unbounded: Mapping[str, None]
+    priced_at: Mapping[str, Price],
+    judged_by: tuple[Judge, ...],
+    together: bool,
+    unbounded: Mapping[str, None],
 ) -> Market:
     models: dict[str, Model] = {**OPENED.config.models}
     models["big"] = models["big"].model_copy(update=unbounded)
     counter = replace(
         OPENED.counters["default"],
         models=models,
-        prices=priced,
-        price=priced["tiny"],
+        prices=priced_at,
+        price=priced_at["tiny"],
         judges=judged_by,
         judged_together=together,
     )
     config = OPENED.config.model_copy(update={"models": models})
-    return replace(OPENED, config=config, model_prices=priced, counters={"default": counter})
+    return replace(OPENED, config=config, model_prices=priced_at, counters={"default": counter})
 
 
 def _prospect(ways: tuple[Way, ...], lengths: Any) -> Prospect:
@@ -95,14 +99,14 @@ def _prospect(ways: tuple[Way, ...], lengths: Any) -> Prospect:
     st.lists(st.tuples(asks, means, means), min_size=1, max_size=3),
 )
 def test_ways_are_weighed_by_what_they_are_expected_to_cost(
-    priced: dict[str, Price],
+    priced_at: dict[str, Price],
     judged_by: list[Judge],
     together: bool,
     unbounded: dict[str, None],
     window: int | None,
     asked: list[tuple[Ask, float | None, float | None]],
 ) -> None:
-    market, ways = _market(priced, tuple(judged_by), together, unbounded), _ways(window)
+    market, ways = _market(priced_at, tuple(judged_by), together, unbounded), _ways(window)
     lengths = np.array([[*[_or_nan(small)] * (len(ways) - 1), _or_nan(big)] for _, small, big in asked])
     tariff = tariff_of(market.counters["default"], ways, SIZES)
     direct, probes, beyond = tariff.expected_usd([ask for ask, *_ in asked], _prospect(ways, lengths))
@@ -118,6 +122,30 @@ def test_ways_are_weighed_by_what_they_are_expected_to_cost(
         fresh = [size - before for before, size in zip((0, *SIZES), SIZES, strict=False)]
         of_probes = [probe_price(market, "default", small, ask, samples).expected_usd for samples in fresh]
         assert all(map(_same, [usd[row] for usd in probes], of_probes))
+
+
+@given(
+    st.fixed_dictionaries({"tiny": prices, "big": prices}),
+    st.lists(judges, max_size=2),
+    st.fixed_dictionaries({}, optional={"max_tokens": st.none(), "context_tokens": st.none()}),
+    st.sampled_from(_ways(None)),
+    asks,
+    means,
+    st.sampled_from((0, *SIZES)),
+)
+def test_limits_look_at_what_an_alternative_says(
+    priced_at: dict[str, Price],
+    judged_by: list[Judge],
+    unbounded: dict[str, None],
+    way: Way,
+    ask: Ask,
+    mean: float | None,
+    probes: int,
+) -> None:
+    market = _market(priced_at, tuple(judged_by), False, unbounded)
+    one = priced(market, "default", way, Expectation(0.5, "assumed", mean), ask, probes)
+    found = limited(market, "default", way, mean, ask, probes)
+    assert found == (one.worst_case_cost_usd, one.expected_latency_s)
 
 
 def _or_nan(mean: float | None) -> float:
