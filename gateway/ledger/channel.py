@@ -46,7 +46,7 @@ class Lost(Exception):
 class Ask:
     """Somebody waits for it. ``granted`` is called the moment that Redis says yes."""
 
-    op: str
+    op: bytes
     reservation: Reservation
     answer: asyncio.Future[Answer]
     asked_s: float
@@ -101,7 +101,7 @@ class Channel:
     def queued(self) -> int:
         return len(self._queue)
 
-    def ask(self, op: str, reservation: Reservation) -> asyncio.Future[Answer]:
+    def ask(self, op: bytes, reservation: Reservation) -> asyncio.Future[Answer]:
         """Resolves to 1 or to what refuses.
 
         Raises :class:`LedgerUnavailable` when that takes too long, :class:`OSError` where ``granted`` does.
@@ -111,7 +111,7 @@ class Channel:
         self._wake.set()
         return answer
 
-    def tell(self, op: str, number: int = 0, still: Callable[[], bool] | None = None) -> None:
+    def tell(self, op: bytes, number: int = 0, still: Callable[[], bool] | None = None) -> None:
         if len(self._queue) >= MOST_QUEUED:
             self.overflowed = True  # Redis has been away for long: its counters are built anew
         if self.overflowed:
@@ -184,7 +184,7 @@ class Channel:
             if isinstance(each, Orphans) or len(batch) == MOST_IN_BATCH:
                 break
             batch.append(each)
-        ops: list[str] = []
+        ops: list[bytes] = []
         asks: list[Ask] = []
         for each in batch:
             if isinstance(each, Tell):
@@ -203,11 +203,11 @@ class Channel:
             self._queue.popleft()
         self._deliver(asks, answers)
 
-    async def _send(self, gateway_id: str, ops: Sequence[str], numbers: Sequence[int]) -> list[Any]:
+    async def _send(self, gateway_id: str, ops: Sequence[bytes], numbers: Sequence[int]) -> list[Any]:
         settled = [number for number in numbers if number]
         first, last = (settled[0], settled[-1]) if settled else (0, 0)
         answer = await self.redis.script(
-            "batch", self.generation, gateway_id, first, last, f"[{','.join(ops)}]"
+            "batch", self.generation, gateway_id, first, last, b"[%b]" % b",".join(ops)
         )
         self._heard_s, self._failures = self._loop.time(), 0
         if answer == b"lost":
@@ -230,7 +230,8 @@ class Channel:
             # Granted, but it died before it knew: nothing was spent.
             left = await self.redis.call("HGETALL", f"{ROOT}:{self.generation}:open:{orphans.gateway_id}")
             if left:
-                await self._send(orphans.gateway_id, [cancelling(decode(text)) for text in left[1::2]], [])
+                held = [decode(text) for text in left[1::2]]
+                await self._send(orphans.gateway_id, [cancelling(each, each.where) for each in held], [])
             await self.redis.script("generation", "leave", self.generation, orphans.gateway_id)
             known = True
         except Lost as lost:

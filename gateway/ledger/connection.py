@@ -61,12 +61,12 @@ class Connection:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def call(self, *command: str | int) -> Any:
+    async def call(self, *command: str | bytes | int) -> Any:
         assert self._connection is not None, "connect first"
         await self._connection.send_command(*command)
         return await self._connection.read_response(disable_decoding=True)
 
-    async def script(self, name: str, *arguments: str | int) -> Any:
+    async def script(self, name: str, *arguments: str | bytes | int) -> Any:
         """Run one of :data:`SCRIPTS`, which stand beside this file."""
         return await self.call("EVALSHA", self._scripts[name], 1, ROOT, *arguments)
 

@@ -177,7 +177,8 @@ class Generations:
         asked = channel.asked()
         for id, text in zip(found[::2], found[1::2], strict=True):
             if id.decode() not in self._open and id.decode() not in asked:
-                channel.tell(cancelling(decode(text)))
+                record = decode(text)
+                channel.tell(cancelling(record, record.where))
 
 
 def hashes(
@@ -199,8 +200,9 @@ def hashes(
         for text in said.open:
             record: Record = decode(text)
             found[f"open:{gateway}"][record.id] = text
-            _add(held, record.reserved or 0, record.scopes, record.windows)
-            for scope in record.scopes:
+            scopes, names = record.where
+            _add(held, record.reserved or 0, scopes, names)
+            for scope in scopes:
                 running[scope] += 1
     found["numbers"] = {gateway: str(number) for gateway, number in numbers.items()}
     found["numbers"]["since"] = windows(since)[-1]  # what is earlier was not counted (batch.lua)

@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from gateway.ledger.spool import Record
-
-Windows = tuple[str, str, str]
-"""As :func:`cost_model.budget.windows`."""
+from gateway.ledger.spool import Record, Where, to_json
 
 Rates = Sequence[tuple[str, int]]
 """Buckets and how many microseconds of each: a minute's worth of requests or tokens is a minute."""
 
 
-def reserving(record: Record, text: str, names: Windows, rooms: object, slots: object, rates: Rates) -> str:
+def reserving(
+    record: Record, text: str, where: Where, rooms: object, slots: object, rates: Rates
+) -> bytes:
     """``rooms`` and ``slots`` are what is left free at most, by window and scope; "" and -1: no limit."""
-    limits = json.dumps([rooms, slots, rates])[1:]
-    where = _where(record.scopes, names)
-    return f'["r",{json.dumps(record.id)},{json.dumps(text)},"{record.reserved or 0}",{where},{limits}'
+    return to_json(("r", record.id, text, str(record.reserved or 0), *where, rooms, slots, rates))
 
 
-def holding(record: Record, text: str, names: Windows) -> str:
+def holding(record: Record, text: str, where: Where) -> bytes:
     """Of a request that goes on whatever is left: so that a limit that is set meanwhile knows of it."""
-    where = _where(record.scopes, names)
-    return f'["h",{json.dumps(record.id)},{json.dumps(text)},"{record.reserved or 0}",{where}]'
+    return to_json(("h", record.id, text, str(record.reserved or 0), *where))
 
 
 def settling(
-    number: int, record: Record, names: Windows, billed: int, difference: int, rates: Rates = ()
-) -> str:
+    number: int, record: Record, where: Where, billed: int, difference: int, rates: Rates = ()
+) -> bytes:
     """``difference`` counts where the reservation is still open, ``billed`` where none is."""
-    where = _where(record.scopes, names)
-    return f'["s",{number},{json.dumps(record.id)},"{billed}","{difference}",{where},{json.dumps(rates)}]'
+    return to_json(("s", number, record.id, str(billed), str(difference), *where, rates))
 
 
-def cancelling(record: Record, rates: Rates = ()) -> str:
-    where = _where(record.scopes, record.windows)
-    return f'["c",{json.dumps(record.id)},"{-(record.reserved or 0)}",{where},{json.dumps(rates)}]'
-
-
-@lru_cache(maxsize=4096)
-def _where(scopes: tuple[str, ...], names: Windows) -> str:
-    return f"{json.dumps(scopes)},{json.dumps(names)}"
+def cancelling(record: Record, where: Where, rates: Rates = ()) -> bytes:
+    return to_json(("c", record.id, str(-(record.reserved or 0)), *where, rates))
 
 
 @dataclass(eq=False, slots=True)
@@ -55,7 +42,7 @@ class Tell:
     ``still``: whether it is to be told yet, where that may end.
     """
 
-    op: str
+    op: bytes
     number: int = 0
     still: Callable[[], bool] | None = None
 

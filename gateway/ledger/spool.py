@@ -18,11 +18,11 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from pydantic import TypeAdapter
+import msgspec
+from pydantic_core import to_jsonable_python
 
 from cost_model.budget import usd, windows
 from gateway.entries import Entry
@@ -32,10 +32,13 @@ log = logging.getLogger(__name__)
 
 UNREADABLE = "what it came to was written down and cannot be read; the gateway's log has it"
 
+to_json: Final = msgspec.json.Encoder(enc_hook=to_jsonable_python).encode
+"""By itself it takes exact types only: no number of numpy's, say."""
+_read_entry: Final = msgspec.json.Decoder(Entry).decode
 
-@cache
-def _entries() -> TypeAdapter[Entry]:
-    return TypeAdapter(Entry)
+
+Where = tuple[tuple[str, ...], tuple[str, str, str]]
+"""What an amount counts in: scopes, and windows as of :func:`cost_model.budget.windows`."""
 
 
 class Record(NamedTuple):
@@ -48,16 +51,12 @@ class Record(NamedTuple):
     team_id: str | None
 
     @property
-    def scopes(self) -> tuple[str, ...]:
-        return scopes_of(self.key_id, self.team_id)
-
-    @property
-    def windows(self) -> tuple[str, str, str]:
-        return windows(datetime.fromisoformat(self.at))
+    def where(self) -> Where:
+        return scopes_of(self.key_id, self.team_id), windows(datetime.fromisoformat(self.at))
 
 
 def encode(record: Record) -> str:
-    return json.dumps(record)
+    return to_json(record).decode()
 
 
 def decode(text: str | bytes) -> Record:
@@ -84,7 +83,6 @@ class Spool:
         if not self._lock.take() or self.path.exists():
             raise FileExistsError(f"{self.path} is another process's: a gateway id is used once")
         self._file = _append_to(self.path)
-        _entries()  # made here, which takes a while, and not when the first request is settled
         self.number = 0
         self.size = os.fstat(self._file).st_size
         self._owed = b""
@@ -100,7 +98,7 @@ class Spool:
         return self.number
 
     def cancelled(self, id: str) -> None:
-        self._write_now_or_later(f"C {json.dumps(id)}\n".encode())
+        self._write_now_or_later(b"C %b\n" % to_json(id))
 
     def read(self, start: int, end: int, most: int) -> tuple[list[Numbered], int]:
         """The settled entries from one offset up to another, at most so many; and the offset after them."""
@@ -228,7 +226,7 @@ def _append_to(path: Path) -> int:
 
 def _line(settled: Settled) -> bytes:
     (number, entry), reserved = (settled.numbered.number, settled.numbered.entry), settled.reserved
-    return b"S %d %d %b\n" % (number, reserved, _entries().dump_json(entry))
+    return b"S %d %d %b\n" % (number, reserved, to_json(entry))
 
 
 def lost(record: Record, why: str) -> Entry:
@@ -249,8 +247,8 @@ def _settled(line: bytes) -> Settled | None:
     try:
         _, number, reserved, text = line.split(b" ", 3)
         try:
-            entry = _entries().validate_json(text)
-        except ValueError:  # pydantic's errors are such
+            entry = _read_entry(text)
+        except ValueError:  # msgspec's errors are such
             said = json.loads(text)
             record = Record(said["id"], said["at"], int(reserved), said["key_id"], said["team_id"])
             entry = lost(record, UNREADABLE)

@@ -80,4 +80,4 @@ def _telling(settled: Settled) -> Tell:
     number, entry = settled.numbered.number, settled.numbered.entry
     record = Record(entry.id, entry.at.isoformat(), settled.reserved, entry.key_id, entry.team_id)
     billed = picodollars(entry.billed_usd)
-    return Tell(settling(number, record, record.windows, billed, billed - settled.reserved), number)
+    return Tell(settling(number, record, record.where, billed, billed - settled.reserved), number)

@@ -23,7 +23,7 @@ from gateway.bill import decimal_text
 from gateway.entries import Entry
 from gateway.errors import BudgetExceeded, GatewayError, RateLimited
 from gateway.ledger.operations import cancelling, holding, reserving, settling
-from gateway.ledger.spool import Record, encode
+from gateway.ledger.spool import Record, Where, encode
 
 log = logging.getLogger(__name__)
 
@@ -51,19 +51,27 @@ class Reservation:
         return self.record.id
 
     @property
+    def where(self) -> Where:
+        return self.terms.scopes, self.windows
+
+    @property
     def reserved_usd(self) -> Decimal | None:
         return None if self.record.reserved is None else usd(self.record.reserved)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """An account's limits, worked out once. ``caps`` are picodollars by window, then by scope."""
+    """An account's limits, worked out once. ``caps`` are picodollars by window, then by scope.
+
+    ``rooms`` are the same, but empty of a window in which nothing is capped.
+    """
 
     account: Account
     key_id: str | None
     team_id: str | None
     scopes: tuple[str, ...]
     caps: tuple[tuple[int | None, ...], ...]
+    rooms: tuple[tuple[int | None, ...], ...]
     slots: tuple[int, ...]
     requests: tuple[tuple[str, int], ...]
     tokens: tuple[tuple[str, int], ...]
@@ -73,7 +81,7 @@ class Terms:
         record = Record(id, at.isoformat(), reserved, self.key_id, self.team_id)
         return Reservation(record, at, windows(at), encode(record), min(tokens, MOST_TOKENS), self)
 
-    def settling(self, reservation: Reservation, number: int, billed: int, tokens: int) -> str:
+    def settling(self, reservation: Reservation, number: int, billed: int, tokens: int) -> bytes:
         """The operation that turns what was reserved into what it came to (batch.lua)."""
         record = reservation.record
         difference = billed - (record.reserved or 0)
@@ -81,29 +89,26 @@ class Terms:
             (name, _share(min(tokens, MOST_TOKENS), limit) - _share(reservation.tokens, limit))
             for name, limit in self.tokens
         ]
-        return settling(number, record, reservation.windows, billed, difference, rates)
+        return settling(number, record, reservation.where, billed, difference, rates)
 
-    def cancelling(self, reservation: Reservation, *, begins_anew: bool = False) -> str:
+    def cancelling(self, reservation: Reservation, *, begins_anew: bool = False) -> bytes:
         """The operation that gives all of it back; the request was counted, unless it begins anew."""
         rates = [(name, -_share(reservation.tokens, limit)) for name, limit in self.tokens]
         if begins_anew:
             rates += [(name, -_share(1, limit)) for name, limit in self.requests]
-        return cancelling(reservation.record, rates)
+        return cancelling(reservation.record, reservation.where, rates)
 
-    def holding(self, reservation: Reservation) -> str:
+    def holding(self, reservation: Reservation) -> bytes:
         """The operation that holds what goes on whatever is left (batch.lua)."""
-        return holding(reservation.record, reservation.text, reservation.windows)
+        return holding(reservation.record, reservation.text, reservation.where)
 
-    def ask(self, reservation: Reservation) -> str:
+    def ask(self, reservation: Reservation) -> bytes:
         """The operation that reserves (batch.lua)."""
         amount = reservation.record.reserved or 0
-        rooms = [
-            ["" if cap is None else str(cap - amount) for cap in caps] if any_cap else []
-            for caps, any_cap in ((caps, any(cap is not None for cap in caps)) for caps in self.caps)
-        ]
+        rooms = [["" if cap is None else str(cap - amount) for cap in caps] for caps in self.rooms]
         rates = [(name, _share(1, limit)) for name, limit in self.requests]
         rates += [(name, _share(reservation.tokens, limit)) for name, limit in self.tokens]
-        return reserving(reservation.record, reservation.text, reservation.windows, rooms, self.slots, rates)
+        return reserving(reservation.record, reservation.text, reservation.where, rooms, self.slots, rates)
 
     def leases(self, lease: int) -> tuple[Charge, ...]:
         """What a lease counts in while no budget can be looked up: who shares a budget shares a lease."""
@@ -171,15 +176,17 @@ def terms_of(account: Account) -> Terms:
     key = account.key
     named = account.scopes
     limits = [each for _, each in named]
+    caps = tuple(
+        tuple(_cap(each, field) for each in limits)
+        for field in ("usd_total", "usd_per_month", "usd_per_day")  # as cost_model.budget.windows
+    )
     return Terms(
         account=account,
         key_id=None if key is None else key.id,
         team_id=None if key is None or key.team is None else key.team.id,
         scopes=tuple(name for name, _ in named),
-        caps=tuple(
-            tuple(_cap(each, field) for each in limits)
-            for field in ("usd_total", "usd_per_month", "usd_per_day")  # as cost_model.budget.windows
-        ),
+        caps=caps,
+        rooms=tuple(each if any(cap is not None for cap in each) else () for each in caps),
         slots=_slots(limits),
         requests=tuple(
             (f"rate:{name}:requests", each.requests_per_minute)
