@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -55,7 +56,7 @@ class Ask:
 
 class Channel:
     """``join(channel, unusable)`` makes this gateway part of a generation of counters, and returns its name;
-    not of the one that is ``unusable``.
+    not of the one that is ``unusable``. ``open`` has the ids of the reservations that requests run on.
 
     ``granted`` is called with all reservations that Redis granted, before who asked hears of it. An answer is
     waited for at most ``patience_s``.
@@ -66,6 +67,7 @@ class Channel:
         redis_url: str,
         gateway_id: str,
         join: Callable[[Channel, str], Awaitable[str]],
+        open: Container[str],
         granted: Callable[[Sequence[Reservation]], None],
         *,
         patience_s: float,
@@ -77,7 +79,7 @@ class Channel:
         self.generation = ""
         self._heard_s = 0.0
         self._failures = 0
-        self._join, self._granted, self._patience_s = join, granted, patience_s
+        self._join, self._open, self._granted, self._patience_s = join, open, granted, patience_s
         self._queue: deque[Ask | Tell | Orphans] = deque()
         self._wake = asyncio.Event()
         self._lingers = False
@@ -194,7 +196,7 @@ class Channel:
                 each.sent = True
                 ops.append(each.op)
                 asks.append(each)
-            elif each.sent:  # nobody waits any more, and it may have arrived
+            elif each.sent and self._is_unused(each.reservation.id):  # it may have arrived
                 ops.append(each.reservation.terms.cancelling(each.reservation))
         answers = await self._send(
             self.gateway_id, ops, [each.number for each in batch if isinstance(each, Tell)]
@@ -252,7 +254,8 @@ class Channel:
                 if not ask.answer.done():
                     ask.answer.set_result(answer)
             elif ask.answer.done():
-                self.tell(ask.reservation.terms.cancelling(ask.reservation))
+                cancelled = ask.reservation.terms.cancelling(ask.reservation)
+                self.tell(cancelled, still=partial(self._is_unused, ask.reservation.id))
             else:
                 granted.append(ask)
         if not granted:
@@ -266,6 +269,10 @@ class Channel:
             return
         for ask in granted:
             ask.answer.set_result(1)
+
+    def _is_unused(self, id: str) -> bool:
+        """Unless its request went on without an answer: then what was granted after all is what it holds."""
+        return id not in self._open
 
     async def _give_up(self) -> None:
         """Refuse what is not answered in time; and have who asks nothing hear of a rebuild all the same."""

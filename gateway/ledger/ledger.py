@@ -112,6 +112,7 @@ class Ledger:
             self._redis_url,
             self._gateway_id,
             self._generations.join,
+            self._open,
             self._granted,
             patience_s=self._patience_s,
         )

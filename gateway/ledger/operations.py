@@ -12,9 +12,7 @@ Rates = Sequence[tuple[str, int]]
 """Buckets and how many microseconds of each: a minute's worth of requests or tokens is a minute."""
 
 
-def reserving(
-    record: Record, text: str, where: Where, rooms: object, slots: object, rates: Rates
-) -> bytes:
+def reserving(record: Record, text: str, where: Where, rooms: object, slots: object, rates: Rates) -> bytes:
     """``rooms`` and ``slots`` are what is left free at most, by window and scope; "" and -1: no limit."""
     return to_json(("r", record.id, text, str(record.reserved or 0), *where, rooms, slots, rates))
 

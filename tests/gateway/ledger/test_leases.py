@@ -11,7 +11,7 @@ from gateway.accounts import Account, Key, Limits, Team
 from gateway.errors import LedgerUnavailable
 from tests.gateway.ledger.accounts import NO_LIMITS, account, entry, eventually
 from tests.gateway.ledger.conftest import Open
-from tests.gateway.ledger.servers import OwnRedis, held
+from tests.gateway.ledger.servers import OwnRedis, held, running
 
 DOLLAR = 10**12
 
@@ -40,6 +40,30 @@ def test_without_redis_a_key_may_spend_its_lease_and_no_more_and_it_counts_after
             own_redis.start()
             await eventually(lambda: ledger.state == "ready")
             await eventually(lambda: held(own_redis.client).get("key:k") == 2 * DOLLAR)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_capped", [True, False], ids=["by lease", "without a budget"])
+def test_what_goes_on_without_an_answer_stays_held_when_the_answer_comes_late(
+    opened: Open, own_redis: OwnRedis, is_capped: bool
+) -> None:
+    limits = Limits(usd_total=Decimal(10) if is_capped else None, max_concurrent_requests=5)
+    who = account(limits, without_redis="lease", lease_usd=Decimal(3))
+
+    async def run() -> None:
+        own_redis.start()
+        async with opened(url=own_redis.url, patience_s=0.2) as ledger:
+            await eventually(lambda: ledger.state == "ready")
+            own_redis.client.execute_command("CLIENT", "PAUSE", 1000)  # type: ignore[no-untyped-call]
+            one = await ledger.reserve("a", who, Decimal(2), 0)
+            assert ledger.numbers().untold  # it has not heard: the batch is under way
+            await eventually(lambda: not ledger.numbers().untold)
+            assert held(own_redis.client)["key:k"] == 2 * DOLLAR
+            assert running(own_redis.client)["key:k"] == 1
+            ledger.settle(one, entry(one, "0.5"))
+            await eventually(lambda: held(own_redis.client)["key:k"] == DOLLAR // 2)
+            assert running(own_redis.client)["key:k"] == 0
 
     asyncio.run(run())
 
