@@ -61,6 +61,9 @@ class Usage:
 
 def merge(lines: Iterable[Usage]) -> tuple[Usage, ...]:
     """Add up the lines that share purpose and model, in order of first appearance."""
+    lines = tuple(lines)
+    if len(lines) < 2:
+        return lines
     merged: dict[tuple[str, str], Usage] = {}
     for line in lines:
         key = (line.purpose, line.model)

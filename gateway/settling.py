@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
+from types import TracebackType
 from typing import Final, Protocol
 
 from cost_model.prices import add_usd
@@ -76,12 +76,15 @@ class Cashier:
                     await asyncio.sleep(POLL_S)
         await asyncio.gather(*self._late, return_exceptions=True)
 
-    @asynccontextmanager
-    async def billing(self, run: Billed) -> AsyncIterator[Slip]:
-        """Reserve the most that the request may cost, and settle what it came to, whatever ends it.
+    def billing(self, run: Billed) -> Billing:
+        """Around a request: reserve the most that it may cost, settle what it came to, whatever ends it.
 
-        Raises what :meth:`gateway.ledger.ledger.Ledger.reserve` does, before anything is spent.
+        Entering raises what :meth:`gateway.ledger.ledger.Ledger.reserve` does, before anything is spent.
         """
+        return Billing(self, run)
+
+    async def open(self, run: Billed) -> Reservation:
+        """Reserve for a request that begins."""
         caller = run.caller
         tokens = run.most_tokens(self._config) if caller.account.counts_tokens else 0
         with stage("reserve"):
@@ -91,29 +94,20 @@ class Cashier:
                 if run.most_usd is None and run.fees:
                     raise CostUnknown(_FEES.format(", ".join(run.fees)), param=run.fees[0]) from error
                 raise
-        slip = Slip(run)
         self._open += 1
-        try:
-            yield slip
-        except asyncio.CancelledError:
-            slip.status = "cancelled"
-            raise
-        except Instead:
-            slip.begins_anew = True
-            raise
-        except BaseException as error:
-            slip.status, slip.error = "failed", getattr(error, "code", type(error).__name__)
-            raise
-        finally:
-            self._open -= 1
-            if slip.begins_anew:
-                self._ledger.cancel(held, begins_anew=True)
-            elif run.given_up:
-                task = asyncio.create_task(self._settle_late(held, slip))
-                self._late.add(task)
-                task.add_done_callback(self._late.discard)
-            else:
-                self._settle(held, slip)
+        return held
+
+    def close(self, held: Reservation, slip: Slip) -> None:
+        """Settle a request that ended, at once or when all is heard of its jobs."""
+        self._open -= 1
+        if slip.begins_anew:
+            self._ledger.cancel(held, begins_anew=True)
+        elif slip.run.given_up:
+            task = asyncio.create_task(self._settle_late(held, slip))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+        else:
+            self._settle(held, slip)
 
     async def give(self, run: Billed, route: Route, model: str, strategy: str) -> None:
         """Enter a request that the cache answered: it costs nothing, and counts as one all the same.
@@ -146,6 +140,31 @@ class Cashier:
         ended(entry)
 
 
+class Billing:
+    """The ``async with`` of :meth:`Cashier.billing`."""
+
+    __slots__ = ("_cashier", "_held", "_slip")
+
+    def __init__(self, cashier: Cashier, run: Billed) -> None:
+        self._cashier, self._slip = cashier, Slip(run)
+
+    async def __aenter__(self) -> Slip:
+        self._held = await self._cashier.open(self._slip.run)
+        return self._slip
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        slip = self._slip
+        if isinstance(error, asyncio.CancelledError):
+            slip.status = "cancelled"
+        elif isinstance(error, Instead):
+            slip.begins_anew = True
+        elif error is not None:
+            slip.status, slip.error = "failed", getattr(error, "code", type(error).__name__)
+        self._cashier.close(self._held, slip)
+
+
 class Slip:
     """What is written of a request while it runs: its :class:`gateway.entries.Entry` in the making."""
 
@@ -168,7 +187,7 @@ class Slip:
     def entry(self, held: Reservation) -> Entry:
         """What is known of the cost; where a part is unknown, what was reserved for all of it."""
         run, lines = self.run, self.run.bill.lines
-        known = None if run.bill.lost else add_usd(*(line.cost_usd for line in lines))
+        known = None if run.bill.lost else add_usd(*[line.cost_usd for line in lines])
         return Entry(
             id=held.id,
             at=held.at,
@@ -176,6 +195,8 @@ class Slip:
             billed_usd=most_likely_usd(known, held, run),
             lines=lines,
             estimated=known is None or run.bill.is_estimated,
+            key_id=held.record.key_id,
+            team_id=held.record.team_id,
             asked=run.asked_for,
             policy=run.policy,
             route=self.route,
