@@ -6,11 +6,13 @@ go over this connection only: it breaks with the server, and when it is made ane
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from pathlib import Path
 from typing import Any
 
+import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
@@ -29,15 +31,17 @@ class Connection:
     def __init__(self, redis_url: str) -> None:
         self.run_id = ""
         self.eviction = KEEPS_ALL
+        # Its own timeout of sockets makes a task of everything that is sent.
         self._client = Redis.from_url(
-            redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, protocol=2
+            redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=None, protocol=2
         )
         self._connection: AbstractConnection | None = None
         self._scripts: dict[str, str] = {}
 
     async def connect(self) -> None:
         pool = self._client.connection_pool
-        self._connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(TIMEOUT_S):
+            self._connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         for name in SCRIPTS:
             text = Path(__file__).with_name(f"{name}.lua").read_text("utf-8")
             self._scripts[name] = (await self.call("SCRIPT", "LOAD", text)).decode()
@@ -63,8 +67,10 @@ class Connection:
 
     async def call(self, *command: str | bytes | int) -> Any:
         assert self._connection is not None, "connect first"
-        await self._connection.send_command(*command)
-        return await self._connection.read_response(disable_decoding=True)
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub is wrong
+        async with asyncio.timeout(TIMEOUT_S):
+            await self._connection.send_packed_command([packed])
+            return await self._connection.read_response(disable_decoding=True)
 
     async def script(self, name: str, *arguments: str | bytes | int) -> Any:
         """Run one of :data:`SCRIPTS`, which stand beside this file."""
