@@ -108,5 +108,8 @@ def _has_numbers(turn: str) -> bool:
 def _length(turn: str) -> float:
     """About how many words its beginning has, in any script."""
     beginning = turn[:_READ]
-    words = [word for word in _UNSPACED.sub(" ", beginning).split() if any(map(str.isalnum, word))]
-    return sum(1 + len(word) // _LONG_WORD for word in words) + len(_UNSPACED.findall(beginning)) / 2
+    unspaced = 0
+    if not beginning.isascii():
+        beginning, unspaced = _UNSPACED.subn(" ", beginning)
+    words = [word for word in beginning.split() if word.isalnum() or any(map(str.isalnum, word))]
+    return sum(1 + len(word) // _LONG_WORD for word in words) + unspaced / 2
