@@ -172,8 +172,8 @@ def _decided(outcome: Outcome) -> Plan:
     saved = f"not probed, which saves {usd(table.probe_usd(row))}" if case.explained else None
     if table.guide.predicts and not (must_probe or outcome.weighed.probes[row]):
         return _unprobed(outcome, saved)
-    prices = table.probe_prices(row)
-    stages, probe_usd, rest_usd = probing_stages(table.of([row]), tree.of([row]), prices)
+    prices, alone = table.probe_prices(row), slice(row, row + 1)
+    stages, probe_usd, rest_usd = probing_stages(table.of(alone), tree.of(alone), prices)
     last = stages[-1].branches
     if not (table.guide.predicts or must_probe or any(each.chosen.route == "small" for each in last)):
         # A table knows no query from another: a probe is for nothing only where nothing depends on it.

@@ -64,9 +64,9 @@ class Table:
     unseen: bool
     _known: dict[tuple[int, int, int, float | None], Alternative] = field(default_factory=dict)
 
-    def of(self, rows: Sequence[int]) -> Table:
+    def of(self, rows: slice | Sequence[int]) -> Table:
         """That of some queries alone."""
-        cases = [self.cases[row] for row in rows]
+        cases = self.cases[rows] if isinstance(rows, slice) else [self.cases[row] for row in rows]
         return Table(cases, self.guide, self.prospect.of(rows), self.costs.of(rows), self.unseen)
 
     def until(self, stages: int) -> Table:
