@@ -115,7 +115,7 @@ class Cashier:
         Raises as :meth:`billing`.
         """
         caller = run.caller
-        held = await self._ledger.reserve(caller.request_id, caller.account, Decimal(0), 0)
+        held = await self._ledger.reserve_nothing(caller.request_id, caller.account)
         slip = Slip(run)
         slip.cached = True
         slip.answer(route, model, strategy, None)

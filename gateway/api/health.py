@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api import examples
 from gateway.api.state import GatewayState, state_of
 from gateway.errors import QueueUnavailable
-from gateway.ledger.ledger import Numbers
+from gateway.ledger.numbers import Numbers
 from gateway.schemas import Health, Readiness
 from router.config import Config, LiteLLMModel, OpenAIModel, TransformersModel
 

@@ -65,6 +65,7 @@ local function is_room(held, room)  -- held <= room, as decimal strings
 end
 
 local function add(amount, scopes, windows)
+  if amount == '0' then return end
   for _, window in ipairs(windows) do
     for _, scope in ipairs(scopes) do
       local held = redis.pcall('HINCRBY', base .. window, scope, amount)

@@ -16,7 +16,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from gateway.ledger.channel import Channel, State, unavailable
 from gateway.ledger.connection import KEEPS_ALL
 from gateway.ledger.generations import Generations, clock
 from gateway.ledger.journal import Journal
+from gateway.ledger.numbers import Numbers
 from gateway.ledger.spool import Spool
 from gateway.ledger.sweeper import Sweeper
 from gateway.ledger.terms import Reservation, Terms, plausible, terms_of
@@ -48,26 +49,6 @@ _WORST_ABSURD = (
     f"The most that this request may cost is above {usd(MAX_REQUEST_PICODOLLARS):,.0f} USD, which none may: "
     "ask for less (max_tokens, n)."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """What health and metrics show. ``overruns`` cost more than was reserved, ``lost`` were never settled.
-
-    ``forgetful``: Redis drops keys when its memory is full.
-    """
-
-    state: State
-    open: int
-    unjournaled: int
-    spool_bytes: int
-    untold: int
-    overruns: int
-    overrun_usd: Decimal
-    lost: int
-    rebuilds: int
-    journal_is_up: bool
-    forgetful: bool
 
 
 class Ledger:
@@ -189,6 +170,18 @@ class Ledger:
             self._end_leases()
             return reservation
         raise terms.refusal(reservation, answer, clock())
+
+    async def reserve_nothing(self, request_id: str, account: Account) -> Reservation:
+        """For a request that costs nothing, and is settled at once: only limits of requests may refuse it.
+
+        Raises as :meth:`reserve`. Nothing is held, in no file either, where there are no such limits.
+        """
+        terms = self._terms_of(account)
+        if terms.requests or terms.slots:
+            return await self.reserve(request_id, account, Decimal(0), 0)
+        reservation = terms.reservation(request_id, clock(), 0, 0)
+        self._open[reservation.id] = reservation
+        return reservation
 
     def settle(self, reservation: Reservation, entry: Entry) -> None:
         """Bill what the request came to, in full, and release the rest; a second time changes nothing.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.database import Database
 from gateway.store.models import VersionRow
+from gateway.store.rows import insert_into
 
 _NAME: Final = "reloads"
 
@@ -21,10 +21,10 @@ def reloads(database: Database) -> int:
 
 def count_reload(database: Database) -> int:
     """Tell of one; its number. Raises :class:`gateway.store.errors.StoreError`."""
-    insert = sqlite.insert if database.is_sqlite else postgresql.insert
-    first = insert(VersionRow).values(name=_NAME, version=1)
+    first = insert_into(VersionRow, is_sqlite=database.is_sqlite).values(name=_NAME, version=1)
     one_more = first.on_conflict_do_update(
         index_elements=["name"], set_={"version": VersionRow.version + 1}
     ).returning(VersionRow.version)
     with database.write() as session:
-        return session.scalars(one_more).one()
+        number: int = session.scalars(one_more).one()
+    return number

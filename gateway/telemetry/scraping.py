@@ -13,7 +13,7 @@ from gateway.api.state import GatewayState
 from gateway.cache.counters import Counters
 from gateway.errors import QueueUnavailable
 from gateway.ledger.channel import State
-from gateway.ledger.ledger import Numbers
+from gateway.ledger.numbers import Numbers
 from gateway.telemetry.metrics import REGISTRY
 from router.drift import DriftStatus
 
