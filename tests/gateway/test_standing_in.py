@@ -23,7 +23,7 @@ FRUGAL = {
 
 @pytest.fixture
 def redis_url(redis_url: str) -> str:
-    """A database of that Redis in which no gateway that other tests share counts."""
+    """A database of that Redis in which no other gateway counts."""
     return f"{redis_url}?db=1"
 
 
@@ -44,9 +44,7 @@ def test_what_a_cap_cannot_pay_is_refused_and_not_overspent(
     spare_usd: str,
     status: int,
 ) -> None:
-    free = start(
-        configure(**FRUGAL, GRADUS_REDIS_URL=redis_url, GRADUS_DATABASE_URL=f"sqlite:///{tmp_path}/free.db")
-    )
+    free = start(configure(**FRUGAL))
     with openai.OpenAI(base_url=f"{free}/v1", api_key="any", max_retries=0) as client:
         small_usd = worst_usd(client)
     cap_usd = format(small_usd + Decimal(spare_usd), "f")
