@@ -195,11 +195,11 @@ def _hear(choice: Mapping[str, Any], written: list[str]) -> None:
     said = choice.get("delta") or choice.get("message") or choice
     thought = None
     for name, value in said.items():
-        if not value:
-            continue
         if name in _TEXTS:
             if isinstance(value, str):
-                written.append(value)
+                written.append(value)  # an empty one too: the answer began
+        elif not value:
+            continue
         elif name in _THOUGHTS:
             thought = thought or (value if isinstance(value, str) else None)
         elif name == "tool_calls":

@@ -152,6 +152,12 @@ def test_what_was_heard_of_a_cut_stream_is_all_of_it_unless_its_model_thought(
     assert tuple(call.counted for call in calls) == counted
 
 
+def test_a_stream_that_was_cut_before_its_first_word_costs_its_prompt() -> None:
+    call = reading(prompt="12345")
+    call.see({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
+    assert (call.counted, counts_of(call)) == (True, (5, 0))
+
+
 def test_bytes_stand_in_for_tokens_in_every_script() -> None:
     assert (by_bytes(""), by_bytes("four"), by_bytes("fives"), by_bytes("三加四")) == (0, 1, 2, 3)
 
