@@ -44,9 +44,11 @@ class Reloading:
         async with self._one_at_a_time:
             warnings = await self._read()
             try:
-                self._known = await asyncio.to_thread(count_reload, self._database)
+                number = await asyncio.to_thread(count_reload, self._database)
             except StoreError as error:
-                warnings = [*warnings, f"other gateways were not told to reload: {error}"]
+                return [*warnings, f"other gateways were not told to reload: {error}"]
+            if self._known in (None, number - 1):
+                self._known = number  # else another's came meanwhile, for a file that is newer, perhaps
             return warnings
 
     async def _watch(self) -> None:

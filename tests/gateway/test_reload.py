@@ -19,6 +19,7 @@ from gateway.reloading import LOOK_EVERY_S, Reloading
 from gateway.settings import Settings, load_settings
 from gateway.store import keys
 from gateway.store.database import Database
+from gateway.store.reloads import count_reload
 from gateway.upstreams import Upstreams
 from router.config import Config
 from router.errors import ConfigInvalid
@@ -129,6 +130,34 @@ def test_gateways_that_share_a_database_follow_a_reload_and_a_wrong_file_of_thei
         served = apps[0].state.gateway
         time.sleep(2 * LOOK_EVERY_S)
         assert apps[0].state.gateway is served, "who was asked does not follow itself"
+
+
+def test_a_reload_elsewhere_that_comes_while_one_here_is_under_way_is_followed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/gradus.db")
+
+    async def run() -> None:
+        reads, followed = 0, asyncio.Event()
+
+        async def read() -> list[str]:
+            nonlocal reads
+            reads += 1
+            if reads == 2:
+                count_reload(database)  # for a file that is newer than the one that was read here
+            if reads == 3:
+                followed.set()
+            return []
+
+        reloading = Reloading(database, read)
+        reloading.start()
+        await reloading.reload()
+        await reloading.reload()
+        async with asyncio.timeout(30):
+            await followed.wait()
+        await asyncio.sleep(2 * LOOK_EVERY_S)
+        await reloading.stop()
+        assert reads == 3, "once is enough"
+
+    asyncio.run(run())
 
 
 def test_a_reload_while_the_database_is_away_says_that_nobody_else_was_told() -> None:
