@@ -148,8 +148,8 @@ def _sampling(request: ChatRequest) -> Sampling:
 
 def _needs(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(need, field it was found in), each need once."""
-    for name, value in body.items():
-        if name in _NEEDS and _NEEDS[name](value):
+    for name, asks in _NEEDS.items():
+        if name in body and asks(body[name]):
             yield REQUIRED_TOOLS if name == "tools" and forces_tools(body) else name, name
     seen: set[str] = set()
     for index, message in enumerate(body["messages"]):

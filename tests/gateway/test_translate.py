@@ -76,6 +76,14 @@ def test_features_of_large_models_are_needs_with_their_place(
     assert asked.params == {need: param}
 
 
+def test_needs_are_named_in_one_order_whatever_the_order_of_a_clients_fields() -> None:
+    asks = {"tools": [{"type": "function"}], "response_format": {"type": "json_object"}, "n": 3}
+
+    turned = read(**dict(reversed(asks.items())))
+
+    assert turned.query.needs == read(**asks).query.needs == ("tools", "response_format", "n")
+
+
 def test_what_it_knows_not_is_kept_for_the_model_that_answers_and_named_for_workers() -> None:
     asked = read(top_k=3, min_p=None, tool_choice="auto", metadata={"a": "b"})
 
