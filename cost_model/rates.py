@@ -1,7 +1,8 @@
 """Prices as arrays: to weigh many ways of many queries by. What is billed, shown or capped is a decimal.
 
-Amounts are whole femtodollars in float64, which adds them up exactly up to some 9 USD: what costs the same
-as decimals has it costs the same here, and ties stay ties. NaN is unknown.
+Amounts are femtodollars in float64, which adds up whole ones exactly up to some 9 USD: what costs the same
+as decimals has it costs the same here, and ties stay ties. More, and the few prices a token that are no whole
+femtodollars, are rounded as floats are. NaN is unknown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Expected costs of thousands of queries at once: priced on a grid of lengths, and interpolated.
 
 Costs are linear in the lengths of prompt and answer but for limits and rounding. Only rehearsals rest on the
-grid; what is decided online, billed and capped is priced one by one (:mod:`router.pricing`).
+grid; what is decided online is priced query by query (:mod:`router.tariff`), and so is what is billed, shown
+or capped (:mod:`router.pricing`).
 """
 
 from __future__ import annotations

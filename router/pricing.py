@@ -44,7 +44,7 @@ class ProbePrice:
 def expected_usd(
     market: Market, policy_name: str, way: Way, mean_tokens: float | None, ask: Ask, probes: int
 ) -> Decimal | None:
-    """What :func:`priced` expects the way to cost, and no more: to weigh many by."""
+    """What :func:`priced` expects the way to cost, and no more: for a grid of lengths."""
     if way.spec.name != "direct":
         counter, spec = market.counters[policy_name], way.spec
         load = search_load(counter, spec, size_of(counter.small, ask, mean_tokens), probes)

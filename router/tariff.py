@@ -117,8 +117,9 @@ class Tariff:
         return found
 
     def _price_grown(self, usd: Floats, asks: Sequence[Ask], means: Floats, offered: Bools) -> None:
-        """Searches whose turns go on from others, where they are ``offered`` [L, P]."""
+        """Searches whose turns go on from others, where they are ``offered`` [L, P]; NaN elsewhere."""
         for column, spec, probes in self.grown:
+            usd[:, :, column] = nan
             for level in np.flatnonzero(offered[:, column]).tolist():
                 for row, ask in enumerate(asks):
                     mean = means.item(row, level, column)

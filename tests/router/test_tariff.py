@@ -148,6 +148,18 @@ def test_limits_look_at_what_an_alternative_says(
     assert found == (one.worst_case_cost_usd, one.expected_latency_s)
 
 
+def test_a_search_that_nobody_is_offered_has_no_price_rather_than_none_to_pay() -> None:
+    ways = _ways(None)
+    prospect = _prospect(ways, np.full((1, len(ways)), 40.0))
+    beam = np.array([way.name == "beam" for way in ways])
+    stages = tuple(replace(stage, offered=~beam[None, None]) for stage in prospect.stages)
+    ask = Ask(PromptSize(0, 100, 100), None)
+    tariff = tariff_of(OPENED.counters["default"], ways, SIZES)
+    direct, _, beyond = tariff.expected_usd([ask], replace(prospect, offered=~beam, stages=stages))
+    for usd in (direct[0], *(each[0, 0] for each in beyond)):
+        assert np.array_equal(np.isnan(usd), beam)
+
+
 def _or_nan(mean: float | None) -> float:
     return nan if mean is None else mean
 
