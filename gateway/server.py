@@ -47,6 +47,7 @@ def run(settings: Settings) -> None:
         log_level=telemetry.log_level,
         access_log=False,  # a line a request costs more than routing does
         server_header=False,
+        proxy_headers=False,  # nothing here asks who a client is but by its key
         http=bounded_http(configured.read_timeout_s),
         ws="none",
         backlog=BACKLOG,
