@@ -10,6 +10,8 @@ import math
 import re
 import string
 from collections.abc import Sequence
+from itertools import islice
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,9 +143,13 @@ def _words(text: str) -> list[str]:
     return _LETTERS.findall(text)
 
 
+_MOST_OPTIONS: Final = 64
+"""Each is compared with all others: a text of nothing but options would hold everybody up."""
+
+
 def _options(text: str) -> list[float]:
     """Of lettered options, each on its own line."""
-    found = list(_OPTION.finditer(text))
+    found = list(islice(_OPTION.finditer(text), _MOST_OPTIONS))
     if len(found) < 2:
         return _NO_OPTIONS
     stem = text[: found[0].start()].strip()

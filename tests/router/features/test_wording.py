@@ -55,3 +55,8 @@ def test_names_and_the_last_sentence_are_told_among_words_and_numbers() -> None:
     assert np.isclose(said["last_words"], np.log1p(5))
     assert np.isclose(said["last_numbers"], np.log1p(2))
     assert np.isclose(said["distinct_words"], 12 / 13)
+
+
+def test_of_a_text_of_nothing_but_options_no_more_are_compared_than_anybody_offers() -> None:
+    few, many = (_of("Which?\n" + "A) x\n" * count) for count in (64, 4_000))
+    assert few["option_count"] == many["option_count"] == 64
