@@ -31,7 +31,7 @@ class Reloading:
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Watch for other gateways' reloads; those from before the start are in what is served."""
+        """Watch for other gateways' reloads: those that are told after the first look."""
         self._watching = asyncio.create_task(self._watch(), name="gradus-reloads")
 
     async def stop(self) -> None:
@@ -70,6 +70,9 @@ class Reloading:
             return await asyncio.to_thread(reloads, self._database)
         except StoreError:
             return None  # the ledger says that the database is away
+        except Exception:
+            log.exception("nobody knows whether another gateway reloaded; it is looked up again")
+            return None
 
     async def _follow(self) -> None:
         """Each gateway reads its own file; one that is wrong is tried again at the next reload."""

@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from router.features.rows import Rows
+from router.features.rows import TextRows
 
 Floats = NDArray[np.float64]
 
@@ -57,11 +57,11 @@ class Unseen:
     def __post_init__(self) -> None:
         object.__setattr__(self, "direction_of", self.directions[self.place[: len(self.rarity)]])
 
-    def p_values(self, X: Rows | NDArray[Any]) -> Floats:
+    def p_values(self, X: TextRows | NDArray[Any]) -> Floats:
         """[N] of rows X: (1 + calibration rows at least as strange) / (n + 1). Small: an unseen kind."""
         return conformal_p_values(self.scores(X), self.calibration)
 
-    def scores(self, X: Rows | NDArray[Any]) -> Floats:
+    def scores(self, X: TextRows | NDArray[Any]) -> Floats:
         """[N] of rows X, the stranger the larger; they mean nothing across fits."""
         scores: Floats = ((self._parts(X) - self.middle) / self.spread).sum(axis=1)
         return scores
@@ -74,7 +74,7 @@ class Unseen:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         return cls(**{each.name: arrays[each.name] for each in fields(cls) if each.init})
 
-    def _parts(self, X: Rows | NDArray[Any]) -> Floats:
+    def _parts(self, X: TextRows | NDArray[Any]) -> Floats:
         """[N, P]: distance and looks, before them rarity if there are words."""
         if isinstance(X, np.ndarray):
             norms = np.maximum(np.linalg.norm(X, axis=1, keepdims=True), _FLOOR)
@@ -91,7 +91,7 @@ class Unseen:
         return distance
 
 
-def fit_unseen(X: Rows | NDArray[Any], X_calibration: Rows | NDArray[Any]) -> Unseen:
+def fit_unseen(X: TextRows | NDArray[Any], X_calibration: TextRows | NDArray[Any]) -> Unseen:
     """Learn from N rows X what is usual, and from n other rows X_calibration how unusual they get.
 
     Rows are those of :class:`router.features.text.TextFeatures`, or an array of embeddings. The calibration
@@ -107,9 +107,9 @@ def fit_unseen(X: Rows | NDArray[Any], X_calibration: Rows | NDArray[Any]) -> Un
     order = np.random.default_rng(0).permutation(n)
     cut = 2 * len(order) // 3
     count, scale = X[np.sort(order[:cut])], X[np.sort(order[cut:])]
-    dense = scale.looks if isinstance(scale, Rows) else scale
+    dense = scale.looks if isinstance(scale, TextRows) else scale
     rarity, place, directions = (
-        _directions(count.words) if isinstance(count, Rows) else _dense_directions(count)
+        _directions(count.words) if isinstance(count, TextRows) else _dense_directions(count)
     )
     mean, whiten = _whitening(np.asarray(dense, dtype=np.float64))
     none = np.empty(0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +83,7 @@ def weigh(prospect: Prospect, costs: Costs, objective: Objective) -> Weighed:
             prospect.stages, costs.after_usd, costs.affordable_after, costs.probe_usd, strict=True
         )
     ]
-    tree = solve(stages, objective, _hard_levels(prospect.edges.tobytes()))
+    tree = solve(stages, objective, middles(prospect.edges) <= HARD)
     # Not matmul: its sums depend on how many queries there are.
     # What a probe is worth is what it may change, so the best way without one is valued by the tree's own
     # P(right): the mean of what it may lead to.
@@ -109,13 +108,6 @@ def reached(tree: Tree, arrivals: Sequence[Floats], query: int) -> list[Floats]:
     for stage, arrive in enumerate(arrivals[1:], start=1):
         going = found[-1] * tree.goes_on[stage - 1, query]
         found.append(going @ arrive[query if len(arrive) > 1 else 0])
-    return found
-
-
-@lru_cache
-def _hard_levels(edges: bytes) -> Bools:
-    """[K] where one sample of the small model is right too seldom; of a guide, levels are always the same."""
-    found: Bools = middles(np.frombuffer(edges)) <= HARD
     return found
 
 

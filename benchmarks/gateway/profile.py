@@ -57,10 +57,12 @@ def profile(asked: Contestant, connections: int, seconds: int, file: Path) -> tu
     spy = subprocess.Popen(
         ["taskset", "-c", OTHER_CORE, "py-spy", "record", "--pid", str(asked.session), "--format", "raw",
          "--rate", str(SAMPLES_A_SECOND), "--duration", str(seconds), "--output", str(file), "--nonblocking"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     measured = ask(asked, connections, seconds)
-    spy.wait()
+    said = spy.communicate()[1]
+    if spy.returncode:
+        raise SystemExit(f"py-spy (pip install py-spy) could not look at the gateway: {said}")
     return measured, parts_of(file.read_text().splitlines())
 
 

@@ -172,9 +172,10 @@ class Ledger:
         raise terms.refusal(reservation, answer, clock())
 
     async def reserve_nothing(self, request_id: str, account: Account) -> Reservation:
-        """For a request that costs nothing, and is settled at once: only limits of requests may refuse it.
+        """For a request that costs nothing, and is settled at once.
 
-        Raises as :meth:`reserve`. Nothing is held, in no file either, where there are no such limits.
+        Where requests are limited (a minute, at once) it is reserved like any, and raises as :meth:`reserve`;
+        elsewhere nothing refuses it, and nothing is held, in no file either.
         """
         terms = self._terms_of(account)
         if terms.requests or terms.slots:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TextRows:
     """Of N texts, as :class:`router.features.text.TextFeatures` reads them.
 
     ``words`` is a scipy CSR matrix float32 [N, buckets]: tf-idf of hashed n-grams, each row of length 1, its
@@ -23,5 +23,5 @@ class Rows:
     def __len__(self) -> int:
         return len(self.looks)
 
-    def __getitem__(self, rows: slice | NDArray[np.intp]) -> Rows:
-        return Rows(self.words[rows], self.looks[rows])
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> TextRows:
+        return TextRows(self.words[rows], self.looks[rows])

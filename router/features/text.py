@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import murmurhash3_32
 
 from router.features.lexical import lexical_features
-from router.features.rows import Rows
+from router.features.rows import TextRows
 
 _WORD = re.compile(r"\w+|\S")
 """Marks count as words."""
@@ -28,7 +28,7 @@ _NO_MARKS = f"{string.ascii_letters}{string.digits}_{string.whitespace}\x1c\x1d\
 
 
 class TextFeatures(BaseEstimator):  # type: ignore[misc]
-    """Reads texts into :class:`router.features.rows.Rows`.
+    """Reads texts into :class:`router.features.rows.TextRows`.
 
     ``ngrams`` are the shortest and longest runs of words that are counted. ``looks`` is the weight of the
     looks; 0 drops them.
@@ -53,14 +53,14 @@ class TextFeatures(BaseEstimator):  # type: ignore[misc]
         self.scale_ = np.maximum(looks.std(axis=0), 1e-3)
         return self
 
-    def transform(self, texts: Sequence[str]) -> Rows:
+    def transform(self, texts: Sequence[str]) -> TextRows:
         columns, counts, starts = self._entries(texts)
         row = np.arange(len(texts)).repeat(starts[1:] - starts[:-1])
         weights = (1 + np.log(counts.astype(np.float32))) * self.idf_.take(columns)
         norms = np.sqrt(np.bincount(row, weights=weights * weights, minlength=len(texts)))
         weights = (weights / norms.take(row)).astype(np.float32)
         words = csr_matrix((weights, columns, starts), shape=(len(texts), self.buckets))
-        return Rows(words, self.looks * (lexical_features(texts) - self.mean_) / self.scale_)
+        return TextRows(words, self.looks * (lexical_features(texts) - self.mean_) / self.scale_)
 
     def _entries(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.int32]]:
         """The columns of each text's words, in order, how often each is there, and where each text begins.

@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
 
 from router.evaluation.crossval import folds
-from router.features.rows import Rows
+from router.features.rows import TextRows
 from router.features.text import TextFeatures
 from router.features.wording import wording_features
 from router.outcome_table import Floats
@@ -31,10 +31,7 @@ _FAR = 4.0
 
 
 class Readings(BaseEstimator):  # type: ignore[misc]
-    """Of N texts: words, a sparse float32 [N, buckets]; looks and wording [N, L], standardised, cut off.
-
-    No model of words is to read the looks: to drop them costs more than all else.
-    """
+    """Of N texts: words, a sparse float32 [N, buckets]; looks and wording [N, L], standardised, cut off."""
 
     def __init__(self, buckets: int = 2**16) -> None:
         self.buckets = buckets
@@ -49,7 +46,7 @@ class Readings(BaseEstimator):  # type: ignore[misc]
     def transform(self, texts: Sequence[str]) -> tuple[Any, Any]:
         return self.of_rows(self.words_.transform(texts), texts)
 
-    def of_rows(self, rows: Rows, texts: Sequence[str]) -> tuple[Any, Any]:
+    def of_rows(self, rows: TextRows, texts: Sequence[str]) -> tuple[Any, Any]:
         """The same, where ``words_`` read the texts already."""
         wording = (wording_features(texts) - self.mean_) / self.scale_
         looks = np.concatenate([rows.looks, wording], axis=1)
@@ -69,7 +66,7 @@ class ReadText(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def predict(self, texts: Sequence[str]) -> Any:
         return self.predict_readings(*self.readings_.transform(texts))
 
-    def predict_rows(self, rows: Rows, texts: Sequence[str]) -> Any:
+    def predict_rows(self, rows: TextRows, texts: Sequence[str]) -> Any:
         """As :meth:`predict`, from texts and the rows that ``features_`` made of them."""
         return self.predict_readings(*self.readings_.of_rows(rows, texts))
 
@@ -102,7 +99,7 @@ class WordsText(ReadText):
     def predict(self, texts: Sequence[str]) -> Any:
         return self.predict_rows(self.features_.transform(texts), texts)
 
-    def predict_rows(self, rows: Rows, texts: Sequence[str]) -> Any:  # noqa: ARG002 (its siblings' shape)
+    def predict_rows(self, rows: TextRows, texts: Sequence[str]) -> Any:  # noqa: ARG002 (its siblings' shape)
         return self.predict_readings(rows.words, None)  # how questions are put is not looked at
 
     def predict_readings(self, words: Any, looks: Any) -> Any:  # noqa: ARG002 (the shape of its sibling's)

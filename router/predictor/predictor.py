@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactInvalid
-from router.features.rows import Rows
+from router.features.rows import TextRows
 from router.forecast import Forecast
 from router.outcome_table import Action
 from router.predictor.calibrator import Calibrator, calibrated
@@ -34,7 +34,7 @@ class TextModel(Protocol):
 class Features(Protocol):
     """:class:`router.features.text.TextFeatures`, fitted."""
 
-    def transform(self, texts: Sequence[str]) -> Rows: ...
+    def transform(self, texts: Sequence[str]) -> TextRows: ...
 
 
 class RowModel(TextModel, Protocol):
@@ -42,7 +42,7 @@ class RowModel(TextModel, Protocol):
 
     features_: Features
 
-    def predict_rows(self, rows: Rows, texts: Sequence[str]) -> Any: ...
+    def predict_rows(self, rows: TextRows, texts: Sequence[str]) -> Any: ...
 
 
 def _reads_rows(text: TextModel, features: Features) -> TypeGuard[RowModel]:
@@ -145,7 +145,7 @@ class Predictor:
             familiarity=np.full(len(texts), np.nan) if self.unseen is None else self.unseen.p_values(rows),
         )
 
-    def _raw(self, texts: Sequence[str], rows: Rows) -> Floats:
+    def _raw(self, texts: Sequence[str], rows: TextRows) -> Floats:
         """[N, A + M] uncalibrated."""
         text = self.text
         if _reads_rows(text, self.features):
