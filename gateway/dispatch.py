@@ -152,9 +152,9 @@ class Dispatcher:
             if left_s <= 0:
                 raise await self._late(waiting)
             try:
-                event = await asyncio.wait_for(
-                    waiting.inbox.get(), min(left_s, patience_s) if waiting.started else left_s
-                )
+                # Not by wait_for: before Python 3.12 it forgets a cancellation that comes with an event.
+                async with asyncio.timeout(min(left_s, patience_s) if waiting.started else left_s):
+                    event = await waiting.inbox.get()
             except TimeoutError:
                 # A lease outlives a beat by moments; only without one is the worker surely gone.
                 patience_s = wire.BEAT_S

@@ -31,7 +31,7 @@ from workers.errors import ContextOverflow, EngineFailed, InvalidMessages, Model
 from workers.protocols import Cancellation, Completion, Prompt, SamplingParams
 
 Serve = Callable[..., tuple[ServerEngine, OpenAIServer]]
-SOON = Patience(small_answer_s=0.3, first_event_s=0.3, next_event_s=0.3, busy_s=0.1)
+SOON = Patience(small_answer_s=2.0, first_event_s=2.0, next_event_s=2.0, busy_s=0.1)
 
 
 def ask(question: str, prefix: str = "", stop_after: tuple[str, ...] = ()) -> Prompt:
@@ -190,8 +190,8 @@ def test_a_deadline_ends_what_hangs_with_what_there_is(serve: Serve, fault: Faul
     [
         ("500", "answered 500: the device fell off"),
         ("always busy", "answered 429: too many"),
-        ("silent", r"said nothing for 0\.3 s"),
-        ("silent midway", r"said nothing for 0\.3 s"),
+        ("silent", r"said nothing for 2 s"),
+        ("silent midway", r"said nothing for 2 s"),
         ("cut", "broke off, without a finish_reason"),
         ("cut connection", "failed"),
         ("garbage", "not JSON"),

@@ -13,7 +13,7 @@ from workers.engines.server.wire import Patience
 from workers.errors import EngineFailed
 from workers.protocols import Generation, Prompt, SamplingParams
 
-SOON = Patience(small_answer_s=0.3, first_event_s=0.3, next_event_s=0.3, busy_s=0.1)
+SOON = Patience(small_answer_s=2.0, first_event_s=2.0, next_event_s=2.0, busy_s=0.1)
 COUNT = Prompt(({"role": "user", "content": "count"},))
 
 
