@@ -26,12 +26,16 @@ class Reloading:
 
     def __init__(self, database: Database, read: Callable[[], Awaitable[list[str]]]) -> None:
         self._database, self._read = database, read
-        self._known: int | None = None
+        self._known = 0
         self._one_at_a_time = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Watch for other gateways' reloads: those that are told after the first look."""
+        """Watch for other gateways' reloads.
+
+        Whether those from before the first look came after our file was read, nobody knows: then too it is
+        read again.
+        """
         self._watching = asyncio.create_task(self._watch(), name="gradus-reloads")
 
     async def stop(self) -> None:
@@ -47,7 +51,7 @@ class Reloading:
                 number = await asyncio.to_thread(count_reload, self._database)
             except StoreError as error:
                 return [*warnings, f"other gateways were not told to reload: {error}"]
-            if self._known in (None, number - 1):
+            if self._known == number - 1:
                 self._known = number  # else another's came meanwhile, for a file that is newer, perhaps
             return warnings
 
@@ -61,9 +65,8 @@ class Reloading:
     async def _look(self) -> None:
         number = await self._number()  # asked again: a reload of ours may have ended just now
         if number is not None and number != self._known:
-            known, self._known = self._known, number
-            if known is not None:
-                await self._follow()
+            self._known = number
+            await self._follow()
 
     async def _number(self) -> int | None:
         try:
@@ -79,8 +82,8 @@ class Reloading:
         try:
             await self._read()
         except RouterError as error:
-            log.error("another gateway reloaded; here the configuration from before stays: %s", error)
+            log.error("a gateway was told to reload; here the configuration from before stays: %s", error)
         except Exception:
-            log.exception("another gateway reloaded; here the configuration from before stays")
+            log.exception("a gateway was told to reload; here the configuration from before stays")
         else:
-            log.info("reloaded, as another gateway did")
+            log.info("the configuration was read again: a gateway of this database was told to reload")

@@ -132,7 +132,24 @@ def test_gateways_that_share_a_database_follow_a_reload_and_a_wrong_file_of_thei
         assert apps[0].state.gateway is served, "who was asked does not follow itself"
 
 
-def test_a_reload_elsewhere_that_comes_while_one_here_is_under_way_is_followed(tmp_path: Path) -> None:
+def test_a_reload_that_was_told_after_a_gateway_read_its_file_and_before_it_looked_is_followed(
+    settings: Settings,
+) -> None:
+    path = Path(str(settings.source))
+    app = create_app(settings)
+    path.write_text(f"{path.read_text()}limits: {{usd_total: 2}}")
+    database = Database(settings.environ["GRADUS_DATABASE_URL"])
+    count_reload(database)
+    database.close()
+
+    with serving(app):
+        until(lambda: app.state.gateway.config.limits.usd_total == 2)
+
+
+@pytest.mark.parametrize("meanwhile", [1, 2])
+def test_a_reload_elsewhere_that_comes_while_one_here_is_under_way_is_followed(
+    tmp_path: Path, meanwhile: int
+) -> None:
     database = Database(f"sqlite:///{tmp_path}/gradus.db")
 
     async def run() -> None:
@@ -141,7 +158,7 @@ def test_a_reload_elsewhere_that_comes_while_one_here_is_under_way_is_followed(t
         async def read() -> list[str]:
             nonlocal reads
             reads += 1
-            if reads == 2:
+            if reads == meanwhile:
                 count_reload(database)  # for a file that is newer than the one that was read here
             if reads == 3:
                 followed.set()
