@@ -173,6 +173,7 @@ class Feed(Outbox):
         self._said_role = False
         self._said_text = False
         self._is_theirs: bool | None = None
+        self._unnamed = False
         self._held: Said | None = None
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -214,14 +215,15 @@ class Feed(Outbox):
         """The chunk as it came, if it is one that any client of OpenAI's understands; else made one."""
         theirs = said.data
         if self._is_theirs is None:
-            self._is_theirs = not self._said_role
-            if self._is_theirs:
-                ours = self._envelope
-                self._envelope = Envelope(
-                    theirs.get("id") or ours.id,
-                    theirs.get("created") or ours.created,
-                    theirs.get("model") or ours.model,
-                )
+            self._is_theirs = self._unnamed = not self._said_role
+        if self._unnamed:
+            ours = self._envelope
+            self._envelope = Envelope(
+                theirs.get("id") or ours.id,
+                theirs.get("created") or ours.created,
+                theirs.get("model") or ours.model,
+            )
+            self._unnamed = not theirs.get("id")  # Azure's first chunk, about the prompt, has an empty one
         choices = theirs.get("choices")
         is_plain = isinstance(choices, list) and not theirs.get("usage") and theirs.keys() >= _FIELDS
         if self._is_theirs and is_plain:

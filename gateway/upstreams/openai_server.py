@@ -6,6 +6,7 @@ Over aiohttp (docs/decisions/0013 says why, and what is set for speed).
 from __future__ import annotations
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from gateway.upstreams.retrying import retry_after_s
 from gateway.upstreams.sse import Events, EventTooLong
 
 MAX_ERROR_CHARACTERS: Final = 500
-SERVER_ERROR: Final = 500  # the status of an error that arrives inside a stream, where it says none
+SERVER_ERROR: Final = 500  # the status of an error that arrives under a status of 200, where it says none
 LAST_BYTES_S: Final = 0.25  # a server that said [DONE] has this long to end its response
 DONE: Final = b"[DONE]"
 USER_AGENT: Final = "gradus"
@@ -33,6 +34,7 @@ KEPT_S: Final = 4.0
 """So long a connection is kept that nobody uses. Servers (uvicorn, Node) close theirs after 5 s or more, and
 of what is sent to one that was just closed nobody knows whether it was read."""
 _COUNTS_IF_ASKED: Final = ("chat", "completions")
+_HOLD_ANSWERS: Final = frozenset({"choices", "data", "output"})
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 
 
@@ -52,7 +54,10 @@ class OpenAIServers:
             raw = await answer.read()  # which closes the connection, whatever ends it early
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _broken(error, call) from error
-        return Said(raw, _object(raw))
+        said = _object(raw)
+        if said.get("error") and _HOLD_ANSWERS.isdisjoint(said):
+            raise _error_under_200(said["error"])
+        return Said(raw, said)
 
     async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
         body = {**call.body, "stream": True}
@@ -163,7 +168,7 @@ class _Stream:
                     break
                 chunk = _object(data)
                 if error := chunk.get("error"):
-                    raise _error_in_stream(error)
+                    raise _error_under_200(error)
                 self.ended = self.ended or _ends(chunk)
                 said.append(Said(raw, chunk))
         except EventTooLong as error:
@@ -189,7 +194,7 @@ def _ends(chunk: Json) -> bool:
     return chunk.get("type") in _ENDS
 
 
-def _error_in_stream(error: object) -> Refusal:
+def _error_under_200(error: object) -> Refusal:
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else SERVER_ERROR
     return Refusal(_message(error), status)
@@ -197,7 +202,7 @@ def _error_in_stream(error: object) -> Refusal:
 
 def _object(text: bytes) -> Json:
     try:
-        value = from_json(text, allow_inf_nan=False)
+        value = from_json(text.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
         raise Unreachable(f"its answer is not JSON: {error}") from error
     if not isinstance(value, dict):

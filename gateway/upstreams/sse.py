@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Final
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
@@ -39,5 +40,6 @@ class Events:
 def _event(block: bytes) -> tuple[bytes, bytes] | None:
     if block.startswith(b"data: ") and b"\n" not in block:  # nearly all of them
         return block + b"\n\n", block[6:].strip()
+    block = block.removeprefix(BOM_UTF8)  # a stream may begin with one
     data = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
     return (block.lstrip(b"\n") + b"\n\n", b"\n".join(data)) if data else None

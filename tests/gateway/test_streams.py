@@ -112,6 +112,22 @@ def test_chunks_of_a_server_pass_in_order_with_one_role_and_their_own_fields(
     assert [chunk["usage"] for chunk in chunks if "usage" in chunk] == ([USAGE] if include_usage else [])
 
 
+def test_a_first_chunk_without_an_id_leaves_all_that_follow_with_one() -> None:
+    """Azure begins with what it found in the prompt, in a chunk whose fields are empty."""
+
+    async def run() -> list[bytes]:
+        feed = Feed(ENVELOPE, include_usage=True)
+        nobodys = {"id": "", "object": "", "created": 0, "model": ""}
+        await feed.chunks([_said(**nobodys, choices=[], prompt_filter_results=[{"prompt_index": 0}])])
+        await feed.chunks([_said(**THEIRS, choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])])
+        feed.finish("", "stop", USAGE, {"route": "large"})
+        return await _events(feed)
+
+    chunks = [json.loads(event.removeprefix(b"data: ")) for event in asyncio.run(run())[:-1]]
+
+    assert [(chunk["id"], chunk["model"]) for chunk in chunks] == [("", ""), *2 * [("theirs", "their-model")]]
+
+
 def test_no_more_is_read_for_a_client_than_it_keeps_up_with() -> None:
     chunk = _said(**THEIRS, choices=[{"index": 0, "delta": {"content": "a"}}])
 

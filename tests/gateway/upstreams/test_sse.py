@@ -33,6 +33,14 @@ def test_other_fields_of_an_event_stay_with_it() -> None:
     assert Events().feed(raw) == [(raw, b'{"a":\n1}')]
 
 
+def test_a_byte_order_mark_before_the_first_event_hides_nothing_of_it() -> None:
+    events = Events()
+    found = [
+        event for part in (b"\xef", b"\xbb\xbfdata: 1\n", b"\ndata: 2\n\n") for event in events.feed(part)
+    ]
+    assert found == [(b"data: 1\n\n", b"1"), (b"data: 2\n\n", b"2")]
+
+
 def test_the_last_event_may_lack_its_end() -> None:
     events = Events()
     assert events.feed(b"data: 1\n\ndata: 2") == [(b"data: 1\n\n", b"1")]
