@@ -79,6 +79,9 @@ TRANSLATED: Final[Mapping[Endpoint, frozenset[str]]] = {
     "embeddings": frozenset(["input", "dimensions", "encoding_format", "user"]),
 }
 _ENVELOPE: Final = frozenset({"model", "stream", "stream_options"})
+_LOST: Final = frozenset({"user"})
+"""litellm leaves it out of a chat, and says nothing, where it does not know that the model takes it. OpenAI's
+own protocol has it, so it goes there as a field that nobody translates; other providers might refuse it."""
 _NEVER_SENT: Final = frozenset(
     {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ClientConnectorDNSError"}
 )
@@ -118,6 +121,8 @@ class LiteLLMModels:
     async def _ask(self, call: Call, more: Mapping[str, Any]) -> Any:
         litellm = await asyncio.to_thread(_litellm)
         translated = TRANSLATED[call.endpoint]
+        if call.model.startswith("openai/"):
+            translated -= _LOST
         given = {name: value for name, value in call.body.items() if value is not None}
         known = {name: value for name, value in given.items() if name in translated}
         rest = {name: value for name, value in given.items() if name not in translated | _ENVELOPE}

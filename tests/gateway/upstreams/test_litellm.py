@@ -118,6 +118,19 @@ def test_a_stream_of_a_chat_has_usage_in_a_chunk_of_its_own() -> None:
     asyncio.run(run())
 
 
+def test_who_asks_is_not_left_out_for_a_model_that_litellm_does_not_know() -> None:
+    async def run() -> None:
+        async with (
+            serving(says(ANSWER)) as server,
+            asking(config(big=lite(server.url)), K="k") as upstreams,
+        ):
+            asked = question(user="u", seed=5)
+            await upstreams.complete(asked)
+        assert server.bodies == [{**asked.body, "model": "theirs"}]
+
+    asyncio.run(run())
+
+
 def test_its_deployments_are_balanced_and_replaced_here() -> None:
     async def run() -> None:
         time = Time()
