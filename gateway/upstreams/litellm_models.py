@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from gateway.upstreams.port import Call, Refusal, Said, Unreachable
+from gateway.upstreams.port import Call, Json, Refusal, Said, Unreachable, without_halves
 from gateway.upstreams.retrying import retry_after_s
 from router.config import Endpoint
 
@@ -82,6 +82,8 @@ _ENVELOPE: Final = frozenset({"model", "stream", "stream_options"})
 _LOST: Final = frozenset({"user"})
 """litellm leaves it out of a chat, and says nothing, where it does not know that the model takes it. OpenAI's
 own protocol has it, so it goes there as a field that nobody translates; other providers might refuse it."""
+_STATUSES: Final = frozenset({"HTTPStatusError"})
+"""Without it nobody said so: litellm makes a 500 of a connection that broke, and of what is no answer."""
 _NEVER_SENT: Final = frozenset(
     {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ClientConnectorDNSError"}
 )
@@ -95,7 +97,7 @@ class LiteLLMModels:
         for choice in answer.get("choices") or ():
             if "message" in choice:
                 choice["message"].setdefault("content", None)  # beside tool calls it is null, not absent
-        return Said(to_json(answer), answer)
+        return Said(*_written(answer))
 
     async def stream(self, call: Call) -> AsyncGenerator[list[Said], None]:
         options = {**(call.body.get("stream_options") or {}), "include_usage": True}
@@ -107,7 +109,8 @@ class LiteLLMModels:
                     data["choices"] = [{"text": "", **each} for each in data["choices"] if len(each) > 1]
                 if data.get("usage") and not any(map(_says_something, data["choices"])):
                     data["choices"] = []  # as OpenAI sends usage: litellm adds an empty choice
-                yield [Said(b"data: " + to_json(data) + b"\n\n", data)]
+                raw, data = _written(data)
+                yield [Said(b"data: " + raw + b"\n\n", data)]
         except Exception as error:
             raise _failure(error) from error
         finally:
@@ -147,6 +150,14 @@ def _says_something(choice: Mapping[str, Any]) -> bool:
     return any(value for name, value in choice.items() if name != "index")
 
 
+def _written(data: Json) -> tuple[bytes, Json]:
+    try:
+        return to_json(data), data
+    except PydanticSerializationError:
+        raw = without_halves(data)
+        return raw, from_json(raw)
+
+
 def _litellm() -> Any:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or the import asks the network for prices
     litellm: Any = importlib.import_module("litellm")
@@ -156,11 +167,12 @@ def _litellm() -> Any:
 
 
 def _failure(error: Exception) -> Exception:
-    """litellm's errors are OpenAI's, with a status; what has none broke on the way."""
+    """litellm's errors are OpenAI's, with a status; what has none broke on the way, and what made one up."""
     status = getattr(error, "status_code", None)
     message = str(getattr(error, "message", None) or error)[:500]
-    if not isinstance(status, int) or type(error).__name__ in ("APIConnectionError", "Timeout"):
-        return Unreachable(message, unsent=_never_sent(error))
+    unsaid = type(error).__name__ in ("APIConnectionError", "Timeout")
+    if not isinstance(status, int) or unsaid or (not 400 <= status < 500 and not _caused(error, _STATUSES)):
+        return Unreachable(message, unsent=_caused(error, _NEVER_SENT))
     headers = getattr(error, "litellm_response_headers", None)  # those of its ``response`` are made up
     return Refusal(
         message,
@@ -171,10 +183,10 @@ def _failure(error: Exception) -> Exception:
     )
 
 
-def _never_sent(error: BaseException | None) -> bool:
-    """Whether there was no connection: litellm wraps what its HTTP client said of that."""
+def _caused(error: BaseException | None, names: frozenset[str]) -> bool:
+    """Whether it goes back to one of these: litellm wraps what its HTTP client said."""
     while error is not None:
-        if type(error).__name__ in _NEVER_SENT:
+        if type(error).__name__ in names:
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -6,6 +6,7 @@ Over aiohttp (docs/decisions/0013 says why, and what is set for speed).
 from __future__ import annotations
 
 import asyncio
+import json
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ from multidict import CIMultiDict
 from pydantic_core import from_json, to_json
 from yarl import URL
 
-from gateway.upstreams.port import PATHS, Call, Json, Refusal, Said, Unreachable
+from gateway.upstreams.port import PATHS, Call, Json, Refusal, Said, Unreachable, without_halves
 from gateway.upstreams.retrying import retry_after_s
 from gateway.upstreams.sse import Events, EventTooLong
 
@@ -204,7 +205,10 @@ def _object(text: bytes) -> Json:
     try:
         value = from_json(text.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
-        raise Unreachable(f"its answer is not JSON: {error}") from error
+        try:
+            value = from_json(without_halves(json.loads(text)), allow_inf_nan=False)
+        except (ValueError, RecursionError):
+            raise Unreachable(f"its answer is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise Unreachable("its answer is not a JSON object")
     choices = value.get("choices")

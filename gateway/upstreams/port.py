@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -41,6 +42,14 @@ class Said:
 
     raw: bytes
     data: Json
+
+
+def without_halves(value: Any) -> bytes:
+    """A JSON value as text, with "?" for every half of a character.
+
+    JSON can spell one (a lone surrogate), UTF-8 cannot: servers that cut texts in UTF-16 send them.
+    """
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
 class Refusal(Exception):

@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import UpstreamRejected
 from gateway.upstreams import Calls, Question
 from router.config import Endpoint
-from tests.gateway.upstreams.faults import NOWHERE, fails
+from tests.gateway.upstreams.faults import FAULTS, NOWHERE, fails
 from tests.gateway.upstreams.servers import (
     ANSWER,
     DONE,
@@ -143,6 +143,20 @@ def test_its_deployments_are_balanced_and_replaced_here() -> None:
             await upstreams.complete(asked)
         assert [reading.sent for reading in asked.calls.made] == [False, False, True]
         assert (len(bad.bodies), len(good.bodies), time.waits) == (1, 1, [])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fault", ["closes", "cuts in mid-answer", "nonsense"])
+def test_what_broke_on_the_way_may_have_to_be_paid_whatever_litellm_calls_it(fault: str) -> None:
+    async def run() -> None:
+        async with (
+            serving(FAULTS[fault]) as server,
+            asking(config(big=lite(server.url)), K="k") as upstreams,
+        ):
+            asked = question(once=True)
+            await fails(upstreams, asked)
+        assert [(reading.sent, reading.counted) for reading in asked.calls.made] == [(True, False)]
 
     asyncio.run(run())
 

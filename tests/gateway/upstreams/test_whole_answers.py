@@ -1,4 +1,4 @@
-"""Answers under a status of 200 that are none, or that look as if they were none."""
+"""Answers under a status of 200 that are errors, or that are answers though they do not look it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.upstream import chunk, completion
 from tests.gateway.upstreams.faults import fails
-from tests.gateway.upstreams.servers import ANSWER, asking, config, question, says, serving
+from tests.gateway.upstreams.servers import (
+    ANSWER,
+    DONE,
+    Heard,
+    asking,
+    config,
+    event,
+    question,
+    says,
+    serving,
+    streams,
+)
 
 
 @pytest.mark.parametrize(("code", "calls"), [(400, 1), (502, 3), ("provider_error", 3)])
@@ -50,5 +62,34 @@ def test_a_byte_order_mark_is_no_fault_of_an_answer() -> None:
             asking(config(big={"base_url": server.url})) as upstreams,
         ):
             assert (await upstreams.complete(question())).data == ANSWER
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("engine", ["openai", "litellm"])
+def test_half_a_character_costs_no_answer(engine: str) -> None:
+    async def run() -> None:
+        async with serving(says(completion("half: \ud83d, whole: \U0001f600"))) as server:
+            name = {"upstream_model": "theirs"} if engine == "openai" else {"litellm_model": "openai/theirs"}
+            model = {"engine": engine, "base_url": server.url, "api_key_env": "K", **name}
+            async with asking(config(big=model), K="k") as upstreams:
+                said = await upstreams.complete(question())
+        assert said.data["choices"][0]["message"]["content"] == "half: ?, whole: \U0001f600"
+        assert len(server.bodies) == 1
+
+    asyncio.run(run())
+
+
+def test_a_character_that_a_stream_cuts_in_halves_reaches_the_client_in_halves() -> None:
+    events = [event(chunk({"content": half})) for half in ("\ud83d", "\ude00")]
+
+    async def run() -> None:
+        async with (
+            serving(streams(*events, event(chunk({}, "stop")), DONE)) as server,
+            asking(config(big={"base_url": server.url})) as upstreams,
+        ):
+            heard = Heard()
+            await upstreams.stream(question(), heard)
+        assert [each.raw for each in heard.said[:2]] == events
 
     asyncio.run(run())
