@@ -96,11 +96,14 @@ class Asked:
         known = _NEUTRAL | _COMPANIONS | _NEEDS.keys()
         if self.query.task.kind == "tools":  # calls have their own schemas; there is no other text
             known -= {"response_format"}
-        return tuple(
+        unknown = [
             name
             for name, value in self.query.extra.items()
             if value is not None and (name not in known or (name in _FILED and value not in _FILED[name]))
-        )
+        ]
+        options = self.body.get("stream_options") or {}
+        unknown += [f"stream_options.{name}" for name in options if name != "include_usage" and options[name]]
+        return tuple(unknown)
 
 
 def read(request: ChatRequest, body: Mapping[str, Any]) -> Asked:
@@ -139,8 +142,8 @@ def _sampling(request: ChatRequest) -> Sampling:
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
     return Sampling(
         max_tokens=old if new is None else new,
-        temperature=request.temperature,
-        top_p=request.top_p,
+        temperature=0.0 if request.top_p == 0 else request.temperature,  # the likeliest token alone, too
+        top_p=request.top_p or None,
         stop=stop,
         seed=request.seed,
     )

@@ -103,7 +103,7 @@ def test_a_body_that_is_no_json_object_is_refused(url: str, content: bytes | str
         ({"temperature": 3}, "invalid_value", "temperature"),
         ({"temperature": -0.1}, "invalid_value", "temperature"),
         ({"temperature": "hot"}, "invalid_type", "temperature"),
-        ({"top_p": 0}, "invalid_value", "top_p"),
+        ({"top_p": -0.1}, "invalid_value", "top_p"),
         ({"n": 0}, "invalid_value", "n"),
         ({"stop": 3}, "invalid_type", "stop"),
         ({"stop": ""}, "invalid_value", "stop"),

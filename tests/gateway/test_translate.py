@@ -97,6 +97,17 @@ def test_what_is_filed_otherwise_than_asked_is_named() -> None:
     assert read(service_tier="auto", store=False).not_honoured == ()
 
 
+def test_options_of_streams_that_nobody_here_knows_are_named() -> None:
+    options = {"include_usage": True, "include_obfuscation": False, "chunks": 3}
+    assert read(stream=True, stream_options=options).not_honoured == ("stream_options.chunks",)
+
+
+def test_a_nucleus_of_nothing_is_the_likeliest_token_alone() -> None:
+    asked = read(temperature=0.7, top_p=0)
+    assert (asked.query.sampling.temperature, asked.query.sampling.top_p) == (0.0, None)
+    assert asked.body["top_p"] == 0
+
+
 @pytest.mark.parametrize("name", ["reasoning_effort", "reasoning"])
 @pytest.mark.parametrize("effort", ["high", "xhigh", "max", "low", "medium", "none", None])
 def test_much_thinking_is_a_need_and_little_is_named_where_a_search_answers(
