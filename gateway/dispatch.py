@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -71,7 +71,7 @@ class Dispatcher:
         self._redis = Redis.from_url(
             self._redis_url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=None,  # `_told` has one
             protocol=2,
         )
         await self._reader.start()
@@ -85,7 +85,7 @@ class Dispatcher:
         await asyncio.gather(*self._background, return_exceptions=True)  # last words are still heard
         await self._reader.stop()
         try:
-            await self._redis.delete(self.reply_to)
+            await _told(self._redis.delete(self.reply_to))
         except (RedisError, OSError):
             log.info("Redis is gone already; the event stream %s expires by itself", self.reply_to)
         await self._redis.aclose()
@@ -131,15 +131,16 @@ class Dispatcher:
     async def queued(self) -> int:
         """How many jobs wait for a worker. Raises :class:`QueueUnavailable`."""
         try:
-            return int(await self._redis.llen(wire.QUEUE))
+            return int(await _told(self._redis.llen(wire.QUEUE)))
         except (RedisError, OSError) as error:
             raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
 
     async def workers(self) -> list[dict[str, Any]]:
         """What every live worker says about itself. Raises :class:`QueueUnavailable`."""
         try:
-            ids: list[Any] = await self._redis.zrangebyscore(wire.WORKERS, time.time(), "inf")
-            found = await self._redis.mget([wire.worker_key(each.decode()) for each in ids]) if ids else []
+            ids: list[Any] = await _told(self._redis.zrangebyscore(wire.WORKERS, time.time(), "inf"))
+            keys = [wire.worker_key(each.decode()) for each in ids]
+            found: list[Any] = await _told(self._redis.mget(keys)) if keys else []
         except (RedisError, OSError) as error:
             raise QueueUnavailable(_REDIS_DOWN.format(error=error)) from error
         return [json.loads(value) for value in found if value is not None]
@@ -176,7 +177,7 @@ class Dispatcher:
         if not self._reader.connected:
             return False
         try:
-            return not await self._redis.exists(wire.lease_key(job_id))
+            return not await _told(self._redis.exists(wire.lease_key(job_id)))
         except (RedisError, OSError):
             return False
 
@@ -235,7 +236,7 @@ class Dispatcher:
 
     async def _cancel(self, job_id: str) -> None:
         try:
-            await self._redis.set(wire.cancel_key(job_id), "1", ex=wire.CANCEL_TTL_S)
+            await _told(self._redis.set(wire.cancel_key(job_id), "1", ex=wire.CANCEL_TTL_S))
         except (RedisError, OSError) as error:
             log.warning("job %s could not be cancelled: %s", job_id, error)
 
@@ -260,6 +261,16 @@ class Dispatcher:
             failed = Outcome(waiting.job.id, "failed", failure=Failure(error.code, str(error)))
             event = Event("outcome", waiting.job.id, outcome=failed)
         waiting.inbox.put_nowait(event)
+
+
+async def _told(answer: Awaitable[T]) -> T:
+    """What Redis says, soon or never. Raises :class:`TimeoutError`.
+
+    Not by redis-py's own timeout: before Python 3.12 its wait_for forgets a cancellation, and with it that a
+    client left.
+    """
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        return await answer
 
 
 _LOST = "The worker that ran this request is gone, and trying again did not help; ask again in a moment."

@@ -44,12 +44,10 @@ class EventReader:
 
     async def start(self) -> None:
         """Redis need not be there yet."""
-        # A connection of its own, because its reads block; the timeout notices a host that vanished.
+        # A connection of its own, because its reads block. Without redis-py's own timeout: before Python 3.12
+        # its wait_for forgets a cancellation, and with it that the reader is to stop.
         self._redis = Redis.from_url(
-            self._redis_url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=2 * BLOCK_S,
-            protocol=2,
+            self._redis_url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=None, protocol=2
         )
         self._task = asyncio.create_task(self._read(), name="gradus-event-reader")
 
@@ -66,15 +64,16 @@ class EventReader:
         last_id: Any = "0-0"
         while True:
             try:
-                if not self.connected:
-                    await self._redis.ping()
-                    self._greet()
-                # [[stream, [(entry id, fields), ...]]], or nothing
-                answer: Any = await self._redis.xread(
-                    {self._key: last_id}, count=READ_AT_ONCE, block=int(BLOCK_S * 1000)
-                )
-                if answer:
-                    await self._trim(last_id)
+                async with asyncio.timeout(2 * BLOCK_S):  # notices a host that vanished
+                    if not self.connected:
+                        await self._redis.ping()
+                        self._greet()
+                    # [[stream, [(entry id, fields), ...]]], or nothing
+                    answer: Any = await self._redis.xread(
+                        {self._key: last_id}, count=READ_AT_ONCE, block=int(BLOCK_S * 1000)
+                    )
+                    if answer:
+                        await self._trim(last_id)
             except (RedisError, OSError) as error:
                 if not self._was_lost:
                     log.warning("Redis does not answer (%s); trying again until it does", error)

@@ -1,4 +1,4 @@
-"""A request cancelled in the step in which its worker says something is cancelled all the same."""
+"""A request that is cancelled in the step in which it hears something is cancelled all the same."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from gateway.dispatch import Dispatcher, LastWords
+from gateway.event_reader import EventReader
 from router import wire
 from router.types import Failure, Outcome
 from router.wire import Event
+from tests.gateway.doubles import ScriptedWorker
 from tests.workers.jobs import direct_plan, job
 
 JOB = job(direct_plan())
@@ -43,6 +45,45 @@ def test_a_cancellation_is_not_lost_to_an_event_that_comes_with_it(
         await dispatcher.stop()
 
     asyncio.run(cancelled())
+
+
+def test_a_request_cancelled_while_it_looks_for_a_worker_is_cancelled(redis_url: str) -> None:
+    async def cancelled() -> None:
+        dispatcher = Dispatcher(redis_url, "g1")
+        await dispatcher.start()
+        try:
+            for steps in range(60):
+                looking = asyncio.create_task(dispatcher.admit("small", 10))
+                await its_steps(looking, steps)
+                if not looking.cancel():
+                    break
+                await asyncio.wait([looking], timeout=10)
+                assert looking.cancelled(), f"not after {steps} steps"
+        finally:
+            await dispatcher.stop()
+
+    with ScriptedWorker(redis_url):
+        asyncio.run(cancelled())
+
+
+def test_a_reader_that_is_stopped_in_any_step_ends(redis_url: str) -> None:
+    async def stopped() -> None:
+        for steps in range(40):
+            reader = EventReader(redis_url, "gradus:events:g1", lambda _: None, lambda: None)
+            await reader.start()
+            await its_steps(reader._task, steps)
+            stopping = asyncio.create_task(reader.stop())
+            await asyncio.wait([stopping], timeout=10)
+            assert stopping.done(), f"not after {steps} steps"
+
+    asyncio.run(stopped())
+
+
+async def its_steps(task: asyncio.Task[None], steps: int) -> None:
+    for _ in range(steps):
+        if task.done():
+            return
+        await asyncio.sleep(0)
 
 
 def fields(event: Event) -> dict[bytes, bytes]:
