@@ -123,9 +123,9 @@ class Channel:
             self._lingers = True
             self._loop.call_later(LINGER_S, self._wake_up)
 
-    def tell_for(self, gateway_id: str, ops: Sequence[Tell]) -> asyncio.Future[bool]:
+    def tell_for(self, gateway_id: str, ops: Sequence[Tell], number: int) -> asyncio.Future[bool]:
         answer: asyncio.Future[bool] = self._loop.create_future()
-        self._queue.append(Orphans(gateway_id, ops, answer))
+        self._queue.append(Orphans(gateway_id, ops, number, answer))
         self._wake.set()
         return answer
 
@@ -229,6 +229,8 @@ class Channel:
                 some = orphans.ops[start : start + MOST_IN_BATCH]
                 numbers = [each.number for each in some]
                 await self._send(orphans.gateway_id, [each.op for each in some], numbers)
+            if orphans.number:  # its file may have been shortened: the next is understood if none is missing
+                await self._send(orphans.gateway_id, [], [orphans.number + 1])
             # Granted, but it died before it knew: nothing was spent.
             left = await self.redis.call("HGETALL", f"{ROOT}:{self.generation}:open:{orphans.gateway_id}")
             if left:

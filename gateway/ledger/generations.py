@@ -22,9 +22,9 @@ from functools import partial
 from cost_model.budget import MAX_PICODOLLARS, picodollars, windows
 from gateway.ledger.channel import Channel
 from gateway.ledger.connection import ROOT
-from gateway.ledger.journal import Journal, Presence, Standing
+from gateway.ledger.journal import Journal, Numbered, Presence, Standing
 from gateway.ledger.operations import cancelling
-from gateway.ledger.spool import Record, Spool, decode, scopes_of
+from gateway.ledger.spool import Record, Spool, decode, encode, left_in, scopes_of
 from gateway.ledger.terms import Reservation
 from gateway.ledger.writer import ALIVE_S, Writer
 
@@ -116,15 +116,7 @@ class Generations:
         channel.overflowed = False
         self._writer.hold = number
         settled = await self._writer.unjournaled()
-        booked = tuple([
-            (
-                each.number,
-                picodollars(each.entry.billed_usd),
-                scopes_of(each.entry.key_id, each.entry.team_id),
-                windows(each.entry.at),
-            )
-            for each in settled
-        ])  # fmt: skip
+        booked = tuple([_booked(each) for each in settled])
         text = json.dumps([number, held, booked, self._now().isoformat()])
         if await channel.redis.script("generation", "announce", generation, channel.gateway_id, text):
             self._announced = generation
@@ -151,8 +143,10 @@ class Generations:
             log.warning("the ledger's counters need the journal, which cannot be read (%r)", error)
             await asyncio.sleep(RETRY_S)
             return False
-        if any(self._may_speak(each) for id, each in standing.gateways.items() if id not in announced):
+        silent = {id: each for id, each in standing.gateways.items() if id not in announced}
+        if any(map(self._may_speak, silent.values())):
             return False
+        announced |= await self._of_silent(silent)
         for name, fields in hashes(standing, announced, since).items():
             flat = [text for pair in fields.items() for text in pair]
             for start in range(0, len(flat), 2 * LOADED_AT_ONCE):
@@ -170,6 +164,19 @@ class Generations:
         if gateway.age_s is None:
             return False
         return gateway.age_s < ALIVE_S or self._writer.up_s < ALIVE_S
+
+    async def _of_silent(self, gateways: Mapping[str, Presence]) -> dict[str, Announcement]:
+        """What files on this machine say of those that do not speak: they stand still, or died just now."""
+        at, loop, found = self._now().isoformat(), asyncio.get_running_loop(), {}
+        for id, known in gateways.items():
+            try:
+                left = await loop.run_in_executor(self._executor, left_in, self._spool.path_of(id))
+            except OSError:
+                continue  # it is of another machine
+            open = tuple([encode(each) for each in left.open])
+            booked = tuple([_booked(each.numbered) for each in left.told])
+            found[id] = Announcement(max(left.number, known.journaled), open, booked, at)
+        return found
 
     async def _give_back_unknown(self, channel: Channel) -> None:
         """What Redis holds for us and we do not: granted, and the answer lost with the connection."""
@@ -211,6 +218,12 @@ def hashes(
         found[name][scope] = str(amount) if amount <= MAX_PICODOLLARS else "full"  # as batch.lua says it
         found["numbers"][f"window:{name}"] = "1"  # so that its loss is noticed (batch.lua)
     return {name: fields for name, fields in found.items() if fields}
+
+
+def _booked(numbered: Numbered) -> Booked:
+    entry = numbered.entry
+    billed, scopes = picodollars(entry.billed_usd), scopes_of(entry.key_id, entry.team_id)
+    return numbered.number, billed, scopes, windows(entry.at)
 
 
 def _add(

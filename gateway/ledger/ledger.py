@@ -276,7 +276,7 @@ class Ledger:
             await asyncio.sleep(POLL_S)
         if self._open or self._channel.state != "ready":
             return False
-        return await self._channel.tell_for(self._gateway_id, [])
+        return await self._channel.tell_for(self._gateway_id, [], self._spool.number)
 
     async def _in_thread_forget(self) -> None:
         loop = asyncio.get_running_loop()

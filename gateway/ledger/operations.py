@@ -47,7 +47,7 @@ class Tell:
 
 @dataclass(eq=False, slots=True)
 class Orphans:
-    """What a gateway that is gone left to tell.
+    """What a gateway that is gone left to tell; ``number`` is that of the last entry which it settled.
 
     It answers whether the counters could take it: else they do not know how much of it they have, and are
     built anew.
@@ -55,4 +55,5 @@ class Orphans:
 
     gateway_id: str
     ops: Sequence[Tell]
+    number: int
     answer: asyncio.Future[bool]

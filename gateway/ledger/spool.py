@@ -5,6 +5,7 @@ A write(2) without fsync: it outlives the process, not the machine. Lines are
     R RECORD                  reserved, and about to be spent
     S NUMBER RESERVED ENTRY   settled, and what had been reserved
     C ID                      cancelled: nothing was spent (the id as JSON)
+    N NUMBER                  what was settled up to this number is in the journal, and no longer here
 
 A lock beside the file tells the living from the dead: the kernel gives it up with the process.
 """
@@ -78,7 +79,8 @@ class Spool:
 
     def __init__(self, folder: Path, gateway_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{gateway_id}.spool"
+        self._folder = folder
+        self.path = self.path_of(gateway_id)
         self._lock = _Lock(self.path)
         if not self._lock.take() or self.path.exists():
             raise FileExistsError(f"{self.path} is another process's: a gateway id is used once")
@@ -86,6 +88,9 @@ class Spool:
         self.number = 0
         self.size = os.fstat(self._file).st_size
         self._owed = b""
+
+    def path_of(self, gateway_id: str) -> Path:
+        return self._folder / f"{gateway_id}.spool"
 
     def reserved(self, records: Iterable[str]) -> None:
         """Raises :class:`OSError` where nothing can be written: then nothing may be spent either."""
@@ -118,7 +123,8 @@ class Spool:
             file.seek(offset)
             tail = file.read()
         fresh = self.path.with_suffix(".new")
-        fresh.write_bytes("".join([f"R {record}\n" for record in records]).encode() + tail)
+        open = "".join([f"R {record}\n" for record in records])
+        fresh.write_bytes(f"N {self.number}\n{open}".encode() + tail)
         fresh.replace(self.path)
         os.close(self._file)
         self._file = _append_to(self.path)
@@ -155,6 +161,35 @@ class Settled(NamedTuple):
     reserved: int
 
 
+class Left(NamedTuple):
+    """What a file says: what was settled, by number; what nobody settled; the number that was given last."""
+
+    told: list[Settled]
+    open: list[Record]
+    number: int
+
+
+def left_in(path: Path) -> Left:
+    """Of another process. Raises :class:`FileNotFoundError`."""
+    told: list[Settled] = []
+    open: dict[str, Record] = {}
+    number = 0
+    with path.open("rb") as file:
+        for line in file:
+            kind, _, rest = line.rstrip(b"\n").partition(b" ")
+            if kind == b"R" and (record := _record(rest)) is not None:
+                open[record.id] = record
+            elif kind == b"C":
+                open.pop(_cancelled(rest) or "", None)
+            elif kind == b"S" and (settled := _settled(line)) is not None:
+                told.append(settled)
+                open.pop(settled.numbered.entry.id, None)
+                number = max(number, settled.numbered.number)
+            elif kind == b"N" and rest.isdigit():
+                number = max(number, int(rest))
+    return Left(told, list(open.values()), number)
+
+
 class DeadSpool:
     """The file of a process that is gone, ours as long as we hold its lock."""
 
@@ -162,21 +197,8 @@ class DeadSpool:
         self.path, self._lock = path, lock
         self.gateway_id = path.stem
 
-    def read(self) -> tuple[list[Settled], list[Record]]:
-        """What was settled, by number, and the reservations that nobody settled."""
-        told: list[Settled] = []
-        open: dict[str, Record] = {}
-        with self.path.open("rb") as file:
-            for line in file:
-                kind, _, rest = line.rstrip(b"\n").partition(b" ")
-                if kind == b"R" and (record := _record(rest)) is not None:
-                    open[record.id] = record
-                elif kind == b"C":
-                    open.pop(_cancelled(rest) or "", None)
-                elif kind == b"S" and (settled := _settled(line)) is not None:
-                    told.append(settled)
-                    open.pop(settled.numbered.entry.id, None)
-        return told, list(open.values())
+    def read(self) -> Left:
+        return left_in(self.path)
 
     def append(self, told: Iterable[Settled]) -> None:
         with self.path.open("ab") as file:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from cost_model.budget import picodollars
 from gateway.ledger.channel import Channel
 from gateway.ledger.journal import Journal, Numbered
 from gateway.ledger.operations import Tell, settling
-from gateway.ledger.spool import DeadSpool, Record, Settled, dead_spools, lost
+from gateway.ledger.spool import DeadSpool, Left, Record, Settled, dead_spools, lost
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +42,19 @@ class Sweeper:
     async def _sweep(self, spool: DeadSpool) -> None:
         swept = False
         try:
-            told = await asyncio.get_running_loop().run_in_executor(self._executor, self._to_journal, spool)
-            await self._to_redis(spool.gateway_id, told)
+            left = await asyncio.get_running_loop().run_in_executor(self._executor, self._to_journal, spool)
+            await self._to_redis(spool.gateway_id, left)
             swept = True
         except Exception as error:
             log.warning("%s is left for later: %r", spool.path, error)
         finally:
             spool.close(delete=swept)
 
-    def _to_journal(self, spool: DeadSpool) -> Sequence[Settled]:
-        told, open = spool.read()
-        last = told[-1].numbered.number if told else 0
+    def _to_journal(self, spool: DeadSpool) -> Left:
+        """Bill what is open, and write down all; what there is to tell then."""
+        told, open, number = spool.read()
         died = [
-            Settled(Numbered(last + 1 + i, lost(each, LOST)), each.reserved or 0)
+            Settled(Numbered(number + 1 + i, lost(each, LOST)), each.reserved or 0)
             for i, each in enumerate(open)
         ]
         for each in died:
@@ -67,10 +66,11 @@ class Sweeper:
             some = [each.numbered for each in told[start : start + MOST_AT_ONCE]]
             self._journal.append(spool.gateway_id, some)
         self._journal.forget(spool.gateway_id)
-        return told
+        return Left(told, [], number + len(died))
 
-    async def _to_redis(self, gateway_id: str, told: Sequence[Settled]) -> None:
-        if not await self._channel.tell_for(gateway_id, [_telling(each) for each in told]):
+    async def _to_redis(self, gateway_id: str, left: Left) -> None:
+        ops = [_telling(each) for each in left.told]
+        if not await self._channel.tell_for(gateway_id, ops, left.number):
             generation = self._channel.generation
             while self._channel.generation == generation:  # until all is counted anew, from the journal
                 await asyncio.sleep(POLL_S)

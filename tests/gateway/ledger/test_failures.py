@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pytest
 import redis
 
-from cost_model.budget import usd
-from cost_model.usage import Usage
 from gateway.accounts import Account, Limits
 from gateway.entries import Entry
 from gateway.errors import BudgetExceeded, LedgerUnavailable
-from gateway.ledger import writer
+from gateway.ledger import generations, writer
 from gateway.ledger.connection import Connection
 from gateway.ledger.journal import Numbered
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.spool import Spool, dead_spools
+from gateway.ledger.spool import Record, Spool, encode
 from tests.gateway.ledger.accounts import account, entry, eventually
 from tests.gateway.ledger.conftest import Open
 from tests.gateway.ledger.journals import SqliteJournal
@@ -168,6 +163,27 @@ def test_counters_are_built_anew_only_when_all_gateways_that_live_have_announced
     asyncio.run(run())
 
 
+def test_what_a_gateway_on_this_machine_holds_counts_although_it_stands_still(
+    opened: Open, journal: SqliteJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "ALIVE_S", 0)
+    now = datetime.now(UTC)
+    still = Spool(tmp_path / "spool", "still")
+    still.reserved([encode(Record("open", now.isoformat(), 2 * DOLLAR, "k", None))])
+    still.settled(Entry("settled", now, "answered", Decimal(1), key_id="k"), DOLLAR)
+    journal.beat("still")
+
+    async def run() -> None:
+        async with opened() as ledger:
+            await eventually(lambda: ledger.state == "ready")
+            with pytest.raises(BudgetExceeded):
+                await ledger.reserve("over", CAPPED, Decimal("7.000000000001"), 0)
+            await ledger.reserve("last", CAPPED, Decimal(7), 0)
+
+    asyncio.run(run())
+    still.close(delete=True)
+
+
 def test_what_a_rebuild_holds_for_a_request_without_limits_is_given_back_too(
     opened: Open, redis_url: str
 ) -> None:
@@ -205,69 +221,43 @@ def test_a_file_is_shortened_when_the_journal_has_it_and_keeps_what_is_open(
     asyncio.run(run())
 
 
-def test_a_torn_line_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    spool = Spool(tmp_path, "g")
-    spool.reserved(['["a", "2026-11-22T00:00:00+00:00", 1, null, null]', '["b", "2026-'])
-    spool.close(delete=False)
+def test_what_a_gateway_left_open_counts_although_its_file_was_shortened_to_that(
+    opened: Open, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SHORTEN_BYTES", 0)
 
-    (dead,) = dead_spools(tmp_path)
-    told, left = dead.read()
+    async def run() -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            async with opened("other") as other:
+                await eventually(lambda: other.state == "ready")
+                async with opened("gateway") as ledger:
+                    await ledger.reserve("open", CAPPED, Decimal(2), 0)
+                    await spend(ledger, "settled")
+                    await eventually(lambda: not ledger.numbers().unjournaled)
+                await eventually(lambda: not list((tmp_path / "spool").glob("gateway.*")))
+                assert held(client)["key:k"] == 3 * DOLLAR
 
-    assert (told, [record.id for record in left]) == ([], ["a"])
-    assert "torn" in caplog.text
-    dead.close(delete=True)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_torn_cancellation_leaves_its_request_billed_and_the_file_readable(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "g")
-    spool.reserved(['["a", "2026-11-22T00:00:00+00:00", 1, null, null]'])
-    spool.cancelled("a")
-    os.ftruncate(spool._file, spool.size - 3)
-    spool.close(delete=False)
-
-    (dead,) = dead_spools(tmp_path)
-    told, left = dead.read()
-    dead.close(delete=True)
-
-    assert (told, [record.id for record in left]) == ([], ["a"])
+    asyncio.run(run())
 
 
-def test_a_line_that_is_no_entry_is_billed_what_was_reserved_and_keeps_its_number(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "g")
-    good = Entry("b", datetime(2026, 11, 22, tzinfo=UTC), "answered", Decimal(1), key_id="k")
-    spool.settled(replace(good, id="a", upstream_id=cast(str, 12)), 5)
-    spool.settled(good, 5)
+def test_what_redis_did_not_hear_is_missed_although_the_file_was_shortened_since(
+    opened: Open, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SHORTEN_BYTES", 0)
 
-    found, _ = spool.read(0, spool.size, 10)
-    spool.close(delete=True)
+    async def run() -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            async with opened("other") as other:
+                await eventually(lambda: other.state == "ready")
+                async with opened("gateway") as ledger:
+                    one = await ledger.reserve("a", CAPPED, Decimal(2), 0)
+                    monkeypatch.setattr(ledger._channel, "tell", lambda *_: None)
+                    ledger.settle(one, entry(one, "1"))
+                    await eventually(lambda: not ledger.numbers().unjournaled)
+                await eventually(lambda: not list((tmp_path / "spool").glob("gateway.*")))
+                await eventually(lambda: held(client).get("key:k") == DOLLAR)
 
-    assert [(each.number, each.entry.id) for each in found] == [(1, "a"), (2, "b")]
-    assert (found[0].entry.billed_usd, found[0].entry.status, found[0].entry.key_id) == (usd(5), "lost", "k")
-
-
-def test_what_was_settled_is_read_as_it_was_whatever_it_consists_of(tmp_path: Path) -> None:
-    at = datetime(2026, 11, 22, 1, 2, 3, 4, timezone(timedelta(hours=9)))
-    absurd = Usage("direct", "m\n", 1, 10**30, flops=cast(float, np.float64(1e12)), cost_usd=Decimal("1E+3"))
-    entries = [
-        Entry("a", at, "answered", Decimal("0.000000000001"), (absurd, Usage("cache", "é")), key_id="k"),
-        Entry("b", at, "failed", Decimal(0), error="x", seconds=0.1, tags={"team": "\0"}),
-    ]
-    spool = Spool(tmp_path, "g")
-    for each in entries:
-        spool.settled(each, 5)
-
-    found, _ = spool.read(0, spool.size, 10)
-    spool.close(delete=True)
-
-    assert [each.entry for each in found] == entries
-
-
-def test_a_gateway_id_is_used_once(tmp_path: Path) -> None:
-    Spool(tmp_path, "g").close(delete=False)
-
-    with pytest.raises(FileExistsError, match="used once"):
-        Spool(tmp_path, "g")
+    asyncio.run(run())
 
 
 def test_entries_are_journaled_in_the_order_of_their_numbers(opened: Open, journal: SqliteJournal) -> None:
