@@ -26,6 +26,10 @@ UNCOUNTED = (
     "cost is unknown."
 )
 CUT = "A large model's server did not end its answer: what was heard of it is billed, by an estimate."
+MISSED = (
+    "The job was sent to workers twice, because the first seemed lost: what the attempt that did not answer "
+    "consumed is not in the cost."
+)
 
 
 class Bill:
@@ -34,17 +38,22 @@ class Bill:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._lines: list[Usage] = []
-        self._uncounted = self._cut = False
+        self._uncounted = self._cut = self._missed = False
         self._fees: tuple[str, ...] = ()
-        self.without_fees_usd = Decimal(0)
-        """What calls with fees cost at the price of their tokens, as far as that is known."""
+        self.at_least_usd = Decimal(0)
+        """What calls of unknown cost come to at the price of the tokens that are known of them."""
         self.lost = False
         """Whether a worker consumed something, and nobody will ever know how much."""
         self.is_estimated = False
-        """Whether tokens of an answer were counted here, because its server did not."""
+        """Whether what is known is not exact: tokens were counted here, or a worker's were never heard of."""
 
     def lose(self) -> None:
+        """A worker was given up, and what it consumed is all that there is to bill: nobody knows how much."""
         self.lost = True
+
+    def miss(self) -> None:
+        """A worker seemed lost, so its job is sent again, and billed by what the one that answers says."""
+        self._missed = self.is_estimated = True
 
     def add(self, lines: Iterable[Usage]) -> None:
         self._lines += self._market.priced(lines)
@@ -52,19 +61,20 @@ class Bill:
     def add_call(self, purpose: Purpose, call: Reading, fees: tuple[str, ...] = ()) -> None:
         """A call of a server, if it can have cost anything.
 
-        Its cost is unknown where it broke off before it was known what it consumed, and where its provider
-        prices fields of the request apart from tokens (``fees``).
+        Its cost is unknown where nobody said what it consumed and not all of that was heard, and where its
+        provider prices fields of the request apart from tokens (``fees``).
         """
         if not call.sent:
             return
         (line,) = self._market.priced([call.usage(purpose)])
+        if fees or not call.counted:
+            self.at_least_usd += line.cost_usd or 0
+            line = replace(line, cost_usd=None)
         if not call.counted:
             self._uncounted = True
-            line = replace(line, cost_usd=None, flops=None)
+            line = replace(line, flops=None)
         elif fees:
             self._fees = fees
-            self.without_fees_usd += line.cost_usd or 0
-            line = replace(line, cost_usd=None)
         if call.estimated:
             self.is_estimated = True
             self._cut |= not call.whole
@@ -98,7 +108,7 @@ class Bill:
     def _notices(self) -> list[str]:
         """What there is to say of the cost."""
         fees = f"{', '.join(self._fees)}: priced apart, so the cost is unknown."
-        said = {UNCOUNTED: self._uncounted, fees: bool(self._fees), CUT: self._cut}
+        said = {UNCOUNTED: self._uncounted, fees: bool(self._fees), CUT: self._cut, MISSED: self._missed}
         return [notice for notice, holds in said.items() if holds]
 
     def account(self) -> dict[str, Any]:

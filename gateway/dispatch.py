@@ -48,6 +48,7 @@ class _Waiting:
     """A job that a request waits for."""
 
     job: Job
+    on_sent_again: Callable[[], None]
     inbox: asyncio.Queue[Event | _Reconnected] = field(default_factory=asyncio.Queue)
     started: bool = False
     said_text: bool = False
@@ -96,16 +97,19 @@ class Dispatcher:
         job: Job,
         deadline_s: float,
         on_sent: Callable[[], None],
+        on_sent_again: Callable[[], None],
         on_event: OnEvent,
         on_given_up: Callable[[LastWords], None],
     ) -> Outcome:
         """Send the job and wait for its outcome, answered or not; ``on_event`` hears everything before it.
 
-        ``deadline_s`` is on the event loop's clock. Cancelling this call cancels the job in its worker; a job
-        that ends without an outcome here may still tell what it consumed: ``on_given_up`` gets the task that
-        waits for that. Raises :class:`QueueUnavailable`, :class:`WorkerLost` or :class:`DeadlineExceeded`.
+        ``deadline_s`` is on the event loop's clock. Of a job that was sent again (``on_sent_again``) the
+        outcome says what one attempt consumed; of another nobody hears. Cancelling this call cancels the job
+        in its worker; a job that ends without an outcome here may still tell what it consumed:
+        ``on_given_up`` gets the task that waits for that. Raises :class:`QueueUnavailable`,
+        :class:`WorkerLost` or :class:`DeadlineExceeded`.
         """
-        waiting = self._waiting[job.id] = _Waiting(job)
+        waiting = self._waiting[job.id] = _Waiting(job, on_sent_again)
         outcome = None
         try:
             await self._send(waiting)
@@ -188,6 +192,7 @@ class Dispatcher:
             raise WorkerLost(_LOST)
         log.warning("job %s lost its worker; sending it again", waiting.job.id)
         waiting.started = False
+        waiting.on_sent_again()
         await self._send(waiting)
 
     async def _send(self, waiting: _Waiting) -> None:

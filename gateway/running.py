@@ -125,7 +125,9 @@ class Runner:
                 _tell(run.listener, event)
 
         with span("job", model=_first_model(decided), probe_samples=decided.probe_samples):
-            outcome = await self._dispatcher.run(job, run.deadline_s, on_sent, on_event, run.given_up.append)
+            outcome = await self._dispatcher.run(
+                job, run.deadline_s, on_sent, run.bill.miss, on_event, run.given_up.append
+            )
         run.bill.add(outcome.usage)
         run.took({"queue": queue_s})
         run.took(_stages_s(decided, outcome, escalated))

@@ -213,7 +213,7 @@ class Slip:
 def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> Decimal:
     """``known``; else what was reserved; else, of a request without any cap, the part that is known.
 
-    Of calls that a provider prices by more than tokens, that part is the price of their tokens.
+    Of calls whose cost is unknown, that part is the price of the tokens that were counted.
 
     What was counted here is at most what was reserved: no estimate of ours takes anybody over a cap.
     """
@@ -224,4 +224,4 @@ def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> De
     if held.reserved_usd is not None:
         return held.reserved_usd
     priced_usd = sum((line.cost_usd for line in run.bill.lines if line.cost_usd is not None), Decimal(0))
-    return priced_usd + run.bill.without_fees_usd
+    return priced_usd + run.bill.at_least_usd

@@ -97,12 +97,12 @@ class Reading:
     def counted(self) -> bool:
         """Whether what was consumed is known, at least nearly.
 
-        Of a stream that was cut that is what was heard of it, unless its model thought: servers bill thoughts
-        that they do not say.
+        Where the server does not say, that is what was heard of the answer, whole or cut, unless its model
+        thought: servers bill thoughts that they do not send.
         """
-        if self.whole or self.reported:
+        if self.reported:
             return True
-        return bool(self._written) and not _thinks(self._body, self._thinks)
+        return (self.whole or bool(self._written)) and not _thinks(self._body, self._thinks)
 
     @property
     def estimated(self) -> bool:

@@ -28,7 +28,7 @@ def test_a_cancellation_is_not_lost_to_an_event_that_comes_with_it(
         sent, given_up = asyncio.Event(), list[LastWords]()
         deadline_s = asyncio.get_running_loop().time() + 30
         running = asyncio.create_task(
-            dispatcher.run(JOB, deadline_s, sent.set, lambda _: None, given_up.append)
+            dispatcher.run(JOB, deadline_s, sent.set, sent.clear, lambda _: None, given_up.append)
         )
         await sent.wait()
         for _ in range(10):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +40,26 @@ def test_a_call_with_a_fee_is_billed_the_price_of_its_tokens_where_nothing_was_r
     assert dear.cost_usd is None
     assert most_likely_usd(None, nothing, run) == plain.cost_usd
     assert plain.cost_usd
+
+
+def test_an_answer_that_was_thought_over_unseen_is_billed_no_less_than_was_heard_of_it(
+    tmp_path: Path,
+) -> None:
+    plain, thought = Bill(market(tmp_path)), Bill(market(tmp_path))
+    for bill, thinks in ((plain, False), (thought, True)):
+        made = Reading("big", {"messages": [{"content": "hello"}]}, len, thinks=thinks)
+        made.send()
+        made.see({"choices": [{"message": {"content": "hi"}}]})
+        made.whole = True
+        bill.add_call("direct", made)
+    nothing: Any = SimpleNamespace(reserved_usd=None)
+    reserved: Any = SimpleNamespace(reserved_usd=Decimal(7))
+    run: Any = SimpleNamespace(bill=thought)
+
+    assert plain.cost_usd
+    assert thought.cost_usd is None
+    assert most_likely_usd(None, nothing, run) == plain.cost_usd
+    assert most_likely_usd(None, reserved, run) == 7
 
 
 @pytest.mark.parametrize(

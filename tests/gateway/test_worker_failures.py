@@ -131,6 +131,7 @@ def test_a_silent_worker_is_lost_and_the_job_is_sent_once_more(
     assert answer.choices[0].message.content
     assert len(worker.jobs) == 2
     assert worker.jobs[0] == worker.jobs[1]
+    assert "consumed is not in the cost" in answer.model_extra["gradus"]["notice"]
 
 
 def test_a_job_lost_twice_is_an_error_that_says_when_to_ask_again(

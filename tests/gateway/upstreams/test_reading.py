@@ -143,13 +143,21 @@ def test_usage_of_zeros_of_a_part_or_from_before_the_end_is_no_less_than_what_wa
         ({"reasoning_effort": "none", "thinking": {"type": "enabled"}}, (False, False)),
     ],
 )
-def test_what_was_heard_of_a_cut_stream_is_all_of_it_unless_its_model_thought(
-    body: dict[str, Any], counted: tuple[bool, bool]
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_was_heard_of_an_answer_without_usage_is_all_of_it_unless_its_model_thought(
+    body: dict[str, Any], counted: tuple[bool, bool], whole: bool
 ) -> None:
     calls = [Reading("big", body, len, thinks=thinks) for thinks in (False, True)]
     for call in calls:
         call.see({"choices": [{"delta": {"content": "ab"}}]})
+        call.whole = whole
     assert tuple(call.counted for call in calls) == counted
+
+
+def test_what_a_server_counted_is_known_though_its_model_thought() -> None:
+    call = Reading("big", {}, len, thinks=True)
+    call.see({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 9}})
+    assert (call.counted, counts_of(call)) == (True, (1, 9))
 
 
 def test_a_stream_that_was_cut_before_its_first_word_costs_its_prompt() -> None:
