@@ -49,7 +49,6 @@ _HOLDS: Final[Mapping[str, str]] = {
     "custom_tool_call": "input",
     "custom_tool_call_output": "output",
 }
-_OWN_TOOLS: Final = ("function", "custom")  # no set: what a client sends may have no hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,8 @@ class Direct:
         turns = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
         priced = (_LIMITS.get(self.endpoint), "best_of" if self.endpoint == "completions" else None)
         others = {name: value for name, value in self.body.items() if name not in priced}
-        tools = [each.get("type") for each in self.body.get("tools") or () if isinstance(each, dict)]
-        theirs = ("tools",) if any(each not in _OWN_TOOLS for each in tools) else ()
         limits = tuple(name for name in _CHAT_LIMITS if others.get(name) is not None)
-        return fees_of(Query(messages=tuple(turns), extra=others)) + limits + theirs
+        return fees_of(Query(messages=tuple(turns), extra=others)) + limits
 
 
 def read(raw: bytes, endpoint: Endpoint) -> Direct:

@@ -8,9 +8,14 @@ from typing import Any, Final
 from router.types import Query
 
 _UNBOUNDED: Final = (
-    # Priced apart from tokens.
+    # Priced apart from tokens, or at other prices: searches (xAI, Qwen), regions and speeds (Anthropic).
     "audio",
     "plugins",
+    "search_parameters",
+    "enable_search",
+    "inference_geo",
+    "speed",
+    "cache_control",
     # How much is written, whatever max_tokens says: to llama.cpp, Ollama, Text Generation Inference, vLLM.
     "n_predict",
     "num_predict",
@@ -28,7 +33,10 @@ _UNBOUNDED: Final = (
     "models",
     "route",
     "provider",
+    "preset",
 )
+_OWN_TOOLS: Final = ("function", "custom")  # no set: what a client sends may have no hash
+"""Tools that the client runs. What a provider runs (a search, code) it prices apart, and its model reads."""
 
 
 def fees_of(query: Query) -> tuple[str, ...]:
@@ -43,18 +51,30 @@ def fees_of(query: Query) -> tuple[str, ...]:
     asked += filter(extra.get, _UNBOUNDED)
     if extra.get("service_tier") not in (None, "auto", "default"):
         asked.append("service_tier")
+    if extra.get("modalities") not in (None, [], ["text"]):
+        asked.append("modalities")
     has_audio = is_cached = False
     for part in _parts(query):
         has_audio = has_audio or "audio" in str(part.get("type"))
         is_cached = is_cached or "cache_control" in part
+    if any(tool.get("type") not in _OWN_TOOLS for tool in _tools(query)):
+        asked.append("tools")
     asked += ["input_audio"] * has_audio + ["cache_control"] * is_cached
-    return tuple(asked)
+    return tuple(dict.fromkeys(asked))
+
+
+def _tools(query: Query) -> Iterator[Mapping[str, Any]]:
+    yield from (each for each in query.extra.get("tools") or () if isinstance(each, Mapping))
 
 
 def _parts(query: Query) -> Iterator[Mapping[str, Any]]:
-    """Messages, and the parts of their contents."""
+    """Messages, and the parts of their contents; tools, and their functions."""
     for message in query.messages:
         yield message
         content = message.get("content")
         if isinstance(content, list | tuple):
             yield from (part for part in content if isinstance(part, Mapping))
+    for tool in _tools(query):
+        yield tool
+        if isinstance(function := tool.get("function"), Mapping):
+            yield function

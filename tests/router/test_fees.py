@@ -33,6 +33,17 @@ FEES: list[dict[str, Any]] = [
     {"route": "fallback"},
     {"provider": {"order": ["dear"]}},
     {"plugins": [{"id": "web"}]},
+    {"preset": "dear"},
+    {"search_parameters": {"mode": "auto"}},
+    {"enable_search": True},
+    {"inference_geo": "us"},
+    {"speed": "fast"},
+    {"cache_control": {"type": "ephemeral"}},
+    {"modalities": ["image", "text"]},
+    {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+    {"tools": [{"type": "function", "function": {"name": "f"}}, {"googleSearch": {}}]},
+    {"tools": [{"type": "function", "function": {"name": "f"}, "cache_control": {"type": "ephemeral"}}]},
+    {"tools": [{"type": "function", "function": {"name": "f", "cache_control": {"type": "ephemeral"}}}]},
 ]
 
 
@@ -57,6 +68,13 @@ def test_audio_that_is_heard_has_a_price_of_its_own(tmp_path: Path) -> None:
     asked = replace(query(), messages=({"role": "user", "content": [part]},))
 
     assert direct_plan(asked, "big", market(tmp_path)).expected_cost_usd is None
+
+
+def test_tools_that_the_client_runs_have_no_price_of_their_own(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {"name": "c"}}]
+    asked = replace(query(), extra={"tools": tools, "modalities": ["text"]}, needs=("tools",))
+
+    assert direct_plan(asked, "big", market(tmp_path)).worst_case_cost_usd is not None
 
 
 @pytest.mark.parametrize("tier", [None, "auto", "default"])
