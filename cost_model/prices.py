@@ -23,6 +23,7 @@ _TOKEN_PRICES = (
     "output_cost_per_token",
     "cache_read_input_token_cost",
     "output_cost_per_reasoning_token",
+    "cache_creation_input_token_cost",
 )
 _TIER = re.compile(rf"({'|'.join(_TOKEN_PRICES)})(?P<suffix>_above_(?P<length>\d+)(?P<thousands>k?)_tokens)")
 _REQUEST_FEES = frozenset({"input_cost_per_request", "output_cost_per_request", "input_cost_per_query"})
@@ -37,10 +38,10 @@ Tokens = int | Decimal
 class Price:
     """What one token costs in USD, read (prompt) or generated (completion). ``None`` is unknown, 0 is free.
 
-    Prompt tokens that the engine still held, and completion tokens that were thinking, may have prices of
-    their own. Without one they cost what prompt and completion cost, as litellm bills them too: of cached
-    tokens that is a bound, since reading from a cache is sold as a discount. ``tiers`` are the prices of
-    longer prompts, by ascending length.
+    Prompt tokens that the engine still held or wrote to its cache, and completion tokens that were thinking,
+    may have prices of their own. Without one they cost what prompt and completion cost, as litellm bills them
+    too: of cached tokens that is a bound, since reading from a cache is sold as a discount. ``tiers`` are the
+    prices of longer prompts, by ascending length.
 
     Raises :class:`ValueError` for a price that is negative, absurd or not finite, or tiers out of order.
     """
@@ -49,6 +50,7 @@ class Price:
     usd_per_completion_token: Decimal | None
     usd_per_cached_prompt_token: Decimal | None = None
     usd_per_reasoning_token: Decimal | None = None
+    usd_per_cache_write_token: Decimal | None = None
     tiers: tuple[Tier, ...] = ()
 
     def __post_init__(self) -> None:
@@ -57,6 +59,7 @@ class Price:
             self.usd_per_completion_token,
             self.usd_per_cached_prompt_token,
             self.usd_per_reasoning_token,
+            self.usd_per_cache_write_token,
         ):
             if usd is not None and not (usd.is_finite() and 0 <= usd < _ABSURD_USD):
                 raise ValueError(
@@ -73,37 +76,45 @@ class Price:
         cached_prompt_tokens: Tokens = 0,
         reasoning_tokens: Tokens = 0,
         *,
+        cache_write_tokens: Tokens = 0,
         calls: int = 1,
     ) -> Decimal | None:
         """``None`` when a price that is needed is unknown; tokens there are none of need no price.
 
-        Cached tokens are some of the prompt's, reasoning tokens some of the completion's. A whole request
+        Cached tokens are some of the prompt's, and so are those that were written to a cache, others than
+        these; reasoning tokens are some of the completion's. A whole request
         has the prices of the tier that its prompt reaches; of several ``calls`` in one count, that is the
         tier that their mean prompt reaches.
         """
         price = self
         if self.tiers:
             price = [self, *self._reached(Decimal(prompt_tokens) / max(calls, 1))][-1]
-        if not (cached_prompt_tokens or reasoning_tokens):  # as it always is before anything is spent
+        if not (
+            cached_prompt_tokens or reasoning_tokens or cache_write_tokens
+        ):  # as it always is before anything is spent
             return add_usd(
                 _product(prompt_tokens, price.usd_per_prompt_token),
                 _product(completion_tokens, price.usd_per_completion_token),
             )
         cached = min(cached_prompt_tokens, prompt_tokens)
+        kept = min(cache_write_tokens, prompt_tokens - cached)
         thought = min(reasoning_tokens, completion_tokens)
         return add_usd(
-            _product(prompt_tokens - cached, price.usd_per_prompt_token),
+            _product(prompt_tokens - cached - kept, price.usd_per_prompt_token),
             _product(cached, _first(price.usd_per_cached_prompt_token, price.usd_per_prompt_token)),
+            _product(kept, _first(price.usd_per_cache_write_token, price.usd_per_prompt_token)),
             _product(completion_tokens - thought, price.usd_per_completion_token),
             _product(thought, _first(price.usd_per_reasoning_token, price.usd_per_completion_token)),
         )
 
     def most_usd(self, prompt_tokens: int, completion_tokens: int = 0) -> Decimal | None:
-        """The most that up to so many tokens cost: none or all cached, all or no thinking, in any tier.
+        """The most that up to so many tokens cost: all cached, all written to a cache, or none; all or no
+        thinking; in any tier.
 
         ``None`` when a price that is needed is unknown.
         """
         read = _dearest(self.usd_per_prompt_token, self.usd_per_cached_prompt_token)
+        read = _dearest(read, self.usd_per_cache_write_token)
         written = _dearest(self.usd_per_completion_token, self.usd_per_reasoning_token)
         most = add_usd(_product(prompt_tokens, read), _product(completion_tokens, written))
         if not self.tiers:
@@ -133,11 +144,12 @@ def per_million(
     completion_usd: Decimal | None,
     cached_prompt_usd: Decimal | None = None,
     reasoning_usd: Decimal | None = None,
+    cache_write_usd: Decimal | None = None,
 ) -> Price:
     """From prices as providers list them: USD a million tokens."""
-    listed = (prompt_usd, completion_usd, cached_prompt_usd, reasoning_usd)
-    read, written, cached, thought = (None if usd is None else usd / _MILLION for usd in listed)
-    return Price(read, written, cached, thought)
+    listed = (prompt_usd, completion_usd, cached_prompt_usd, reasoning_usd, cache_write_usd)
+    read, written, cached, thought, kept = (None if usd is None else usd / _MILLION for usd in listed)
+    return Price(read, written, cached, thought, kept)
 
 
 def per_machine_hour(
@@ -186,8 +198,8 @@ def from_price_map(price_map: Mapping[str, Mapping[str, Any]], model: str) -> Pr
 
 
 def _price(listed: Mapping[str, Any]) -> Price:
-    read, written, cached, thought = (_usd(listed.get(name)) for name in _TOKEN_PRICES)
-    return Price(read, written, cached, thought)
+    read, written, cached, thought, kept = (_usd(listed.get(name)) for name in _TOKEN_PRICES)
+    return Price(read, written, cached, thought, kept)
 
 
 def _tiers(entry: Mapping[str, Any], price: Price) -> tuple[Tier, ...]:
@@ -204,6 +216,7 @@ def _tiers(entry: Mapping[str, Any], price: Price) -> tuple[Tier, ...]:
             _first(listed.usd_per_completion_token, price.usd_per_completion_token),
             _first(listed.usd_per_cached_prompt_token, price.usd_per_cached_prompt_token),
             _first(listed.usd_per_reasoning_token, price.usd_per_reasoning_token),
+            _first(listed.usd_per_cache_write_token, price.usd_per_cache_write_token),
         )
         # xAI's higher prices begin at the length, all others' above it.
         tiers.append(Tier(length - (entry.get("litellm_provider") == "xai"), price))
@@ -211,7 +224,9 @@ def _tiers(entry: Mapping[str, Any], price: Price) -> tuple[Tier, ...]:
 
 
 def _has_other_fees(entry: Mapping[str, Any]) -> bool:
-    """Whether each request costs something, or tokens are free only because something else is sold."""
+    """Whether each request or picture costs something, or tokens are free because something else is sold."""
+    if entry.get("mode") == "image_generation":
+        return True
     fees = {name for name, fee in entry.items() if "cost" in name and _is_fee(fee)}
     if fees & _REQUEST_FEES or ("search_context_cost_per_query" in fees and _searches_always(entry)):
         return True

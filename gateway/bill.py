@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from cost_model.prices import add_usd
+from cost_model.prices import UNKNOWN, add_usd
 from cost_model.usage import Purpose, Usage, merge
 from gateway.upstreams.reading import Reading
 from router.market import Market
@@ -67,6 +67,8 @@ class Bill:
         if not call.sent:
             return
         (line,) = self._market.priced([call.usage(purpose)])
+        if call.cache_write_tokens:
+            line = replace(line, cost_usd=self._with_cache_writes(line, call.cache_write_tokens))
         if fees or not call.counted:
             self.at_least_usd += line.cost_usd or 0
             line = replace(line, cost_usd=None)
@@ -79,6 +81,16 @@ class Bill:
             self.is_estimated = True
             self._cut |= not call.whole
         self._lines.append(line)
+
+    def _with_cache_writes(self, line: Usage, tokens: int) -> Decimal | None:
+        """Of one call, some of whose prompt was written to a provider's cache."""
+        return self._market.model_prices.get(line.model, UNKNOWN).cost_usd(
+            line.prompt_tokens,
+            line.completion_tokens,
+            line.cached_prompt_tokens,
+            line.reasoning_tokens,
+            cache_write_tokens=tokens,
+        )
 
     @property
     def lines(self) -> tuple[Usage, ...]:

@@ -108,6 +108,14 @@ class Reading:
     def estimated(self) -> bool:
         return not self.reported
 
+    @property
+    def cache_write_tokens(self) -> int:
+        """Prompt tokens that the server says it wrote to its cache: providers sell that dearer."""
+        name = "prompt_tokens_details"
+        return _detail(self.reported, name, "cache_write_tokens") or _detail(
+            self.reported, name, "cache_creation_tokens"
+        )
+
     def usage(self, purpose: Purpose) -> Usage:
         """What it consumed, as a line of a bill: as the server reports it, else estimated."""
         reported = self.reported
@@ -151,11 +159,18 @@ class Calls:
 
 
 def _as_chats_have_it(usage: object) -> Mapping[str, Any] | None:
-    """``None`` for what is no usage object; responses call prompt and completion input and output."""
+    """``None`` for what is no usage object; responses call prompt and completion input and output.
+
+    A total above their sum counts thoughts (xAI's, Gemini's), which are billed as what was written.
+    """
     if not isinstance(usage, dict):
         return None
     if _is_count(usage.get("prompt_tokens")):
-        return usage if _is_count(usage.get("completion_tokens") or 0) else None
+        written = usage.get("completion_tokens") or 0
+        if not _is_count(written):
+            return None
+        most = _count_in(usage, "total_tokens") - usage["prompt_tokens"]
+        return {**usage, "completion_tokens": most} if most > written else usage
     if not (_is_count(usage.get("input_tokens")) and _is_count(usage.get("output_tokens"))):
         return None
     return {

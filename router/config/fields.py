@@ -35,8 +35,8 @@ class Section(BaseModel):
 class ModelPrice(Section):
     """Either USD an hour of machine over measured throughput, or USD a million tokens.
 
-    Of the latter, prompt tokens that were cached and completion tokens that were thinking may have prices of
-    their own; without, they cost what the others do.
+    Of the latter, prompt tokens that were cached or written to a cache, and completion tokens that were
+    thinking, may have prices of their own; without, they cost what the others do.
     """
 
     usd_per_hour: Usd | None = None
@@ -46,12 +46,17 @@ class ModelPrice(Section):
     usd_per_million_completion_tokens: Usd | None = None
     usd_per_million_cached_prompt_tokens: Usd | None = None
     usd_per_million_reasoning_tokens: Usd | None = None
+    usd_per_million_cache_write_tokens: Usd | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> ModelPrice:
         machine = ("usd_per_hour", "prompt_tokens_per_second", "completion_tokens_per_second")
         tokens = ("usd_per_million_prompt_tokens", "usd_per_million_completion_tokens")
-        special = ("usd_per_million_cached_prompt_tokens", "usd_per_million_reasoning_tokens")
+        special = (
+            "usd_per_million_cached_prompt_tokens",
+            "usd_per_million_reasoning_tokens",
+            "usd_per_million_cache_write_tokens",
+        )
         _exactly_one_way(self, machine, tokens, optional=special)
         self.price()
         return self
@@ -65,6 +70,7 @@ class ModelPrice(Section):
             self.usd_per_million_completion_tokens,
             self.usd_per_million_cached_prompt_tokens,
             self.usd_per_million_reasoning_tokens,
+            self.usd_per_million_cache_write_tokens,
         )
 
 

@@ -69,7 +69,7 @@ LONG = replace(DISCOUNTED, tiers=(Tier(1000, per_million(Decimal(4), Decimal(6))
 unit = st.none() | st.decimals(min_value=0, max_value=100, places=3)
 prices = st.builds(
     lambda base, long, longest: replace(base, tiers=(Tier(1000, long), Tier(2000, longest))),
-    *[st.builds(per_million, unit, unit, unit, unit)] * 3,
+    *[st.builds(per_million, unit, unit, unit, unit, unit)] * 3,
 )
 counts = st.integers(0, 3000)
 
@@ -105,6 +105,18 @@ def test_no_more_is_cached_than_was_read_and_no_more_was_thinking_than_was_writt
     assert DISCOUNTED.cost_usd(30, 20, 99, 99) == DISCOUNTED.cost_usd(30, 20, 30, 20)
 
 
+def test_what_is_written_to_a_cache_has_a_price_of_its_own() -> None:
+    price = per_million(Decimal(4), Decimal(20), Decimal("0.4"), None, Decimal(5))
+    # 30 prompt tokens: 10 were cached before, 15 are now.
+    expected = (5 * Decimal(4) + 10 * Decimal("0.4") + 15 * Decimal(5)) / 1_000_000
+    assert price.cost_usd(30, 0, 10, cache_write_tokens=15) == expected
+    assert price.cost_usd(30, 0, 10, cache_write_tokens=99) == price.cost_usd(
+        30, 0, 10, cache_write_tokens=20
+    )
+    assert price.most_usd(30) == 30 * Decimal(5) / 1_000_000
+    assert DISCOUNTED.cost_usd(30, 0, cache_write_tokens=30) == DISCOUNTED.cost_usd(30)
+
+
 def test_a_longer_prompt_has_the_prices_of_its_tier_for_every_token() -> None:
     assert LONG.cost_usd(1000, 10) == DISCOUNTED.cost_usd(1000, 10)
     assert LONG.cost_usd(1001, 10, 500, 10) == (1001 * Decimal(4) + 10 * Decimal(6)) / 1_000_000
@@ -116,12 +128,12 @@ def test_the_worst_case_takes_the_dearest_tier_and_the_dearest_kind_of_token() -
     assert LONG.most_usd(1001, 10_000) == (1001 * Decimal(2) + 10_000 * Decimal(12)) / 1_000_000
 
 
-@given(prices, counts, counts, counts, counts, counts, counts)
+@given(prices, counts, counts, counts, counts, counts, counts, counts)
 def test_nothing_used_within_the_worst_case_costs_more_than_it(
-    price: Price, p: int, c: int, cached: int, thought: int, more_read: int, more_written: int
+    price: Price, p: int, c: int, cached: int, kept: int, thought: int, more_read: int, more_written: int
 ) -> None:
     worst = price.most_usd(p + more_read, c + more_written)
-    cost = price.cost_usd(p, c, cached, thought)
+    cost = price.cost_usd(p, c, cached, thought, cache_write_tokens=kept)
     if worst is not None and p and c:
         assert cost is not None
         assert cost <= worst
@@ -133,6 +145,7 @@ def test_costs_of_parts_add_up_to_the_cost_of_the_whole(price: Price, p: int, c:
     assert parts == price.cost_usd(p + q, c + d, p // 2 + q // 2, c // 3 + d // 3)
 
 
+DEARER = per_million(Decimal(2), Decimal(6), Decimal("0.2"), Decimal(5), Decimal("2.5"))
 PRICE_MAP: dict[str, dict[str, Any]] = {
     "gpt-4o-mini": {
         "litellm_provider": "openai",
@@ -155,6 +168,9 @@ PRICE_MAP: dict[str, dict[str, Any]] = {
         "input_cost_per_token_above_200k_tokens_batches": 9e-06,
         "output_cost_per_token_above_200k_tokens": 6e-06,
         "cache_read_input_token_cost_above_200k_tokens": 2e-07,
+        "cache_creation_input_token_cost": 1.25e-06,
+        "cache_creation_input_token_cost_above_1hr": 2e-06,
+        "cache_creation_input_token_cost_above_200k_tokens": 2.5e-06,
     },
     "xai/long": {
         "litellm_provider": "xai",
@@ -172,6 +188,7 @@ PRICE_MAP: dict[str, dict[str, Any]] = {
     "embedder": {"input_cost_per_token": 1e-07},
     "free": {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0, "search_context_cost_per_query": {}},
     "painter": {"input_cost_per_token": 0, "output_cost_per_token": 0, "output_cost_per_image": 0.04},
+    "drawer": {"mode": "image_generation", "input_cost_per_token": 3e-07, "output_cost_per_token": 2.5e-06},
     "asker": {"input_cost_per_token": 1e-07, "output_cost_per_token": 1e-07, "input_cost_per_request": 0.005},
     "perplexity/sonar": {
         "litellm_provider": "perplexity",
@@ -191,8 +208,8 @@ PRICE_MAP: dict[str, dict[str, Any]] = {
         (
             "thinker",
             replace(
-                per_million(Decimal(1), Decimal(4), Decimal("0.1"), Decimal(5)),
-                tiers=(Tier(200_000, per_million(Decimal(2), Decimal(6), Decimal("0.2"), Decimal(5))),),
+                per_million(Decimal(1), Decimal(4), Decimal("0.1"), Decimal(5), Decimal("1.25")),
+                tiers=(Tier(200_000, DEARER),),
             ),
         ),
         (
@@ -218,6 +235,7 @@ PRICE_MAP: dict[str, dict[str, Any]] = {
         ("vertex_ai/gemini", Price(Decimal("0.000001"), Decimal("0.000001"))),
         ("free", FREE),
         ("painter", UNKNOWN),
+        ("drawer", UNKNOWN),
         ("asker", UNKNOWN),
         ("perplexity/sonar", UNKNOWN),
     ],

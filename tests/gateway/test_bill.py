@@ -119,6 +119,22 @@ def test_what_was_cached_and_what_was_thought_are_details_beside_a_server_s_own(
     assert [line["cached_prompt_tokens"] for line in bill.account()["lines"]] == [4, 5]
 
 
+@pytest.mark.parametrize("name", ["cache_write_tokens", "cache_creation_tokens"])
+def test_what_a_provider_wrote_to_its_cache_is_billed_at_its_price(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "gradus.yaml"
+    path.write_text(CONFIG.format(upstream="http://127.0.0.1:9"))
+    remote = "GRADUS__MODELS__REMOTE__PRICE__USD_PER_MILLION_"
+    prices = {f"{remote}PROMPT_TOKENS": "4", f"{remote}COMPLETION_TOKENS": "20"}
+    bill = Bill(open_market(load_config(path, {**prices, f"{remote}CACHE_WRITE_TOKENS": "5"})))
+    call = Reading("remote", {}, len)
+    call.send()
+    usage = {"prompt_tokens": 2000, "completion_tokens": 1, "prompt_tokens_details": {name: 1500}}
+    call.see({"choices": [], "usage": usage})
+    bill.add_call("direct", call)
+
+    assert bill.cost_usd == (500 * Decimal(4) + 1500 * Decimal(5) + 20) / 1_000_000
+
+
 def test_an_empty_bill_is_nothing_and_knows_it(market: Market) -> None:
     account = Bill(market).account()
 

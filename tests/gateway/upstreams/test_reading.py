@@ -16,6 +16,13 @@ RESPONSE = {
     "input_tokens_details": {"cached_tokens": 2},
     "output_tokens_details": {"reasoning_tokens": 3},
 }
+# xAI's: what was thought is beside what was written. Gemini's servers say the total only.
+THOUGHT_BESIDE = {
+    "prompt_tokens": 5,
+    "completion_tokens": 7,
+    "total_tokens": 212,
+    "completion_tokens_details": {"reasoning_tokens": 200},
+}
 
 
 def reading(**body: Any) -> Reading:
@@ -36,6 +43,9 @@ def counts_of(call: Reading) -> tuple[int, int]:
         ({"output": [], "usage": RESPONSE}, (5, 7, 2, 3)),
         ({"type": "response.completed", "response": {"usage": RESPONSE}}, (5, 7, 2, 3)),
         ({"object": "list", "data": [], "usage": {"prompt_tokens": 5, "total_tokens": 5}}, (5, 0, 0, 0)),
+        ({"choices": [{}], "usage": THOUGHT_BESIDE}, (5, 207, 0, 200)),
+        ({"choices": [{}], "usage": {**CHAT, "total_tokens": 300}}, (5, 295, 2, 0)),
+        ({"choices": [{}], "usage": {**CHAT, "total_tokens": 0}}, (5, 7, 2, 0)),
     ],
 )
 def test_what_a_server_reports_is_what_counts(answer: dict[str, Any], counts: tuple[int, ...]) -> None:
