@@ -27,6 +27,7 @@ from router.config import Config, Endpoint, LiteLLMModel, OpenAIModel
 from router.fees import fees_of
 from router.market import Market
 from router.pricing import DIRECT, fallbacks_of
+from router.prompts import added_tokens
 from router.types import Query
 
 _LIMITS: Final[Mapping[Endpoint, str]] = {"completions": "max_tokens", "responses": "max_output_tokens"}
@@ -247,7 +248,8 @@ def _most_read(asked: Direct, model: OpenAIModel | LiteLLMModel) -> int | None:
         and all(_are_turns(body.get(name)) for name in ("input", "instructions", "messages"))
     )
     context = None if model.context_tokens is None else model.context_tokens * _prompts(asked)
-    bounds = [bound for bound in (None if unknown else _bytes(asked), context) if bound is not None]
+    added = added_tokens(body) if asked.endpoint == "responses" else 0
+    bounds = [bound for bound in (None if unknown else _bytes(asked) + added, context) if bound is not None]
     return min(bounds, default=None)
 
 
@@ -260,7 +262,7 @@ def _most_written(asked: Direct, model: OpenAIModel | LiteLLMModel) -> int | Non
 
 
 def _bytes(asked: Direct) -> int:
-    """Of the whole body, which is more than a model reads of it but for what its template adds."""
+    """Of the whole body, which is more than a model reads of it."""
     return len(to_json(asked.body))
 
 

@@ -17,8 +17,13 @@ _MOST_BYTES_A_TOKEN: Final = 6
 """Of any usual text: what is too long even so is refused unread."""
 _TYPICAL_MESSAGE_TOKENS: Final = 4
 _NUMBER_BYTES: Final = 24
-_TEMPLATE_TOKENS: Final = 64
-"""What a chat template adds at most: a default system prompt, begin and end of text, the assistant's turn."""
+_TEMPLATE_TOKENS: Final = 256
+"""What a chat template adds at most: a default system prompt (Mistral Small's has some 160 tokens), begin and
+end of text, the assistant's turn."""
+_TOOL_PROMPT_TOKENS: Final = 1024
+"""What it adds at most to say how to call tools (Anthropic's has up to 530 tokens) or keep to a schema."""
+_TOLD_HOW: Final = ("tools", "functions", "response_format", "text")
+"""Fields for which that is said: of chats, and (``text``) of responses."""
 _MESSAGE_TOKENS: Final = 16
 """What a chat template adds a message at most: role and separators."""
 
@@ -47,8 +52,13 @@ def prompt_size(query: Query, known_tokens: int | None = None) -> PromptSize:
     if any(map(_has_media, query.messages)):
         return PromptSize(0, expected, None)
     maybe_read_bytes = 0 if query.needs else extra_bytes
-    at_most = text_bytes + maybe_read_bytes + _MESSAGE_TOKENS * messages + _TEMPLATE_TOKENS
+    at_most = text_bytes + maybe_read_bytes + _MESSAGE_TOKENS * messages + added_tokens(query.extra)
     return PromptSize(text_bytes // _MOST_BYTES_A_TOKEN, expected, at_most)
+
+
+def added_tokens(fields: Mapping[str, Any]) -> int:
+    """What a model reads at most that no request says, by what else the request has than messages."""
+    return _TEMPLATE_TOKENS + (_TOOL_PROMPT_TOKENS if any(map(fields.get, _TOLD_HOW)) else 0)
 
 
 def _bytes(value: Any) -> int:

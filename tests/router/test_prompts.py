@@ -45,6 +45,26 @@ def test_tools_are_read_too_and_so_they_count() -> None:
     assert prompt_size(with_tools).expected >= prompt_size(plain).expected + 300
 
 
+MISTRAL_SMALL_TOKENS, CLAUDE_TOOLS_TOKENS = 161, 530
+
+
+@pytest.mark.parametrize(
+    ("extra", "added"),
+    [
+        ({}, MISTRAL_SMALL_TOKENS),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, CLAUDE_TOOLS_TOKENS),
+        ({"functions": [{"name": "f"}]}, CLAUDE_TOOLS_TOKENS),
+        ({"response_format": {"type": "json_object"}}, CLAUDE_TOOLS_TOKENS),
+    ],
+)
+def test_what_templates_and_providers_say_to_their_models_is_within_the_bound(
+    extra: dict[str, Any], added: int
+) -> None:
+    shortest = prompt_size(query("x", extra=extra, needs=("tools",) if extra else ()))
+    assert shortest.at_most is not None
+    assert shortest.at_most > added + 10
+
+
 @pytest.mark.parametrize(
     "extra", [{"documents": [{"text": "x" * 900}]}, {"chat_template_kwargs": {"a": "x" * 900}}]
 )
