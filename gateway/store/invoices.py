@@ -50,6 +50,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 """What a column may be called: words in any case, with spaces, dashes, dots or brackets between them."""
 _BRACKETS: Final = "()[]"
 _CENT: Final = Decimal("0.005")
+_PICODOLLAR: Final = Decimal("1e-12")
+_MOST: Final = 10**15
+"""USD or tokens that no line has."""
 _UNIX: Final = re.compile(r"\d{9,10}(\.\d+)?")
 _COMPACT_DAY: Final = re.compile(r"\d{8}")
 
@@ -59,7 +62,7 @@ class InvoiceLine:
     """One line; what it does not say is ``None``.
 
     ``rounding_usd`` is what rounding may have changed: half of the last digit that ``usd`` was written with,
-    half a cent at most.
+    half a cent at most, and no less than the picodollar that the journal rounds to.
     """
 
     line: int
@@ -179,10 +182,12 @@ def _number(where: str, text: str) -> Decimal:
         number = Decimal("NaN")
     if not number.is_finite():
         raise InvoiceInvalid(f"{where}: {text!r} is not a number, as 1234.56")
+    if abs(number) >= _MOST:
+        raise InvoiceInvalid(f"{where}: {text!r} is more than anything is billed")
     return number
 
 
 def _rounding(usd: Decimal) -> Decimal:
     exponent = usd.as_tuple().exponent
     assert isinstance(exponent, int)
-    return min(Decimal(5).scaleb(exponent - 1), _CENT)
+    return min(max(Decimal(5).scaleb(exponent - 1), _PICODOLLAR), _CENT)

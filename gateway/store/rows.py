@@ -122,6 +122,8 @@ def entry_row(entry: Entry) -> dict[str, Any]:
 
 
 def line_rows(entry: Entry) -> Iterator[dict[str, Any]]:
+    # Where an entry of known costs is estimated, nobody knows which of its lines is.
+    any_is = entry.estimated and all(line.cost_usd is not None for line in entry.lines)
     for position, (line, share) in enumerate(zip(entry.lines, shares(entry), strict=True)):
         yield {
             "entry_id": entry.id,
@@ -132,7 +134,7 @@ def line_rows(entry: Entry) -> Iterator[dict[str, Any]]:
             "seconds": line.seconds,
             "flops": line.flops,
             "billed_usd": share,
-            "estimated": line.cost_usd is None,
+            "estimated": any_is or line.cost_usd is None,
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def test_columns_may_be_called_what_providers_call_them(
         ("day,model,input_tokens\n2026-11-22,gpt,1.5\n", ":2: '1.5' is not a number of tokens"),
         ("day,model,usd\n2026-11-22,,1\n", ":2: has neither a request's id nor both day and model"),
         ("day,model,usd\n2026-11-22,gpt,NaN\n", ":2: 'NaN' is not a number"),
+        ("day,model,input_tokens\n2026-11-22,gpt,1E999999\n", ":2: '1E999999' is more than anything is"),
         ('day,model,usd\n2026-11-22,gpt,"1\n', ":"),
     ],
 )
@@ -81,6 +83,18 @@ def test_what_is_wrong_with_an_invoice_is_said_with_itsline(tmp_path: Path, text
         read_invoice(file)
 
     assert str(caught.value).startswith(f"{file}{said}")
+
+
+@pytest.mark.parametrize(
+    ("usd", "rounding_usd"),
+    [("12", "0.005"), ("0.0123", "0.00005"), ("0.000034799999999999996", "1e-12")],  # a float, as it is
+)
+def test_what_rounding_may_have_changed_is_no_less_than_what_the_journal_rounds_to(
+    tmp_path: Path, usd: str, rounding_usd: str
+) -> None:
+    (found,) = read_invoice(write(tmp_path, f"day,model,usd\n2026-11-22,gpt,{usd}\n"))
+
+    assert found.rounding_usd == Decimal(rounding_usd)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -218,6 +218,15 @@ def test_estimates_are_told_apart_and_corrections_are_no_requests(database: Data
     assert by_model[None].usd == Decimal("0.5")
 
 
+def test_what_was_counted_here_because_its_server_did_not_is_an_estimate_too(database: Database) -> None:
+    lines = (Usage("direct", "gpt", prompt_tokens=3, cost_usd=Decimal(3)),)
+    append(database, [Entry("a", AT, "answered", Decimal(3), lines, estimated=True)])
+
+    (everything,) = used(database, [], Wanted())
+
+    assert (everything.usd, everything.estimated_usd) == (Decimal(3), Decimal(3))
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_sums_are_exact_beyond_what_64_bits_hold(database: Database, sign: int) -> None:
     billed = sign * usd(MAX_REQUEST_PICODOLLARS - 1)
