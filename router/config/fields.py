@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cost_model.prices import Price, per_machine_hour, per_million
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 """A whole number of at least 1; ``true`` and ``3.0`` are not."""
 URL = r"^https?://"
-REDIS_URL = r"^(redis|rediss|unix)://"
 ENTRY_POINT = r"^[\w.]+:\w+$"
 Name = Annotated[str, Field(min_length=1)]
 
@@ -23,6 +24,28 @@ def _no_bool(value: object) -> object:
     return value
 
 
+def _redis(url: str) -> str:
+    """Not shown where it is wrong: there may be a password in it."""
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must be a URL that starts with redis://, rediss:// or unix://")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:  # which quotes the port; behind a password with a slash it is a part of that
+        raise ValueError(
+            "must be a URL like redis://:PASSWORD@HOST:6379/0; a slash in the password is written %2F"
+        ) from None
+    return url
+
+
+def _variable(name: str) -> str:
+    """Not shown where it is wrong: somebody may have put the key itself there."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("must be the name of an environment variable that holds the key, as OPENAI_API_KEY")
+    return name
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis)]
+EnvName = Annotated[str, AfterValidator(_variable)]
 Usd = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0)]
 Rate = Annotated[Decimal, BeforeValidator(_no_bool), Field(gt=0)]
 Real = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, model_validator
 
 from cost_model.prices import UNKNOWN, Price
-from router.config.fields import URL, Count, ModelPrice, Name, Real, Section
+from router.config.fields import URL, Count, EnvName, ModelPrice, Name, Real, Section
 
 REVISE: Final = (
     "There may be a mistake in that answer. Find it and correct it, then answer the question again from the "
@@ -77,7 +77,7 @@ class Timeouts(Section):
 
 
 class _Deployment(Section):
-    api_key_env: Name | None = None
+    api_key_env: EnvName | None = None
     weight: Real = Field(default=1, gt=0)
     max_concurrent_requests: Count | None = None
 
@@ -108,7 +108,7 @@ class Deployed:
 
 
 class _Upstream(Section):
-    api_key_env: Name | None = None
+    api_key_env: EnvName | None = None
     context_tokens: Count | None = None
     max_tokens: Count | None = None
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"

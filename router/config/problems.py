@@ -9,14 +9,13 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.fields import ENTRY_POINT, REDIS_URL, URL
+from router.config.fields import ENTRY_POINT, URL
 from router.config.rules import LANGUAGE
 from router.config.source import Document
 from router.errors import ConfigInvalid
 
 _PATTERNS: Final[dict[str, str]] = {
     URL: "a URL that starts with http:// or https://",
-    REDIS_URL: "a URL that starts with redis://, rediss:// or unix://",
     ENTRY_POINT: "a function, as 'module:function'",
     LANGUAGE: "a language by its two letters (ISO 639-1), as en or de",
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from router.config.cache import Cache
 from router.config.database import DatabaseUrl
-from router.config.fields import REDIS_URL, Count, Name, Real, Section
+from router.config.fields import Count, Name, Real, RedisUrl, Section
 from router.config.limits import Limits
 from router.config.models import Model
 from router.config.policies import Policy
@@ -26,7 +26,7 @@ class Server(Section):
     max_queued_jobs: Count = 100
     max_concurrent_requests: Count = 1000
     shutdown_grace_s: Real = Field(default=30, ge=0)
-    redis_url: Annotated[str, Field(pattern=REDIS_URL)] = "redis://127.0.0.1:6379/0"
+    redis_url: RedisUrl = "redis://127.0.0.1:6379/0"
     auth: Literal["none", "keys"] = "none"
 
 

@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cost_model.prices import UNKNOWN, Price
-from router.config.fields import ENTRY_POINT, URL, Count, ModelPrice, Name, Rate, Real, Section, VerifierPrice
+from router.config.fields import (
+    ENTRY_POINT,
+    URL,
+    Count,
+    EnvName,
+    ModelPrice,
+    Name,
+    Rate,
+    Real,
+    Section,
+    VerifierPrice,
+)
 
 
 class Quality(Section):
@@ -92,7 +103,7 @@ class RemoteVerifier(_ReadingVerifier):
     serves: Literal["prm", "orm"]
     base_url: Annotated[str, Field(pattern=URL)]
     upstream_model: Name
-    api_key_env: Name | None = None
+    api_key_env: EnvName | None = None
     tokenizer: Name
     context_tokens: Count
     family: Family | None = None
@@ -110,7 +121,7 @@ class JudgeVerifier(_AnyVerifier):
     kind: Literal["judge"]
     litellm_model: Name
     base_url: Annotated[str, Field(pattern=URL)] | None = None
-    api_key_env: Name | None = None
+    api_key_env: EnvName | None = None
     mode: Literal["pointwise", "pairwise"] = "pairwise"
     context_tokens: Count
     max_tokens: Count = 512

@@ -38,8 +38,7 @@ OVERRIDES = {
     ),
     "wrong Redis": (
         {"GRADUS_REDIS_URL": "localhost:6379"},
-        "$GRADUS_REDIS_URL: server.redis_url: must be a URL that starts with redis://, rediss:// or unix://, "
-        "not 'localhost:6379'",
+        "$GRADUS_REDIS_URL: server.redis_url: must be a URL that starts with redis://, rediss:// or unix://",
     ),
     "wrong URL of the large model": (
         {"GRADUS_LARGE_MODEL": "x", "GRADUS_LARGE_BASE_URL": "big.example"},
@@ -62,3 +61,23 @@ def test_a_large_model_from_the_environment_does_not_overwrite_one_of_the_file(t
         "$GRADUS_LARGE_MODEL: adds a model named 'large', but the file has one already; rename that, or "
         "unset the variable"
     )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GRADUS_REDIS_URL", "http://:hunter2@queue:6379/0"),
+        ("GRADUS_REDIS_URL", "redis://:hunter2/more@queue:6379/0"),
+        ("GRADUS_REDIS_URL", "redis://:secret@queue:hunter2/0"),
+        ("GRADUS_DATABASE_URL", "mysql://gradus:hunter2@db/gradus"),
+        ("GRADUS__MODELS__BIG__API_KEY_ENV", "sk-hunter2"),
+    ],
+)
+def test_what_may_hold_a_secret_is_not_shown_where_it_is_wrong(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    said = config_error(tmp_path, YAML, {variable: value})
+
+    assert said.startswith(f"${variable}: ")
+    assert "must be" in said
+    assert "hunter2" not in said
