@@ -50,7 +50,7 @@ async def chat_completions(request: Request) -> Response:
     asked = await read_asked(request, state.max_body_bytes)
     check_may_ask(account, asked.model)
     envelope = Envelope(request_id_of(request), int(time.time()), asked.model)
-    caller = Caller(envelope.id, account, control_of(request.headers.get("cache-control")))
+    caller = Caller(envelope.id, account, control_of(request.headers.getlist("cache-control")))
     if asked.stream:
         return await _stream(request, state, asked, caller, envelope)
     reply = await whole(request, state.service.answer(asked, caller))

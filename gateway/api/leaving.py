@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -42,11 +43,11 @@ async def streamed(
     request: Request, feed: Outbox, answering: Coroutine[Any, Any, None], headers: Mapping[str, str]
 ) -> Response:
     """The response, once ``answering`` has opened its feed: what fails before that is raised here."""
-    work, cuts = asyncio.create_task(fed(feed, answering)), _cuts(request)
+    work, cuts, ours = asyncio.create_task(fed(feed, answering)), _cuts(request), copy_context()
 
     def cut() -> None:
         work.cancel()
-        _fail(feed, _cut_off())
+        ours.run(_fail, feed, _cut_off())  # which names the request
 
     def over() -> None:
         work.cancel()

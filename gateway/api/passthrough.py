@@ -98,7 +98,7 @@ async def _pass(request: Request, endpoint: Endpoint) -> Response:
     asked = read(await read_body(request, state.max_body_bytes), endpoint)
     check_may_ask(account, asked.model)
     request_id = request_id_of(request)
-    caller = Caller(request_id, account, control_of(request.headers.get("cache-control")))
+    caller = Caller(request_id, account, control_of(request.headers.getlist("cache-control")))
     if asked.stream:
         return await _stream(request, state, asked, caller)
     passed = await whole(request, state.passthrough.answer(asked, caller))

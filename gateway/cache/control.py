@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +25,9 @@ class Control:
 _NOTHING_SAID: Final = Control()
 
 
-def control_of(header: str | None) -> Control:
-    """What is not understood is left out, as the RFC wants it."""
+def control_of(headers: Iterable[str]) -> Control:
+    """Of all headers of that name. What is not understood is left out, as the RFC wants it."""
+    header = ",".join(headers)
     if not header:
         return _NOTHING_SAID
     said = dict(_directives(header))

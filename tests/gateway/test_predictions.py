@@ -15,7 +15,7 @@ from gateway.replies import Done
 
 
 def caller(request_id: str) -> Caller:
-    return Caller(request_id, Account(None, Limits()), control_of(None))
+    return Caller(request_id, Account(None, Limits()), control_of(()))
 
 
 def done(accuracy: float, source: str) -> Done:

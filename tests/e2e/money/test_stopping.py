@@ -82,7 +82,8 @@ def test_what_did_not_begin_to_answer_in_time_is_an_error_that_says_why(
 
     (answer,) = answered
     said = answer.text.removeprefix(": keep-alive\n\ndata: ")  # a stream may have begun by then
-    assert json.loads(said)["error"]["code"] == "stopping"
+    error = json.loads(said)["error"]
+    assert (error["code"], error["request_id"]) == ("stopping", answer.headers["x-request-id"])
     assert stream or answer.status_code == 503
     fleet.settles(key, 1)
     assert [each.status for each in fleet.entries(key)] == ["cancelled"]
@@ -108,7 +109,8 @@ def test_what_does_not_end_in_time_is_cut_off_and_billed_before_the_gateway_is_g
         last = [line for line in lines if line][-1]
     stopped.ended()
 
-    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "stopping"
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert (error["code"], error["request_id"]) == ("stopping", answer.headers["x-request-id"])
 
     until(lambda: not upstream.streaming, PATIENCE_S)
     fleet.settles(key, 1)

@@ -46,7 +46,7 @@ def ticket(
     who: Account = ANYBODY,
     header: str | None = None,
 ) -> Ticket:
-    control = Control() if header is None else control_of(header)
+    control = control_of([] if header is None else [header])
     return cache.tickets.of(
         endpoint="/v1/chat/completions",
         body=body,

@@ -136,7 +136,7 @@ def test_the_sum_of_entries_is_what_is_held_and_nothing_stays_reserved(
         async with opened(name) as ledger:
             cashier = Cashier(ledger, cast(Config, None))
             requests = [
-                Request(Caller(id, account, control_of(None)), usd(course.worst))
+                Request(Caller(id, account, control_of(())), usd(course.worst))
                 for id, course in zip(ids, many, strict=True)
             ]
             runs = [run(cashier, each, course) for each, course in zip(requests, many, strict=True)]
@@ -168,7 +168,7 @@ def test_an_estimate_of_ours_takes_nobody_over_what_was_reserved(
         async with opened() as ledger:
             cashier = Cashier(ledger, cast(Config, None))
             account = Account(Key("k", "k", "k", None, Limits(usd_total=usd(CAP))))
-            request = Request(Caller("a", account, control_of(None)), usd(CAP))
+            request = Request(Caller("a", account, control_of(())), usd(CAP))
             async with cashier.billing(request):
                 request.bill.add([line(2 * CAP)])
                 request.bill.is_estimated = True
