@@ -68,8 +68,7 @@ class Records:
         try:
             self._turn_over(self._config, len(line), now)
             assert self._file is not None, "opened"
-            if os.write(self._file, line) < len(line):
-                raise OSError("the disk took only a part of it")
+            _append(self._file, line)
         except OSError as error:
             record_lost()
             log.warning("%s: a record was lost: %s", self._path, error)
@@ -115,6 +114,17 @@ class Records:
                     path.unlink()
             except FileNotFoundError:
                 pass  # another process was faster
+
+
+def _append(file: int, line: bytes) -> None:
+    """All of it or nothing: a torn line would spoil the next. Raises :class:`OSError`."""
+    written = os.write(file, line)
+    if written == len(line):
+        return
+    end = os.lseek(file, 0, os.SEEK_CUR)
+    if os.fstat(file).st_size == end:  # else another process wrote behind it
+        os.ftruncate(file, end - written)
+    raise OSError("the disk took only a part of it")
 
 
 def redacted(row: dict[str, Any], prompts: str) -> dict[str, Any]:

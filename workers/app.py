@@ -29,6 +29,7 @@ def make_app(redis_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that refuses (it fails over) comes back too
         broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
     )
     return app

@@ -193,3 +193,20 @@ def test_a_record_that_cannot_be_written_is_said_and_stops_nothing(
     records.close()
 
     assert "a record was lost" in caplog.text
+
+
+def test_a_record_that_the_disk_takes_only_a_part_of_does_not_spoil_the_next(
+    tmp_path: Path, any_row: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, write = tmp_path / "records.jsonl", os.write
+    records = Records(Recording(path=str(file)))
+    records.open()
+
+    records.write("1", any_row)
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda to, line: write(to, line[:20]))
+        records.write("2", any_row)
+    records.write("3", any_row)
+    records.close()
+
+    assert [row["id"] for row in rows_of(file)] == ["1", "3"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.accounts import Account, Key, Team
 from gateway.cache.answers import AnswerCache
-from gateway.cache.control import Control, control_of
+from gateway.cache.control import control_of
 from gateway.cache.counters import Status
 from gateway.cache.shelf import Board
 from gateway.cache.tickets import Ticket
