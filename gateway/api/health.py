@@ -15,10 +15,14 @@ from gateway.api.state import GatewayState, state_of
 from gateway.errors import QueueUnavailable
 from gateway.ledger.numbers import Numbers
 from gateway.schemas import Health, Readiness
-from router.config import Config, LiteLLMModel, OpenAIModel, TransformersModel
+from router.config import Config, LiteLLMModel, OpenAIModel
 
 REDIS_AWAY: Final = (
     "Redis is away: searches are off, and keys with a budget are refused, but for those that have a lease."
+)
+REDIS_REFUSES: Final = (
+    "Redis answers and takes nothing (its memory is full, or it is a replica): searches are off, and keys "
+    "with a budget are refused, but for those that have a lease."
 )
 STOPPING: Final = "This gateway process is being stopped: it ends what it began, and takes nothing new."
 
@@ -50,18 +54,24 @@ async def readyz(request: Request) -> Response:
     Without Redis models behind servers still answer: that is a warning, if there are some.
     """
     state = state_of(request)
+    request.state.error_code = ""  # not to be ready is an answer, and no error
     if request.app.state.doors.stopping:
         return _said("stopping", [STOPPING], [])
     warnings = list(_warnings(state))
     try:
         reasons = await _reasons(state)
-    except QueueUnavailable as error:
-        has_servers = any(
-            isinstance(each, OpenAIModel | LiteLLMModel) for each in state.config.models.values()
-        )
-        reasons = [] if has_servers else [str(error)]
-        warnings = [REDIS_AWAY, *warnings]
+        away = REDIS_REFUSES if state.ledger.state == "redis down" else None
+    except QueueUnavailable:
+        away = REDIS_AWAY
+    if away is not None and _has_servers(state.config):
+        reasons, warnings = [], [away, *warnings]
+    elif away is not None:
+        reasons = [away]
     return _said("unready" if reasons else "ready", reasons, warnings)
+
+
+def _has_servers(config: Config) -> bool:
+    return any(isinstance(each, OpenAIModel | LiteLLMModel) for each in config.models.values())
 
 
 def _said(status: str, reasons: Sequence[str], warnings: Sequence[str]) -> Response:
@@ -73,12 +83,7 @@ async def _reasons(state: GatewayState) -> list[str]:
     """Raises :class:`QueueUnavailable`."""
     if not state.dispatcher.reads:
         return ["This gateway process no longer reads what workers answer; its log says why. Restart it."]
-    searched = {policy.small for policy in state.config.policies.values()}
-    needed = sorted(
-        name
-        for name, model in state.config.models.items()
-        if isinstance(model, TransformersModel) or name in searched
-    )
+    needed = state.config.of_workers()
     workers = await state.dispatcher.workers()
     if needed and not workers:
         return ["No worker is alive; start one with `gradus worker`."]

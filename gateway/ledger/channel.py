@@ -144,9 +144,11 @@ class Channel:
                 await self.redis.connect()
                 while True:
                     self.generation = await self._join(self, unusable)
-                    log.log(logging.INFO if self.state == "ready" else logging.WARNING, "the ledger is ready")
-                    self.state, unusable = "ready", ""
                     try:
+                        if self._failures:  # one that is full, or a replica, answers and takes nothing
+                            await self._send(self.gateway_id, [], [])
+                        (log.info if self.state == "ready" else log.warning)("the ledger is ready")
+                        self.state, unusable = "ready", ""
                         await self._pump()
                     except Lost as lost:
                         log.warning("the ledger's counters %s; building them anew", lost)
@@ -156,7 +158,7 @@ class Channel:
                             await asyncio.sleep(RECONNECT_INTERVAL_S)
             except (RedisError, OSError, TimeoutError) as error:
                 if not self._failures:
-                    log.warning("the ledger lost Redis (%r); trying again until it answers", error)
+                    log.warning("the ledger lost Redis (%s: %s); trying again", type(error).__name__, error)
                 # Once may be a blip, for which requests wait.
                 self.state = "redis down" if self._failures else "rebuilding"
                 self._failures += 1

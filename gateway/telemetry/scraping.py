@@ -42,7 +42,7 @@ async def _queue(state: GatewayState) -> list[Metric]:
     except QueueUnavailable:
         return [_gauge("gradus_redis_up", "Whether Redis answers", 0)]
     models = GaugeMetricFamily("gradus_model_workers", "Live workers that run a model", labels=["model"])
-    for name in state.config.models:
+    for name in state.config.of_workers():
         models.add_metric([name], sum(name in worker.get("models", ()) for worker in workers))
     return [
         _gauge("gradus_redis_up", "Whether Redis answers", 1),

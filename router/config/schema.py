@@ -47,6 +47,12 @@ class Config(Section):
     limits: Limits = Limits()
     telemetry: Telemetry = Telemetry()
 
+    def of_workers(self) -> list[str]:
+        """Models that workers run, or search on, by name."""
+        searched = {policy.small for policy in self.policies.values()}
+        in_process = {name for name, model in self.models.items() if model.engine == "transformers"}
+        return sorted(searched | in_process)
+
     def members(self, verifier: str) -> dict[str, SingleVerifier]:
         """Those whose scores an ensemble weighs; of any other verifier, itself."""
         one = self.verifiers[verifier]

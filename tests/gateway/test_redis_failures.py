@@ -98,6 +98,33 @@ def test_redis_may_be_away_come_late_and_restart(
             assert refused(client).code == "queue_unavailable"
 
 
+def test_a_redis_that_answers_and_takes_nothing_is_said_as_one_that_is_away(
+    own_redis: OwnRedis,
+    configure: Configure,
+    start: Start,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRADUS_HOME", str(tmp_path))  # no gateway died there
+    own_redis.start()
+    url = start(configure(GRADUS_REDIS_URL=own_redis.url))
+    ready = "the ledger is ready"
+    until(lambda: ready in caplog.text)
+
+    with redis.Redis.from_url(own_redis.url) as there, httpx.Client(base_url=url) as http:
+        there.replicaof("127.0.0.1", "1")
+        until(lambda: "takes nothing" in "".join(http.get("/readyz").json()["warnings"]))
+        assert http.get("/readyz").status_code == 200  # models behind servers answer
+        assert caplog.text.count(ready) == 1
+        assert "read only replica" in caplog.text
+        there.replicaof("NO", "ONE")
+        until(lambda: caplog.text.count(ready) > 1)
+        until(lambda: "Redis" not in http.get("/readyz").text)
+
+    assert caplog.text.count(ready) == 2
+
+
 def test_without_redis_a_large_model_behind_a_server_answers_what_would_be_searched(
     own_redis: OwnRedis, configure: Configure, start: Start, upstream: UpstreamDouble
 ) -> None:
@@ -151,8 +178,14 @@ def test_a_gateway_that_stopped_reading_is_not_ready_and_says_so(
 
 
 def test_a_redis_that_cannot_trim_by_id_is_not_taken_for_a_lost_one(
-    own_redis: OwnRedis, configure: Configure, start: Start, caplog: pytest.LogCaptureFixture
+    own_redis: OwnRedis,
+    configure: Configure,
+    start: Start,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("GRADUS_HOME", str(tmp_path))  # no gateway died there
     own_redis.start()
     with redis.Redis.from_url(own_redis.url) as server:
         server.acl_setuser("default", enabled=True, nopass=True, commands=["-xtrim"])

@@ -203,6 +203,19 @@ def test_a_job_whose_worker_is_killed_runs_on_another_to_one_outcome(
     assert gateway.outcomes(job)[0].usage[0].completion_tokens == 400
 
 
+def test_a_worker_outlives_a_redis_that_is_a_replica_for_a_moment(workers: Workers, gateway: Gateway) -> None:
+    worker = workers.alive()
+    until(lambda: gateway.client.info("clients")["blocked_clients"])  # it waits for jobs
+
+    gateway.client.replicaof("127.0.0.1", "1")  # as a server that another one took over from
+    gateway.client.replicaof("NO", "ONE")
+
+    job = quick_job("after")
+    gateway.send(job)
+    assert gateway.outcome(job).status == "answered"
+    assert worker.poll() is None
+
+
 def test_a_worker_that_is_asked_to_end_finishes_its_jobs_first(workers: Workers, gateway: Gateway) -> None:
     worker = workers.alive()
     until(lambda: gateway.client.zcard(WORKERS))

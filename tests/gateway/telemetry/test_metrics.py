@@ -116,6 +116,7 @@ def test_queue_workers_and_ledger_are_asked_for_when_somebody_looks(url: str, wo
     assert now("gradus_redis_up") == 1
     assert now("gradus_queue_jobs") == 0
     assert now("gradus_model_workers", model="small") == 1
+    assert 'gradus_model_workers{model="remote"}' not in httpx.get(f"{url}/metrics").text  # needs none
     assert now("gradus_ledger_state") == 1
     assert now("gradus_ledger_journal_up") == 1
     assert now("process_resident_memory_bytes") > 0
@@ -141,3 +142,13 @@ def test_without_redis_the_rest_is_still_told(configure: Configure, start: Start
     assert now("gradus_redis_up") == 0
     assert "gradus_queue_jobs" not in httpx.get(f"{url}/metrics").text
     assert now("gradus_ledger_state", state="ready") == 0
+
+
+def test_a_gateway_that_is_not_ready_counts_no_error(url: str) -> None:
+    before = scrape(url)
+    assert httpx.get(f"{url}/readyz").status_code == 503  # no worker is alive
+    after, asked = scrape(url), {"endpoint": "/readyz", "status": "503"}
+
+    assert after("gradus_http_requests_total", code="", **asked) == 1 + before(
+        "gradus_http_requests_total", **asked
+    )
