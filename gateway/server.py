@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import socket
 import sys
 from contextlib import suppress
@@ -38,6 +39,7 @@ def run(settings: Settings) -> None:
     configured, telemetry = settings.config.server, settings.config.telemetry
     log_to_stderr("gradus-gateway", telemetry)
     turn_on("gradus-gateway", settings.environ)
+    _may_open_many_files()
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -59,6 +61,13 @@ def run(settings: Settings) -> None:
         server.run()
     if not server.started:
         sys.exit(NOT_STARTED)
+
+
+def _may_open_many_files() -> None:
+    """Every stream needs two: the 1,024 that a process may open as most systems start it are soon used up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system lets nobody
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Server(uvicorn.Server):
