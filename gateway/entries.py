@@ -20,8 +20,10 @@ class Entry:
     """One request as it is billed.
 
     ``billed_usd`` is what its budgets are charged: the sum of ``lines`` where every cost is known; else what
-    was reserved, and ``estimated`` says so. ``asked`` is the request's ``model``, ``answered`` the model that
-    answered. ``cached`` is a reply out of the cache, which costs nothing.
+    was reserved, if anything was (:func:`gateway.settling.most_likely_usd`). ``estimated``: that may not be
+    the true cost, because it is unknown, tokens were counted here, or a job was sent twice. ``asked`` is the
+    request's ``model``, ``answered`` the model that answered. ``cached`` is a reply out of the cache, which
+    costs nothing.
     """
 
     id: str

@@ -239,18 +239,17 @@ def _prompts(asked: Direct) -> int:
 
 
 def _most_read(asked: Direct, model: OpenAIModel | LiteLLMModel) -> int | None:
-    """A token is at least a byte of the body; pictures and what the server holds have no such bound."""
+    """A token is at least a byte of the body; what the server holds (pictures, templates) has no such bound."""
     body = asked.body
-    unknown = any(body.get(name) for name in _ELSEWHERE) or not (
-        all(
-            _is_text(body.get(name)) for name in ("prompt", "suffix")
-        )  # an object is a template of the server
+    all_is_here = (
+        not any(body.get(name) for name in _ELSEWHERE)
+        and all(_is_text(body.get(name)) for name in ("prompt", "suffix"))
         and all(_are_turns(body.get(name)) for name in ("input", "instructions", "messages"))
     )
     context = None if model.context_tokens is None else model.context_tokens * _prompts(asked)
     added = added_tokens(body) if asked.endpoint == "responses" else 0
-    bounds = [bound for bound in (None if unknown else _bytes(asked) + added, context) if bound is not None]
-    return min(bounds, default=None)
+    here = _bytes(asked) + added if all_is_here else None
+    return min((bound for bound in (here, context) if bound is not None), default=None)
 
 
 def _most_written(asked: Direct, model: OpenAIModel | LiteLLMModel) -> int | None:

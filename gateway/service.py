@@ -20,7 +20,7 @@ from functools import partial
 from cost_model.usage import Usage
 from gateway.bill import Bill
 from gateway.cache.answers import AnswerCache
-from gateway.cache.entries import Entry, reply_of
+from gateway.cache.entries import KeptAnswer, reply_of
 from gateway.cache.streaming import Collector, chunks_of
 from gateway.cache.tickets import Ticket
 from gateway.cache.visits import Visit
@@ -99,7 +99,7 @@ class Service:
             return await self._paid(run, visit)
 
     async def _again(
-        self, given: Given, entry: Entry, headers: Mapping[str, str], listener: Listener | None
+        self, given: Given, entry: KeptAnswer, headers: Mapping[str, str], listener: Listener | None
     ) -> Reply:
         """An answer that was given before. It costs nothing, and is on the books all the same."""
         model, route = str(entry.gradus["model"]), entry.gradus["route"]

@@ -211,11 +211,10 @@ class Slip:
 
 
 def most_likely_usd(known: Decimal | None, held: Reservation, run: Billed) -> Decimal:
-    """``known``; else what was reserved; else, of a request without any cap, the part that is known.
+    """``known``; else what was reserved; else (no cap, and no bound on the cost) the part that is known.
 
-    Of calls whose cost is unknown, that part is the price of the tokens that were counted.
-
-    What was counted here is at most what was reserved: no estimate of ours takes anybody over a cap.
+    Of calls whose cost is unknown, that part is the price of the tokens that were counted. What is known by
+    an estimate is at most what was reserved: no estimate of ours takes anybody over a cap.
     """
     if known is not None and run.bill.is_estimated and held.reserved_usd is not None:
         return min(known, held.reserved_usd)

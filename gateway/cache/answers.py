@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gateway.cache.counters import Counters, Status
-from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, unpack
+from gateway.cache.entries import KeptAnswer, entry_of, may_be_kept, pack, unpack
 from gateway.cache.flights import MOST_LEADERS, Flight, Flights
 from gateway.cache.shelf import ALONE, Board, RedisAway, Shelf
 from gateway.cache.tickets import Ticket, Tickets
@@ -228,7 +228,7 @@ class AnswerCache:
             visit.flight.entry, visit.flight.alone = kept, kept is None and not failed
             self._flights.leave(ticket.key, visit.flight)
 
-    def _kept(self, visit: Visit) -> Entry | None:
+    def _kept(self, visit: Visit) -> KeptAnswer | None:
         if visit.reply is None or visit.generations is None:
             return None
         entry = entry_of(visit.reply, visit.completion, time.time(), visit.generations)
@@ -237,7 +237,7 @@ class AnswerCache:
         self.counters.refused += 1
         return None
 
-    def _put(self, key: str, token: str, entry: Entry) -> None:
+    def _put(self, key: str, token: str, entry: KeptAnswer) -> None:
         packed = pack(entry)
         if len(packed) > self._cache.max_entry_bytes:
             self.counters.lost += 1

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from gateway.replies import Reply
 
 _MAGIC: Final = b"gradus-answer-1"
-"""Raise the number when :class:`Entry` changes: entries of other versions are no entries."""
+"""Raise the number when :class:`KeptAnswer` changes: entries of other versions are no entries."""
 _PLAIN, _DEFLATED = b"-", b"z"
 _CHECKSUM_BYTES: Final = 4
 _DEFLATE_BYTES: Final = 1024
@@ -25,7 +25,7 @@ _OF_ONE_RUN: Final = frozenset({"tokens", "flops", "cost_usd", "lines", "latency
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KeptAnswer:
     """An answer, as :class:`gateway.replies.Reply` holds it; ``kept_unix_s`` is when it was given.
 
     ``generations`` are those of its namespaces by then (:mod:`gateway.cache.answers`). ``gradus`` holds what
@@ -41,19 +41,21 @@ class Entry:
     upstream: Mapping[str, Any] | None = None
 
 
-_entries: Final[TypeAdapter[Entry]] = TypeAdapter(Entry)
+_entries: Final[TypeAdapter[KeptAnswer]] = TypeAdapter(KeptAnswer)
 
 
 def entry_of(
     reply: Reply, completion: Mapping[str, Any] | None, now_unix_s: float, generations: Sequence[str]
-) -> Entry:
+) -> KeptAnswer:
     """``completion`` is a server's own, whole or put together from its stream; ``None`` of a worker's."""
     about = {name: value for name, value in reply.gradus.items() if name not in _OF_ONE_RUN}
     calls = tuple(reply.tool_calls)
-    return Entry(now_unix_s, tuple(generations), reply.text, reply.finish_reason, about, calls, completion)
+    return KeptAnswer(
+        now_unix_s, tuple(generations), reply.text, reply.finish_reason, about, calls, completion
+    )
 
 
-def may_be_kept(entry: Entry, min_confidence: float) -> bool:
+def may_be_kept(entry: KeptAnswer, min_confidence: float) -> bool:
     """Whether it is a whole answer: no truncated, filtered or empty one, and none that is a mere guess."""
     confidence = entry.gradus.get("confidence")
     if confidence is not None and confidence < min_confidence:
@@ -69,14 +71,14 @@ def _is_whole(choice: Mapping[str, Any]) -> bool:
     return choice.get("finish_reason") in _COMPLETE and any(message.get(name) for name in _SAYS)
 
 
-def pack(entry: Entry) -> bytes:
+def pack(entry: KeptAnswer) -> bytes:
     payload, form = to_json(entry), _PLAIN
     if len(payload) > _DEFLATE_BYTES:
         payload, form = zlib.compress(payload, 1), _DEFLATED
     return _MAGIC + form + _checksum(form, payload) + payload
 
 
-def unpack(packed: bytes) -> Entry | None:
+def unpack(packed: bytes) -> KeptAnswer | None:
     """``None`` for what another version wrote, and for what is damaged."""
     head, form = packed[: len(_MAGIC)], packed[len(_MAGIC) : len(_MAGIC) + 1]
     rest = packed[len(_MAGIC) + 1 :]
@@ -99,7 +101,7 @@ def names(found: Iterable[bytes | None]) -> tuple[str, ...]:
 
 
 def reply_of(
-    entry: Entry,
+    entry: KeptAnswer,
     account: Mapping[str, Any],
     usage: Mapping[str, Any],
     seconds: float,

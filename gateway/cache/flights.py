@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.cache.entries import Entry
+from gateway.cache.entries import KeptAnswer
 
 MOST_LEADERS = 2
 """After so many that failed the rest go alone: one after the other, they would wait too long."""
@@ -23,7 +23,7 @@ class Flight:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     aboard: int = 0
     leaders: int = 0
-    entry: Entry | None = None
+    entry: KeptAnswer | None = None
     found: bool = False
     alone: bool = False
     generations: tuple[str, ...] | None = None

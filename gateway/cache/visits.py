@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from gateway.cache.counters import Status
-from gateway.cache.entries import Entry
+from gateway.cache.entries import KeptAnswer
 from gateway.cache.flights import Flight
 from gateway.replies import Reply
 
@@ -18,7 +18,7 @@ class Visit:
     """``entry`` is the answer, given ``age_s`` ago; ``None``: do the work, and ``ends`` when that is done."""
 
     status: Status
-    entry: Entry | None = None
+    entry: KeptAnswer | None = None
     age_s: float = 0.0
     reply: Reply | None = None
     completion: Mapping[str, Any] | None = None

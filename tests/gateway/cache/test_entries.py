@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cache.entries import Entry, entry_of, may_be_kept, pack, reply_of, unpack
+from gateway.cache.entries import KeptAnswer, entry_of, may_be_kept, pack, reply_of, unpack
 from tests.gateway.cache.asking import reply
 from tests.gateway.upstream import completion
 
-ENTRY = Entry(1.5, ("a", ""), "The answer is 7.", "stop", {"model": "small", "deep": [1, 2.5, None]})
+ENTRY = KeptAnswer(1.5, ("a", ""), "The answer is 7.", "stop", {"model": "small", "deep": [1, 2.5, None]})
 BIG = replace(ENTRY, text="7 " * 5000)
 
 
 @pytest.mark.parametrize(
     "entry", [ENTRY, BIG, replace(ENTRY, upstream=completion(), tool_calls=({"id": "a"},))]
 )
-def test_an_answer_comes_back_as_it_was_kept(entry: Entry) -> None:
+def test_an_answer_comes_back_as_it_was_kept(entry: KeptAnswer) -> None:
     assert unpack(pack(entry)) == entry
 
 
@@ -68,7 +68,7 @@ WHOLE = {"message": {"content": "7"}, "finish_reason": "stop"}
         (replace(ENTRY, upstream=_choices()), False),
     ],
 )
-def test_only_whole_answers_are_kept(entry: Entry, kept: bool) -> None:
+def test_only_whole_answers_are_kept(entry: KeptAnswer, kept: bool) -> None:
     assert may_be_kept(entry, 0.5) is kept
 
 

@@ -73,10 +73,10 @@ def test_columns_may_be_called_what_providers_call_them(
         ("day,model,usd\n2026-11-22,,1\n", ":2: has neither a request's id nor both day and model"),
         ("day,model,usd\n2026-11-22,gpt,NaN\n", ":2: 'NaN' is not a number"),
         ("day,model,input_tokens\n2026-11-22,gpt,1E999999\n", ":2: '1E999999' is more than anything is"),
-        ('day,model,usd\n2026-11-22,gpt,"1\n', ":"),
+        ('day,model,usd\n2026-11-22,gpt,"1\n', ": is not CSV in UTF-8"),
     ],
 )
-def test_what_is_wrong_with_an_invoice_is_said_with_itsline(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_wrong_with_an_invoice_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     file = write(tmp_path, text)
 
     with pytest.raises(InvoiceInvalid) as caught:
