@@ -239,7 +239,7 @@ def _prompts(asked: Direct) -> int:
 
 
 def _most_read(asked: Direct, model: OpenAIModel | LiteLLMModel) -> int | None:
-    """A token is at least a byte of the body; what the server holds (pictures, templates) has no such bound."""
+    """A token is at least a byte of the body; pictures, and what the server holds, have no such bound."""
     body = asked.body
     all_is_here = (
         not any(body.get(name) for name in _ELSEWHERE)
