@@ -35,6 +35,7 @@ _UNBOUNDED: Final = (
     "provider",
     "preset",
 )
+_ANY_UNBOUNDED: Final = frozenset(_UNBOUNDED)
 _OWN_TOOLS: Final = ("function", "custom")  # no set: what a client sends may have no hash
 """Tools that the client runs. What a provider runs (a search, code) it prices apart, and its model reads."""
 
@@ -48,7 +49,8 @@ def fees_of(query: Query) -> tuple[str, ...]:
     """
     extra = query.extra
     asked = ["web_search_options"] if extra.get("web_search_options") is not None else []
-    asked += filter(extra.get, _UNBOUNDED)
+    if not _ANY_UNBOUNDED.isdisjoint(extra):
+        asked += filter(extra.get, _UNBOUNDED)
     if extra.get("service_tier") not in (None, "auto", "default"):
         asked.append("service_tier")
     if extra.get("modalities") not in (None, [], ["text"]):
@@ -60,11 +62,11 @@ def fees_of(query: Query) -> tuple[str, ...]:
     if any(tool.get("type") not in _OWN_TOOLS for tool in _tools(query)):
         asked.append("tools")
     asked += ["input_audio"] * has_audio + ["cache_control"] * is_cached
-    return tuple(dict.fromkeys(asked))
+    return tuple(dict.fromkeys(asked)) if asked else ()
 
 
-def _tools(query: Query) -> Iterator[Mapping[str, Any]]:
-    yield from (each for each in query.extra.get("tools") or () if isinstance(each, Mapping))
+def _tools(query: Query) -> list[Mapping[str, Any]]:
+    return [each for each in query.extra.get("tools") or () if isinstance(each, Mapping)]
 
 
 def _parts(query: Query) -> Iterator[Mapping[str, Any]]:
