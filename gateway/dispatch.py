@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.errors import DeadlineExceeded, NoWorker, QueueFull, QueueUnavailable, WorkerLost
-from gateway.event_reader import EventReader
+from gateway.event_reader import RECONNECT_INTERVAL_S, EventReader
 from gateway.sender import CONNECT_TIMEOUT_S, Sender
 from router import wire
 from router.errors import WireInvalid
@@ -86,7 +86,7 @@ class Dispatcher:
         await asyncio.gather(*self._background, return_exceptions=True)  # last words are still heard
         await self._reader.stop()
         try:
-            await _told(self._redis.delete(self.reply_to))
+            await _told(self._redis.delete(self.reply_to, self._reader.mark))
         except (RedisError, OSError):
             log.info("Redis is gone already; the event stream %s expires by itself", self.reply_to)
         await self._redis.aclose()
@@ -122,7 +122,7 @@ class Dispatcher:
             else:
                 del self._waiting[job.id]
                 if waiting.sent > 1:  # the other copy may still run
-                    self._in_background(self._cancel(job.id))
+                    self._in_background(self._cancel(job.id, _last_words_end_s()))
 
     async def admit(self, model: str, max_queued_jobs: int) -> None:
         """Raise :class:`QueueUnavailable`, :class:`NoWorker` or :class:`QueueFull` where a job would wait."""
@@ -227,9 +227,10 @@ class Dispatcher:
 
     async def _last_words(self, waiting: _Waiting) -> Outcome | None:
         """Cancel the job in its worker, and wait a little for what it consumed until then."""
+        until_s = _last_words_end_s()
         try:
-            await self._cancel(waiting.job.id)
-            async with asyncio.timeout(LAST_WORDS_S):
+            await self._cancel(waiting.job.id, until_s)
+            async with asyncio.timeout_at(until_s):
                 while True:
                     event = await waiting.inbox.get()
                     if isinstance(event, Event) and event.outcome is not None:
@@ -239,11 +240,17 @@ class Dispatcher:
         finally:
             del self._waiting[waiting.job.id]
 
-    async def _cancel(self, job_id: str) -> None:
-        try:
-            await _told(self._redis.set(wire.cancel_key(job_id), "1", ex=wire.CANCEL_TTL_S))
-        except (RedisError, OSError) as error:
-            log.warning("job %s could not be cancelled: %s", job_id, error)
+    async def _cancel(self, job_id: str, until_s: float) -> None:
+        """Tell its worker to stop; while Redis is away, again and again until then."""
+        while True:
+            try:
+                await _told(self._redis.set(wire.cancel_key(job_id), "1", ex=wire.CANCEL_TTL_S))
+                return
+            except (RedisError, OSError) as error:
+                if asyncio.get_running_loop().time() + RECONNECT_INTERVAL_S > until_s:
+                    log.warning("job %s could not be cancelled: %s", job_id, error)
+                    return
+            await asyncio.sleep(RECONNECT_INTERVAL_S)
 
     def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
@@ -268,14 +275,21 @@ class Dispatcher:
         waiting.inbox.put_nowait(event)
 
 
+def _last_words_end_s() -> float:
+    return asyncio.get_running_loop().time() + LAST_WORDS_S
+
+
 async def _told(answer: Awaitable[T]) -> T:
     """What Redis says, soon or never. Raises :class:`TimeoutError`.
 
     Not by redis-py's own timeout: before Python 3.12 its wait_for forgets a cancellation, and with it that a
     client left.
     """
-    async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        return await answer
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await answer
+    except TimeoutError as error:
+        raise TimeoutError("no answer") from error
 
 
 _LOST = "The worker that ran this request is gone, and trying again did not help; ask again in a moment."

@@ -25,7 +25,8 @@ TRIM_INTERVAL_S = 10.0
 class EventReader:
     """Reads the stream ``key`` between :meth:`start` and :meth:`stop`, whatever happens to Redis meanwhile.
 
-    ``hand_over`` gets the fields of every entry; ``reconnected`` is called when Redis is back.
+    ``hand_over`` gets the fields of every entry; ``reconnected`` is called when Redis is back, and when it
+    forgot everything (FLUSHALL): then its ``mark`` is gone.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class EventReader:
     ) -> None:
         self._redis_url, self._key = redis_url, key
         self._hand_over, self._reconnected = hand_over, reconnected
+        self.mark = f"{key}:mark"
         self.connected = False
-        self._was_lost = False
+        self._was_lost = self._marked = False
+        self._look_at_s = 0.0
         self._trim_at_s = 0.0
         self._can_trim = True
 
@@ -68,6 +71,7 @@ class EventReader:
                     if not self.connected:
                         await self._redis.ping()
                         self._greet()
+                    await self._look()
                     # [[stream, [(entry id, fields), ...]]], or nothing
                     answer: Any = await self._redis.xread(
                         {self._key: last_id}, count=READ_AT_ONCE, block=int(BLOCK_S * 1000)
@@ -76,8 +80,10 @@ class EventReader:
                         await self._trim(last_id)
             except (RedisError, OSError) as error:
                 if not self._was_lost:
-                    log.warning("Redis does not answer (%s); trying again until it does", error)
+                    said = str(error) or "not in time"
+                    log.warning("Redis does not answer (%s); trying again until it does", said)
                 self.connected, self._was_lost = False, True
+                self._marked, self._look_at_s = False, 0.0
                 await asyncio.sleep(RECONNECT_INTERVAL_S)
                 continue
             for _, entries in answer or ():
@@ -97,6 +103,18 @@ class EventReader:
             log.warning("Redis answers again")
             self._was_lost = False
             self._reconnected()
+
+    async def _look(self) -> None:
+        """Notice, now and then, that Redis forgot everything, though the connection holds."""
+        if time.monotonic() < self._look_at_s:
+            return
+        self._look_at_s = time.monotonic() + BLOCK_S
+        if not await self._redis.expire(self.mark, STREAM_TTL_S):
+            await self._redis.set(self.mark, "1", ex=STREAM_TTL_S)
+            if self._marked:
+                log.warning("Redis forgot everything; jobs that waited in it are sent again")
+                self._reconnected()
+            self._marked = True
 
     async def _trim(self, read_id: Any) -> None:
         """Drop what was read, now and then, so that Redis holds no answers that nobody waits for."""

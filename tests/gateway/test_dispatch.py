@@ -12,6 +12,7 @@ from router import wire
 from router.types import Failure, Outcome
 from router.wire import Event
 from tests.gateway.doubles import ScriptedWorker
+from tests.gateway.ledger.servers import OwnRedis, until
 from tests.workers.jobs import direct_plan, job
 
 JOB = job(direct_plan())
@@ -45,6 +46,33 @@ def test_a_cancellation_is_not_lost_to_an_event_that_comes_with_it(
         await dispatcher.stop()
 
     asyncio.run(cancelled())
+
+
+@pytest.mark.process
+def test_a_job_whose_client_left_while_redis_was_away_is_cancelled_when_it_is_back() -> None:
+    own = OwnRedis()
+
+    async def left() -> None:
+        dispatcher = Dispatcher(own.url, "g1")
+        await dispatcher.start()
+        sent = asyncio.Event()
+        deadline_s = asyncio.get_running_loop().time() + 30
+        running = asyncio.create_task(
+            dispatcher.run(JOB, deadline_s, sent.set, sent.clear, lambda _: None, lambda _: None)
+        )
+        await sent.wait()
+        own.kill()
+        running.cancel()
+        await asyncio.wait([running])
+        await asyncio.to_thread(own.start)
+        await asyncio.to_thread(until, lambda: own.client.exists(wire.cancel_key(JOB.id)))
+        await dispatcher.stop()
+
+    own.start()
+    try:
+        asyncio.run(left())
+    finally:
+        own.close()
 
 
 def test_a_request_cancelled_while_it_looks_for_a_worker_is_cancelled(redis_url: str) -> None:

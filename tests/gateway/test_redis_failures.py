@@ -16,6 +16,7 @@ import openai
 import pytest
 import redis
 
+from gateway import event_reader
 from gateway.app import create_app
 from gateway.redis_server import redis_command
 from router import wire
@@ -204,9 +205,11 @@ def test_a_redis_that_cannot_trim_by_id_is_not_taken_for_a_lost_one(
     assert "Redis 6.2" in said[0]
 
 
+@pytest.mark.parametrize("how", ["restarted", "flushed"])
 def test_a_job_that_waited_in_a_redis_that_lost_everything_is_sent_again(
-    own_redis: OwnRedis, configure: Configure, start: Start
+    how: str, own_redis: OwnRedis, configure: Configure, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(event_reader, "BLOCK_S", 0.2)
     own_redis.start()
     url = start(configure(GRADUS_REDIS_URL=own_redis.url))
     answers: list[Any] = []
@@ -218,8 +221,11 @@ def test_a_job_that_waited_in_a_redis_that_lost_everything_is_sent_again(
         asking = threading.Thread(target=lambda: answers.append(ask(client)))
         asking.start()
         until(lambda: queue.llen(wire.QUEUE))  # sent, and nobody takes it
-        own_redis.kill()
-        own_redis.start()
+        if how == "flushed":
+            queue.flushall()
+        else:
+            own_redis.kill()
+            own_redis.start()
         with ScriptedWorker(own_redis.url):
             asking.join(20)
 
