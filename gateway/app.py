@@ -14,7 +14,7 @@ from gateway import errors
 from gateway.admission import Admission, Doors
 from gateway.api import admin, cache, chat, explain, feedback, health, metrics, models, passthrough, usage
 from gateway.api.plain import PlainRoute, Straight
-from gateway.lifecycle import open_market, running
+from gateway.lifecycle import Process, open_market, running
 from gateway.openapi import document
 from gateway.settings import Settings
 from gateway.telemetry.requests import Observed
@@ -25,13 +25,15 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings) -> FastAPI:
     """The gateway as an ASGI application. Connections are made when it starts, not here.
 
-    Raises :class:`router.errors.ArtifactInvalid` for an artefact that is wrong.
+    Raises :class:`router.errors.ArtifactInvalid` for an artefact that is wrong, and as
+    :meth:`gateway.lifecycle.Process.of`: what can be said in a line is said before a server starts.
     """
     opened = open_market(settings.config)
+    process = Process.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(app, settings, opened):
+        async with running(app, process, opened):
             yield
 
     app = _Gateway(

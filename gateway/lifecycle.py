@@ -65,7 +65,11 @@ class Process:
 
     @classmethod
     def of(cls, settings: Settings) -> Process:
-        """Connects to nothing. Raises :class:`ConfigInvalid` or :class:`gateway.up.CannotStart`."""
+        """Connects to nothing.
+
+        Raises :class:`ConfigInvalid`, :class:`gateway.store.errors.DatabaseInvalid` or
+        :class:`gateway.up.CannotStart`.
+        """
         config, gateway_id = settings.config, uuid.uuid4().hex
         database = open_database(config.database)
         return cls(
@@ -119,9 +123,9 @@ class Process:
 
 
 @asynccontextmanager
-async def running(app: FastAPI, settings: Settings, opened: Opened) -> AsyncIterator[None]:
+async def running(app: FastAPI, process: Process, opened: Opened) -> AsyncIterator[None]:
     """The application, between its start and its end. ``app.state.reload`` reads the configuration anew."""
-    process = Process.of(settings)
+    settings = process.settings
     await process.start()
     app.state.gateway = await process.serve(settings.config, opened)
     app.state.auth, app.state.database = process.auth, process.database

@@ -34,7 +34,7 @@ def run(settings: Settings) -> None:
     Then /readyz says so at once, new requests are sent elsewhere, and those that run have
     ``server.shutdown_grace_s`` to end. Logs go to stderr. Exits with code 3 if the port is taken.
 
-    Raises :class:`router.errors.ArtifactInvalid`.
+    Raises as :func:`gateway.app.create_app`.
     """
     configured, telemetry = settings.config.server, settings.config.telemetry
     log_to_stderr("gradus-gateway", telemetry)

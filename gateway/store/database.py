@@ -100,7 +100,7 @@ def _read_url(url: str) -> URL:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         known = parsed.drivername in ("sqlite", "postgresql+psycopg") and parsed.database not in _NOWHERE
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is the latter
         known = False
     if not known:
         raise DatabaseInvalid(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +45,30 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     complaint = capsys.readouterr().err
     assert said in complaint
     assert len(complaint.strip().splitlines()) == 1
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("GRADUS_ADMIN_KEY", "short", "$GRADUS_ADMIN_KEY: must have at least 16"),
+        ("GRADUS_DATABASE_URL", "postgresql://gradus@db:port/gradus", "should be like sqlite:"),
+    ],
+)
+def test_a_gateway_that_cannot_start_says_why_in_one_line(
+    variable: str, value: str, said: str, tmp_path: Path
+) -> None:
+    started = subprocess.run(
+        [sys.executable, "-P", "-m", "gateway", "serve", "--port", str(free_port())],
+        env={**os.environ, "GRADUS_HOME": str(tmp_path), variable: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert started.returncode == 2
+    assert said in started.stderr
+    assert len(started.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

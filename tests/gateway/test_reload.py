@@ -216,7 +216,7 @@ def test_of_reloads_at_once_the_file_read_last_is_served_and_nothing_is_left(
 
     async def reloaded() -> None:
         app = FastAPI()
-        async with running(app, settings, open_market(settings.config)):
+        async with running(app, Process.of(settings), open_market(settings.config)):
             reloads = []
             for usd in (1, 2):
                 path.write_text(f"{written}limits: {{usd_total: {usd}}}")
