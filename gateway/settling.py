@@ -74,7 +74,8 @@ class Cashier:
             async with asyncio.timeout(CUT_OFF_S):
                 while self._open:
                     await asyncio.sleep(POLL_S)
-        await asyncio.gather(*self._late, return_exceptions=True)
+        if self._late:
+            await asyncio.wait(self._late)  # who gives up waiting ends none of them, as gather would
 
     def billing(self, run: Billed) -> Billing:
         """Around a request: reserve the most that it may cost, settle what it came to, whatever ends it.

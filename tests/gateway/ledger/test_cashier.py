@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, cast
 
+import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -176,3 +177,32 @@ def test_an_estimate_of_ours_takes_nobody_over_what_was_reserved(
 
     asyncio.run(estimated())
     assert journal.entries() == {"a": (CAP, "answered")}
+
+
+def test_who_gives_up_waiting_for_late_settlements_ends_none_of_them(opened: Open) -> None:
+    async def given_up() -> None:
+        async with opened() as ledger:
+            cashier = Cashier(ledger, cast(Config, None))
+            account = Account(None, Limits(usd_total=Decimal(1)))
+            request = Request(Caller("late", account, control_of(())), usd(5))
+            said: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+
+            async def last_words() -> Outcome | None:
+                return await said
+
+            async def fail() -> None:
+                async with cashier.billing(request):
+                    request.given_up.append(asyncio.create_task(last_words()))
+                    raise UpstreamFailed("it does")
+
+            with pytest.raises(UpstreamFailed):
+                await fail()
+            stopping = asyncio.create_task(cashier.stop())
+            await asyncio.sleep(0)
+            stopping.cancel()
+            await asyncio.wait([stopping])
+            said.set_result(Outcome("j", "failed", usage=(line(3),), failure=Failure("cancelled", "it was")))
+            await cashier.stop()
+            assert ledger.numbers().open == 0
+
+    asyncio.run(given_up())
