@@ -105,7 +105,9 @@ def _warnings(state: GatewayState) -> Iterator[str]:
 
 
 def _books(numbers: Numbers) -> Iterator[str]:
-    if not numbers.journal_is_up:
+    if numbers.spool_fault is not None:
+        yield f"Nothing can be written to {numbers.spool_fault}. Requests are refused until that is mended."
+    elif not numbers.journal_is_up:
         yield (
             f"The database is away: {numbers.unjournaled} entries of the journal wait on disk; answers go "
             "on, changes of keys do not."

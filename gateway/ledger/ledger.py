@@ -135,6 +135,7 @@ class Ledger:
             rebuilds=self._generations.rebuilds,
             journal_is_up=self._writer.is_up,
             forgetful=self._channel.redis.eviction != KEEPS_ALL,
+            spool_fault=self._spool.fault,
         )
 
     async def reserve(

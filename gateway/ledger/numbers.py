@@ -12,7 +12,7 @@ from gateway.ledger.channel import State
 class Numbers:
     """What health and metrics show. ``overruns`` cost more than was reserved, ``lost`` were never settled.
 
-    ``forgetful``: Redis drops keys when its memory is full.
+    ``forgetful``: Redis drops keys when its memory is full. ``spool_fault``: why nothing can be written down.
     """
 
     state: State
@@ -26,3 +26,4 @@ class Numbers:
     rebuilds: int
     journal_is_up: bool
     forgetful: bool
+    spool_fault: str | None

@@ -13,7 +13,6 @@ A lock beside the file tells the living from the dead: the kernel gives it up wi
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -28,6 +27,7 @@ from pydantic_core import to_jsonable_python
 from cost_model.budget import usd, windows
 from gateway.entries import Entry
 from gateway.ledger.journal import Numbered
+from gateway.ledger.lock import Lock
 
 log = logging.getLogger(__name__)
 
@@ -75,19 +75,23 @@ def scopes_of(key_id: str | None, team_id: str | None) -> tuple[str, ...]:
 
 
 class Spool:
-    """The file of this process; its methods are called from one thread, but :meth:`read` from any."""
+    """The file of this process; its methods are called from one thread, but :meth:`read` from any.
+
+    ``fault`` is why nothing can be written, where the last line could not be.
+    """
 
     def __init__(self, folder: Path, gateway_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.path = self.path_of(gateway_id)
-        self._lock = _Lock(self.path)
+        self._lock = Lock(self.path)
         if not self._lock.take() or self.path.exists():
             raise FileExistsError(f"{self.path} is another process's: a gateway id is used once")
         self._file = _append_to(self.path)
         self.number = 0
         self.size = os.fstat(self._file).st_size
         self._owed = b""
+        self.fault: str | None = None
 
     def path_of(self, gateway_id: str) -> Path:
         return self._folder / f"{gateway_id}.spool"
@@ -146,11 +150,15 @@ class Spool:
 
     def _write(self, lines: bytes) -> None:
         lines = self._owed + lines
-        written = os.write(self._file, lines)
-        if written < len(lines):
-            os.ftruncate(self._file, self.size)
-            raise OSError(errno.ENOSPC, f"{written} of {len(lines)} bytes written")
-        self._owed = b""
+        try:
+            written = os.write(self._file, lines)
+            if written < len(lines):
+                os.ftruncate(self._file, self.size)
+                raise OSError(errno.ENOSPC, f"{written} of {len(lines)} bytes written")
+        except OSError as error:
+            self.fault = f"{self.path}: {error.strerror or error}"
+            raise
+        self._owed, self.fault = b"", None
         self.size += written
 
 
@@ -193,7 +201,7 @@ def left_in(path: Path) -> Left:
 class DeadSpool:
     """The file of a process that is gone, ours as long as we hold its lock."""
 
-    def __init__(self, path: Path, lock: _Lock) -> None:
+    def __init__(self, path: Path, lock: Lock) -> None:
         self.path, self._lock = path, lock
         self.gateway_id = path.stem
 
@@ -214,32 +222,12 @@ class DeadSpool:
 def dead_spools(folder: Path) -> Iterator[DeadSpool]:
     """Every file whose process is gone, each locked until it is closed."""
     for path in sorted(folder.glob("*.spool")):
-        lock = _Lock(path)
+        lock = Lock(path)
         if lock.take():
             if path.exists():
                 yield DeadSpool(path, lock)
             else:  # somebody was faster
                 lock.free(delete=True)
-
-
-class _Lock:
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_suffix(".lock")
-        self._file = -1
-
-    def take(self) -> bool:
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            return False
-        return True
-
-    def free(self, *, delete: bool) -> None:
-        if delete:
-            self._path.unlink(missing_ok=True)
-        os.close(self._file)
 
 
 def _append_to(path: Path) -> int:

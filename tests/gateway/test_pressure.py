@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -87,6 +89,33 @@ def test_a_database_that_is_away_stops_no_answer_and_what_was_spent_is_written_w
     there.mkdir()
     until(lambda: "The database is away" not in httpx.get(f"{url}/readyz").text)
     until(lambda: _entries(there / "gradus.db") == 3)
+
+
+def test_a_full_disk_refuses_requests_and_is_said_until_there_is_room(
+    configure: Configure,
+    start: Start,
+    upstream: UpstreamDouble,
+    own_home: Path,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, write = start(configure()), os.write
+
+    def full(file: int, data: bytes) -> int:
+        if data.startswith(b"R "):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        refused = httpx.post(f"{url}{PATH}", json=BODY)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ledger_unavailable")
+        (said,) = [each for each in httpx.get(f"{url}/readyz").json()["warnings"] if "written" in each]
+        assert f"{own_home / 'spool'}" in said
+        assert "No space left on device. Requests are refused" in said
+
+    assert httpx.post(f"{url}{PATH}", json=BODY).is_success
+    assert "No space left" not in httpx.get(f"{url}/readyz").text
 
 
 def _entries(path: Path) -> int:
