@@ -89,9 +89,8 @@ class Price:
         price = self
         if self.tiers:
             price = [self, *self._reached(Decimal(prompt_tokens) / max(calls, 1))][-1]
-        if not (
-            cached_prompt_tokens or reasoning_tokens or cache_write_tokens
-        ):  # as it always is before anything is spent
+        # As it always is before anything is spent.
+        if not (cached_prompt_tokens or reasoning_tokens or cache_write_tokens):
             return add_usd(
                 _product(prompt_tokens, price.usd_per_prompt_token),
                 _product(completion_tokens, price.usd_per_completion_token),

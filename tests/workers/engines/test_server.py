@@ -26,7 +26,9 @@ from tests.workers.engines.openai_server import (
 from workers.engines.scripted import ScriptedEngine
 from workers.engines.server.connecting import connect
 from workers.engines.server.engine import ServerEngine
+from workers.engines.server.reply import Reply
 from workers.engines.server.wire import Patience
+from workers.engines.turn import Turn
 from workers.errors import ContextOverflow, EngineFailed, InvalidMessages, ModelNotLoadable
 from workers.protocols import Cancellation, Completion, Prompt, SamplingParams
 
@@ -143,6 +145,16 @@ def test_thinking_that_a_server_keeps_apart_is_counted_and_not_in_the_text(serve
     assert one.text == tiny.TURNS["tea"]
     assert one.reasoning_tokens == 3
     assert one.completion_tokens > 3
+
+
+def test_thoughts_that_a_server_counts_only_in_its_total_are_counted() -> None:
+    turn = Turn(0, ask("tea"), ())
+    reply = Reply([turn], says_usage=True, count_text=None)
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 40}
+    for chunk in ({"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]}, {"usage": usage}):
+        list(reply.take(chunk))
+    list(reply.end())
+    assert (reply.prompt_tokens, turn.completion_tokens) == (9, 31)
 
 
 @pytest.mark.parametrize("has_tokenizer", [False, True])

@@ -103,6 +103,8 @@ class Reply:
         details: Any = usage.get("prompt_tokens_details") or {}
         self.cached_prompt_tokens = int(details.get("cached_tokens") or 0)
         tokens = int(usage.get("completion_tokens") or 0)
+        # A total above the sum counts thoughts beside what was written (xAI's, Gemini's), which are billed.
+        tokens = max(tokens, int(usage.get("total_tokens") or 0) - self.prompt_tokens)
         if len(choices) == 1:  # what this choice took, or what it and those that ended before did
             choices[0].reported = tokens
         elif not choices:
