@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import event, func, select
 
 from cost_model.budget import MAX_PICODOLLARS, MAX_REQUEST_PICODOLLARS, picodollars, usd, windows
 from cost_model.usage import Usage
@@ -254,13 +254,13 @@ def test_batches_of_any_size_are_the_same_statements_since_drivers_keep_each(dat
         if statement.startswith("INSERT"):
             statements.add(statement)
 
-    event.listen(Engine, "before_cursor_execute", seen)
+    event.listen(database._engine, "before_cursor_execute", seen)
     try:
         for size in range(1, 80, 3):
             some = [Entry(f"{size}/{each}", AT, "answered", usd(each), (_LINE,)) for each in range(size)]
             append(database, some)
     finally:
-        event.remove(Engine, "before_cursor_execute", seen)
+        event.remove(database._engine, "before_cursor_execute", seen)
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(EntryRow)) == sum(range(1, 80, 3))
     assert len(statements) == 3
