@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from router.types import Query
@@ -55,28 +55,27 @@ def fees_of(query: Query) -> tuple[str, ...]:
         asked.append("service_tier")
     if extra.get("modalities") not in (None, [], ["text"]):
         asked.append("modalities")
+    tools = [each for each in extra.get("tools") or () if isinstance(each, Mapping)]
     has_audio = is_cached = False
-    for part in _parts(query):
+    for part in _parts(query.messages, tools):
         has_audio = has_audio or "audio" in str(part.get("type"))
         is_cached = is_cached or "cache_control" in part
-    if any(tool.get("type") not in _OWN_TOOLS for tool in _tools(query)):
+    if any(tool.get("type") not in _OWN_TOOLS for tool in tools):
         asked.append("tools")
     asked += ["input_audio"] * has_audio + ["cache_control"] * is_cached
     return tuple(dict.fromkeys(asked)) if asked else ()
 
 
-def _tools(query: Query) -> list[Mapping[str, Any]]:
-    return [each for each in query.extra.get("tools") or () if isinstance(each, Mapping)]
-
-
-def _parts(query: Query) -> Iterator[Mapping[str, Any]]:
+def _parts(
+    messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
     """Messages, and the parts of their contents; tools, and their functions."""
-    for message in query.messages:
+    for message in messages:
         yield message
         content = message.get("content")
         if isinstance(content, list | tuple):
             yield from (part for part in content if isinstance(part, Mapping))
-    for tool in _tools(query):
+    for tool in tools:
         yield tool
         if isinstance(function := tool.get("function"), Mapping):
             yield function

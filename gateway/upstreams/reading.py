@@ -111,10 +111,10 @@ class Reading:
     @property
     def cache_write_tokens(self) -> int:
         """Prompt tokens that the server says it wrote to its cache: providers sell that dearer."""
-        name = "prompt_tokens_details"
-        return _detail(self.reported, name, "cache_write_tokens") or _detail(
-            self.reported, name, "cache_creation_tokens"
-        )
+        details = self.reported.get("prompt_tokens_details")
+        if not isinstance(details, dict):
+            return 0
+        return _count_in(details, "cache_write_tokens") or _count_in(details, "cache_creation_tokens")
 
     def usage(self, purpose: Purpose) -> Usage:
         """What it consumed, as a line of a bill: as the server reports it, else estimated."""
