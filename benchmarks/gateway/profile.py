@@ -1,8 +1,9 @@
 """Where the time of a request goes: py-spy (from PyPI) looks at the gateway's threads while it is asked.
 
 A sample belongs to the innermost frame of a part that is told apart here, and to the event loop where there
-is none: a library counts to whoever calls it. The gateway is not halted for a sample, or it would be another
-gateway that is looked at; so a few stacks are read wrong.
+is none: a library counts to whoever calls it. Looked at is who holds the interpreter's lock: who waits would
+be taken for working otherwise, and what the system does is shared out among all. The gateway is not halted
+for a sample, or it would be another gateway that is looked at; so a few stacks are read wrong.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def profile(asked: Contestant, connections: int, seconds: int, file: Path) -> tu
     ask(asked, connections, 3)
     spy = subprocess.Popen(
         ["taskset", "-c", OTHER_CORE, "py-spy", "record", "--pid", str(asked.session), "--format", "raw",
-         "--rate", str(SAMPLES_A_SECOND), "--duration", str(seconds), "--output", str(file), "--nonblocking"],
+         "--rate", str(SAMPLES_A_SECOND), "--duration", str(seconds), "--output", str(file),
+         "--nonblocking", "--gil"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     measured = ask(asked, connections, seconds)
