@@ -68,10 +68,9 @@ class EventReader:
         while True:
             try:
                 async with asyncio.timeout(2 * BLOCK_S):  # notices a host that vanished
-                    if not self.connected:
-                        await self._redis.ping()
-                        self._greet()
                     await self._look()
+                    if not self.connected:
+                        self._greet()
                     # [[stream, [(entry id, fields), ...]]], or nothing
                     answer: Any = await self._redis.xread(
                         {self._key: last_id}, count=READ_AT_ONCE, block=int(BLOCK_S * 1000)
@@ -105,7 +104,10 @@ class EventReader:
             self._reconnected()
 
     async def _look(self) -> None:
-        """Notice, now and then, that Redis forgot everything, though the connection holds."""
+        """Notice, now and then, that Redis forgot everything, though the connection holds.
+
+        It writes, so that one which is full, or a replica, is not yet back: it answers and takes nothing.
+        """
         if time.monotonic() < self._look_at_s:
             return
         self._look_at_s = time.monotonic() + BLOCK_S

@@ -110,7 +110,7 @@ def test_a_redis_that_answers_and_takes_nothing_is_said_as_one_that_is_away(
     monkeypatch.setenv("GRADUS_HOME", str(tmp_path))  # no gateway died there
     own_redis.start()
     url = start(configure(GRADUS_REDIS_URL=own_redis.url))
-    ready = "the ledger is ready"
+    ready, back = "the ledger is ready", "Redis answers again"
     until(lambda: ready in caplog.text)
 
     with redis.Redis.from_url(own_redis.url) as there, httpx.Client(base_url=url) as http:
@@ -119,11 +119,13 @@ def test_a_redis_that_answers_and_takes_nothing_is_said_as_one_that_is_away(
         assert http.get("/readyz").status_code == 200  # models behind servers answer
         assert caplog.text.count(ready) == 1
         assert "read only replica" in caplog.text
+        assert back not in caplog.text
         there.replicaof("NO", "ONE")
         until(lambda: caplog.text.count(ready) > 1)
         until(lambda: "Redis" not in http.get("/readyz").text)
+        until(lambda: back in caplog.text)
 
-    assert caplog.text.count(ready) == 2
+    assert (caplog.text.count(ready), caplog.text.count(back)) == (2, 1)
 
 
 def test_without_redis_a_large_model_behind_a_server_answers_what_would_be_searched(
