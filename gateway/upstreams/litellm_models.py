@@ -22,6 +22,9 @@ FUNCTIONS: Final[Mapping[Endpoint, str]] = {
 }
 _OURS: Final[Mapping[Endpoint, Mapping[str, Any]]] = {"chat": {"_skip_mcp_handler": True}}
 """Tools go to the model, as they came: litellm would look for servers among them, and call those itself."""
+_ONCE: Final = {"allowed_openai_params": ["max_retries"]}
+"""Of some providers (DeepInfra, Z.AI) litellm does not know that one may say how often to ask, and then has
+OpenAI's client ask three times. To those that it does not reach by that client this would go as a field."""
 # What litellm translates between providers. Any other field goes into the body of the request and nowhere
 # else: litellm's own arguments (api_base, api_key, ...) must never come from a client.
 TRANSLATED: Final[Mapping[Endpoint, frozenset[str]]] = {
@@ -129,6 +132,7 @@ class LiteLLMModels:
         given = {name: value for name, value in call.body.items() if value is not None}
         known = {name: value for name, value in given.items() if name in translated}
         rest = {name: value for name, value in given.items() if name not in translated | _ENVELOPE}
+        by_openais_client = call.model.partition("/")[0] in litellm.openai_compatible_providers
         call.on_sent()  # litellm does not say when it is
         try:
             return await getattr(litellm, FUNCTIONS[call.endpoint])(
@@ -138,6 +142,7 @@ class LiteLLMModels:
                 num_retries=0,
                 max_retries=0,
                 **_OURS.get(call.endpoint, {}),
+                **(_ONCE if by_openais_client else {}),
                 **known,
                 **({"extra_body": rest} if rest else {}),
                 **more,
@@ -163,6 +168,7 @@ def _litellm() -> Any:
     litellm: Any = importlib.import_module("litellm")
     litellm.suppress_debug_info = True
     litellm.telemetry = False
+    litellm.DEFAULT_MAX_RETRIES = 0  # an embedding's 0 is taken for nothing said
     return litellm
 
 

@@ -161,6 +161,30 @@ def test_what_broke_on_the_way_may_have_to_be_paid_whatever_litellm_calls_it(fau
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("provider", "endpoint", "body"),
+    [
+        ("openai", "chat", {"messages": [{"role": "user", "content": "hi"}]}),
+        ("openai", "embeddings", {"input": "a"}),
+        ("deepinfra", "chat", {"messages": [{"role": "user", "content": "hi"}]}),
+        ("fireworks_ai", "completions", {"prompt": "Once"}),
+        ("anthropic", "chat", {"messages": [{"role": "user", "content": "hi"}]}),
+    ],
+)
+def test_litellm_asks_nobody_again_by_itself(provider: str, endpoint: Endpoint, body: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with serving(FAULTS["closes"]) as server:
+            places = [{"litellm_model": f"{provider}/theirs", "base_url": server.url, "api_key_env": "K"}]
+            async with asking(config(big=lite() | {"deployments": places}), K="k") as upstreams:
+                asked = of(endpoint, **body)
+                asked.calls.once = True
+                await fails(upstreams, asked)
+        assert len(server.bodies) == 1
+        assert "max_retries" not in server.bodies[0]
+
+    asyncio.run(run())
+
+
 def test_retry_after_is_heard_through_litellm() -> None:
     async def run() -> None:
         async with (
