@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from gateway.api.state import GatewayState
 from gateway.auth import Auth, limits_of_everybody
@@ -52,6 +54,16 @@ def open_market(config: Config) -> Opened:
     return opened
 
 
+def _check_options(redis_url: str) -> None:
+    """Whether redis-py has the options behind its "?". Raises :class:`ConfigInvalid`."""
+    try:
+        pool: Any = Redis.from_url(redis_url).connection_pool
+        pool.make_connection()  # which is not opened
+    except (TypeError, ValueError, RedisError) as error:
+        said = str(error).removeprefix("AbstractConnection.__init__() ")
+        raise ConfigInvalid(said, source="server.redis_url") from error
+
+
 @dataclass(slots=True)
 class Process:
     """The parts that live as long as the process, between :meth:`start` and :meth:`stop`."""
@@ -67,22 +79,24 @@ class Process:
     def of(cls, settings: Settings) -> Process:
         """Connects to nothing.
 
-        Raises :class:`ConfigInvalid`, :class:`gateway.store.errors.DatabaseInvalid` or
-        :class:`gateway.up.CannotStart`.
+        Raises :class:`ConfigInvalid`, :class:`gateway.store.errors.DatabaseInvalid`,
+        :class:`gateway.up.CannotStart`, or :class:`OSError` where records cannot be written.
         """
         config, gateway_id = settings.config, uuid.uuid4().hex
+        _check_options(config.server.redis_url)
         database = open_database(config.database)
+        records = Records(config.records)
+        records.open()
         return cls(
             settings,
             database,
             Auth(config, settings.environ, database),
             Dispatcher(config.server.redis_url, gateway_id, lost_after_s=settings.lost_after_s),
             Ledger(config.server.redis_url, StoredJournal(database), state_home() / "spool", gateway_id),
-            Records(config.records),
+            records,
         )
 
     async def start(self) -> None:
-        self.records.open()
         await self.auth.start()
         await self.dispatcher.start()
         await self.ledger.start()

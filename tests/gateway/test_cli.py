@@ -53,6 +53,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     [
         ("GRADUS_ADMIN_KEY", "short", "$GRADUS_ADMIN_KEY: must have at least 16"),
         ("GRADUS_DATABASE_URL", "postgresql://gradus@db:port/gradus", "should be like sqlite:"),
+        ("GRADUS_REDIS_URL", "redis://127.0.0.1:1/0?timeout=1", "server.redis_url: got an unexpected"),
+        ("GRADUS__RECORDS", "/", "/: Is a directory"),
     ],
 )
 def test_a_gateway_that_cannot_start_says_why_in_one_line(
