@@ -70,7 +70,7 @@ def up(
 
     source = _source(models, config)
     server = load_config(source, os.environ).server
-    run_up(source, host or server.host, port or server.port, server.shutdown_grace_s, _say)
+    run_up(source, host or server.host, port or server.port, server, _say)
 
 
 @app.command(

@@ -25,6 +25,7 @@ import httpx
 
 from gateway.processes import Child, ProcessGaveUp, revive
 from gateway.redis_server import redis_command
+from router.config import Server
 
 READY_TIMEOUT_S = 180.0
 WATCH_INTERVAL_S = 0.25
@@ -77,8 +78,10 @@ def state_home() -> Path:
     return (Path(xdg) if xdg else Path.home() / ".local" / "state") / "gradus"
 
 
-def up(config: str, host: str, port: int, shutdown_grace_s: float, say: Callable[[str], None]) -> None:
+def up(config: str, host: str, port: int, server: Server, say: Callable[[str], None]) -> None:
     """Run everything until SIGINT or SIGTERM, then stop every process that was started.
+
+    ``server`` is the configuration's; ``host`` and ``port`` hold in place of its own.
 
     Raises :class:`CannotStart`, :class:`gateway.redis_server.RedisMissing`, or :class:`ProcessGaveUp` when a
     part cannot be started or keeps dying.
@@ -94,12 +97,12 @@ def up(config: str, host: str, port: int, shutdown_grace_s: float, say: Callable
         children = _children(config, host, port, places)
         _start(children, url, stopping, say)
         if not stopping.is_set():
-            say(_welcome(url, places))
+            say(welcome(url, places.logs_dir, needs_key=server.auth == "keys"))
         _watch(children, stopping, say)
     finally:
         # The gateway first, so that it can drain; Redis last, so that the others can say goodbye.
         for child in reversed(children):
-            child.stop(shutdown_grace_s + STOP_GRACE_S)
+            child.stop(server.shutdown_grace_s + STOP_GRACE_S)
         shutil.rmtree(socket_dir, ignore_errors=True)
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -174,13 +177,16 @@ def _watch(children: list[Child], stopping: threading.Event, say: Callable[[str]
                 revive(child, say)
 
 
-def _welcome(url: str, places: Places) -> str:
+def welcome(url: str, logs_dir: Path, *, needs_key: bool) -> str:
+    """What to try first."""
+    keys = "with a key: `gradus keys create NAME`" if needs_key else "any key"
+    header = ' -H "authorization: Bearer $GRADUS_API_KEY"' if needs_key else ""
     return f"""
-Gradus is ready at {url}/v1 (any OpenAI client, any key). Try:
+Gradus is ready at {url}/v1 (any OpenAI client, {keys}). Try:
 
-  curl {url}/v1/chat/completions -H 'content-type: application/json' \\
+  curl {url}/v1/chat/completions -H 'content-type: application/json'{header} \\
     -d '{{"model": "gradus", "messages": [{{"role": "user", "content": "Calculate ( 7 + 5 ) * 3."}}]}}'
 
   gradus ask --url {url} "Calculate ( 7 + 5 ) * 3."
 
-Logs: {places.logs_dir}   Ctrl-C stops everything."""
+Logs: {logs_dir}   Ctrl-C stops everything."""
