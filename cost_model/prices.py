@@ -198,7 +198,14 @@ def from_price_map(price_map: Mapping[str, Mapping[str, Any]], model: str) -> Pr
 
 def _price(listed: Mapping[str, Any]) -> Price:
     read, written, cached, thought, kept = (_usd(listed.get(name)) for name in _TOKEN_PRICES)
-    return Price(read, written, cached, thought, kept)
+    return _no_gift(Price(read, written, cached, thought, kept))
+
+
+def _no_gift(price: Price) -> Price:
+    """Nobody takes less for tokens that are written to a cache: the map says 0 where they cost no more."""
+    read, kept = price.usd_per_prompt_token, price.usd_per_cache_write_token
+    is_gift = read is not None and kept is not None and kept < read
+    return replace(price, usd_per_cache_write_token=None) if is_gift else price
 
 
 def _tiers(entry: Mapping[str, Any], price: Price) -> tuple[Tier, ...]:
@@ -210,13 +217,14 @@ def _tiers(entry: Mapping[str, Any], price: Price) -> tuple[Tier, ...]:
     tiers: list[Tier] = []
     for length in sorted(lengths):
         listed = _price({name: entry.get(name + lengths[length]) for name in _TOKEN_PRICES})
-        price = Price(
+        merged = Price(
             _first(listed.usd_per_prompt_token, price.usd_per_prompt_token),
             _first(listed.usd_per_completion_token, price.usd_per_completion_token),
             _first(listed.usd_per_cached_prompt_token, price.usd_per_cached_prompt_token),
             _first(listed.usd_per_reasoning_token, price.usd_per_reasoning_token),
             _first(listed.usd_per_cache_write_token, price.usd_per_cache_write_token),
         )
+        price = _no_gift(merged)
         # xAI's higher prices begin at the length, all others' above it.
         tiers.append(Tier(length - (entry.get("litellm_provider") == "xai"), price))
     return tuple(tiers)

@@ -176,8 +176,8 @@ def _failure(error: Exception) -> Exception:
     """litellm's errors are OpenAI's, with a status; what has none broke on the way, and what made one up."""
     status = getattr(error, "status_code", None)
     message = str(getattr(error, "message", None) or error)[:500]
-    unsaid = type(error).__name__ in ("APIConnectionError", "Timeout")
-    if not isinstance(status, int) or unsaid or (not 400 <= status < 500 and not _caused(error, _STATUSES)):
+    is_said = _caused(error, _STATUSES) or (isinstance(status, int) and 400 <= status < 500)
+    if not isinstance(status, int) or type(error).__name__ == "Timeout" or not is_said:
         return Unreachable(message, unsent=_caused(error, _NEVER_SENT))
     headers = getattr(error, "litellm_response_headers", None)  # those of its ``response`` are made up
     return Refusal(

@@ -146,6 +146,23 @@ def test_costs_of_parts_add_up_to_the_cost_of_the_whole(price: Price, p: int, c:
 
 
 DEARER = per_million(Decimal(2), Decimal(6), Decimal("0.2"), Decimal(5), Decimal("2.5"))
+
+
+def test_a_map_that_lists_nothing_for_writing_to_a_cache_means_nothing_more() -> None:
+    """As litellm's does of DeepSeek's models, and of some of Vercel's."""
+    entry = {
+        "input_cost_per_token": 2e-06,
+        "input_cost_per_token_above_200k_tokens": 4e-06,
+        "output_cost_per_token": 3e-06,
+        "cache_creation_input_token_cost": 0.0,
+    }
+    price = from_price_map({"m": entry}, "m")
+    for prompt_tokens in (1_000, 300_000):
+        plain = price.cost_usd(prompt_tokens)
+        assert plain
+        assert price.cost_usd(prompt_tokens, cache_write_tokens=prompt_tokens) == plain
+
+
 PRICE_MAP: dict[str, dict[str, Any]] = {
     "gpt-4o-mini": {
         "litellm_provider": "openai",

@@ -161,6 +161,19 @@ def test_what_broke_on_the_way_may_have_to_be_paid_whatever_litellm_calls_it(fau
     asyncio.run(run())
 
 
+def test_what_a_provider_refused_costs_nothing_although_litellm_says_that_the_connection_failed() -> None:
+    async def run() -> None:
+        async with serving(refuses(502)) as server:
+            places = [{"litellm_model": "gemini/theirs", "base_url": server.url, "api_key_env": "K"}]
+            async with asking(config(big=lite() | {"deployments": places}), K="k") as upstreams:
+                asked = question(once=True)
+                await fails(upstreams, asked)
+        assert server.bodies
+        assert not any(reading.sent for reading in asked.calls.made)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("provider", "endpoint", "body"),
     [
