@@ -42,8 +42,8 @@ POLL_S = 0.02
 MOST_TERMS = 10_000
 
 _WORST_UNKNOWN = (
-    "This key has a budget, and the most that this request may cost is not known: give the model a price, or "
-    "ask for one that has one."
+    "A budget holds this request, and nobody knows the most that it may cost: give the model a price and "
+    "max_tokens, or ask for one that has both."
 )
 _WORST_ABSURD = (
     f"The most that this request may cost is above {usd(MAX_REQUEST_PICODOLLARS):,.0f} USD, which none may: "

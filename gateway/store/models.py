@@ -109,7 +109,7 @@ class EntryRow(Base):
 class LineRow(Base):
     """A line of usage, and its part of what its entry is billed: the parts add up to the entry's amount.
 
-    ``estimated``: nobody knows what this line cost.
+    ``estimated``: its part may not be what this line cost.
     """
 
     __tablename__ = "entry_lines"

@@ -132,7 +132,7 @@ def test_what_no_limit_holds_is_counted_all_the_same(
 def test_a_budget_refuses_what_may_cost_nobody_knows_how_much(opened: Open) -> None:
     async def spend() -> None:
         async with opened() as ledger:
-            with pytest.raises(CostUnknown):
+            with pytest.raises(CostUnknown, match="a price and max_tokens"):
                 await ledger.reserve("a", account(Limits(usd_per_day=Decimal(1))), None, 0)
             await ledger.reserve("a", account(Limits(requests_per_minute=1)), None, 0)
 
