@@ -17,6 +17,7 @@ from gateway.store.journal import spent_by
 from gateway.store.models import EntryRow
 from tests.gateway.conftest import Configure, Start
 from tests.gateway.doubles import GIVE_UP_S, until
+from tests.gateway.ledger.servers import OwnRedis
 from tests.gateway.store.postgres import Postgres, started
 from tests.gateway.upstream import UpstreamDouble
 
@@ -62,15 +63,25 @@ class Load:
                 self.answers.append(client.post(f"{self._url}/v1/chat/completions", json=BODY))
 
 
+@pytest.fixture
+def own_redis() -> Iterator[OwnRedis]:
+    """No other gateway's: while the database is away, its counters could not be built anew."""
+    own = OwnRedis()
+    yield own
+    own.close()
+
+
 def test_answers_go_on_while_postgresql_is_stopped_and_every_entry_is_written_once(
     postgres: Postgres,
     configure: Configure,
     start: Start,
     upstream: UpstreamDouble,
-    redis_url: str,
+    own_redis: OwnRedis,
 ) -> None:
+    own_redis.start()
     address = postgres.new_database()
-    url = start(configure(GRADUS_DATABASE_URL=address, GRADUS__LIMITS__USD_TOTAL="100"))
+    environ = {"GRADUS_DATABASE_URL": address, "GRADUS_REDIS_URL": own_redis.url}
+    url = start(configure(**environ, GRADUS__LIMITS__USD_TOTAL="100"))
 
     def away() -> bool:
         return "The database is away" in httpx.get(f"{url}/readyz").text
