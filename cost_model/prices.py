@@ -81,10 +81,9 @@ class Price:
     ) -> Decimal | None:
         """``None`` when a price that is needed is unknown; tokens there are none of need no price.
 
-        Cached tokens are some of the prompt's, and so are those that were written to a cache, others than
-        these; reasoning tokens are some of the completion's. A whole request
-        has the prices of the tier that its prompt reaches; of several ``calls`` in one count, that is the
-        tier that their mean prompt reaches.
+        Cached tokens are some of the prompt's, those that were written to a cache are others of it; reasoning
+        tokens are some of the completion's. A whole request has the prices of the tier that its prompt
+        reaches; of several ``calls`` in one count, that is the tier that their mean prompt reaches.
         """
         price = self
         if self.tiers:
